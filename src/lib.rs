@@ -1,0 +1,4 @@
+//! handover: hands a database over from one credential to the next without
+//! dropping a connection.
+
+pub mod secret;
