@@ -1,0 +1,16 @@
+//! The nouns that all rooms share: names, users, steps, login outcomes, sessions.
+//!
+//! Nothing here performs IO or decides anything.
+
+mod credential;
+mod names;
+mod server;
+mod steps;
+
+pub use credential::{Credential, Engine, RotatedState, RotationInputs, UserName, UserNameError};
+pub use names::{EnvironmentName, NameError, RotationId};
+pub use server::{
+    Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, OwnSession, RoleFacts,
+    ServerIdentity, Session, SessionKind, SessionView, UnknownCause,
+};
+pub use steps::Step;
