@@ -4,6 +4,7 @@
 //! Each module is a room with one job; a room uses only rooms on lower floors. See
 //! `ARCHITECTURE.md` for the map.
 
+pub mod database;
 pub mod drain;
 pub mod model;
 pub mod process;
