@@ -10,4 +10,5 @@ pub mod model;
 pub mod process;
 pub mod rotation;
 pub mod secret;
+pub mod store;
 pub mod untrusted;

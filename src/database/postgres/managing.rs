@@ -109,6 +109,13 @@ impl Managing for PostgresManaging {
         wait: Duration,
     ) -> BoxFuture<'_, Result<(), ChangeOutcome>> {
         async move {
+            // A help that not every server offers; without it the advisory lock still
+            // tells when an abandoned statement has ended.
+            let _ = within(
+                MARGIN,
+                self.client().batch_execute(sql::NOTICE_LOST_CLIENTS),
+            )
+            .await;
             let text = sql::begin_change(oid, wait);
             let exchange = self.client().batch_execute(&text);
             match within(wait + MARGIN, exchange).await {
