@@ -4,9 +4,13 @@
 //! Each module is a room with one job; a room uses only rooms on lower floors. See
 //! `ARCHITECTURE.md` for the map.
 
+pub mod cli;
 pub mod database;
+pub mod document;
 pub mod drain;
+pub mod environment;
 pub mod model;
+pub mod operations;
 pub mod process;
 pub mod rotation;
 pub mod secret;

@@ -5,6 +5,7 @@
 mod credential;
 mod names;
 mod server;
+pub mod settings;
 mod steps;
 
 pub use credential::{Credential, Engine, RotatedState, RotationInputs, UserName, UserNameError};

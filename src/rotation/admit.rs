@@ -423,6 +423,18 @@ fn check_acknowledged(facts: &Facts<'_>) -> Result<(), Refusal> {
     )
 }
 
+/// The gate in words; empty when it is open.
+#[must_use]
+pub fn describe_gate(gate: &Gate) -> String {
+    match gate {
+        Gate::Open => String::new(),
+        Gate::Shut(reasons) => {
+            let texts: Vec<String> = reasons.iter().map(describe).collect();
+            texts.join("; ")
+        }
+    }
+}
+
 fn describe(reason: &Shut) -> String {
     match reason {
         Shut::Sessions(sessions) => {

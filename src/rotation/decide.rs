@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::assess::Standing;
 use super::journal::{PathJournal, Progress, RefusalClass};
 
-/// How often S3 is sent for one pending password before a person is asked.
-const MOST_SENDS: u32 = 4;
+/// How often one pending password may be refused for a passing reason, or sent
+/// without an answer, before a person is asked.
+const MOST_TRIES: u32 = 4;
 /// How many passwords the server's policy may reject before a person is asked.
 const MOST_DROPS: u32 = 2;
 
@@ -323,7 +324,7 @@ fn can_apply(situation: &Situation<'_>) -> bool {
 
 fn refused_retryable(situation: &Situation<'_>) -> Option<Action> {
     refused_as(situation, RefusalClass::Retryable)?;
-    if situation.journal.sends >= MOST_SENDS {
+    if situation.journal.refusals >= MOST_TRIES {
         return Some(Action::Park);
     }
     if !can_apply(situation) {
@@ -391,7 +392,7 @@ fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
         // The gate was open when S3 was first sent. Whoever came since must not be
         // cut off, and the pending password is not in the database: end it.
         GateLook::Shut => Some(Action::Abort),
-        GateLook::Open if situation.journal.sends >= MOST_SENDS => Some(Action::Park),
+        GateLook::Open if situation.journal.sends >= MOST_TRIES => Some(Action::Park),
         GateLook::Open => Some(Action::Apply),
     }
 }

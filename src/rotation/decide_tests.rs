@@ -178,10 +178,10 @@ fn pending_unsent() {
 fn refused_retryable() {
     let evidence = found(VALID, VALID, REFUSED);
     let mut events = vec![sealed()];
-    for send in 1..=MOST_SENDS {
+    for send in 1..=MOST_TRIES {
         events.extend([Event::ApplySent, refused(RefusalClass::Retryable)]);
         let action = match send {
-            MOST_SENDS => Action::Park,
+            MOST_TRIES => Action::Park,
             _ => Action::Apply,
         };
         check(&events, evidence, Rotate, Case::RefusedRetryable, action);

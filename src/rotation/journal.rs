@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Case;
-use crate::model::{Node, ServerIdentity};
+use crate::model::{Node, ServerIdentity, Step};
 
 /// How the server's refusal of S3 is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +156,20 @@ pub enum Progress {
     Aborted,
 }
 
+impl Progress {
+    /// The last step that was reached.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Begun | Self::Admitted => Step::Preflight,
+            Self::Pending | Self::Aborted => Step::Pending,
+            Self::Sent { .. } | Self::Refused { .. } | Self::Confirmed => Step::Apply,
+            Self::Verified => Step::Verify,
+            Self::Promoted { .. } => Step::Promote,
+        }
+    }
+}
+
 /// The pending password of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
@@ -178,6 +192,9 @@ pub struct PathJournal {
     pub pending: Option<Pending>,
     /// How often S3 was sent.
     pub sends: u32,
+    /// How often the present pending password was refused for a passing reason,
+    /// before or after it was sent.
+    pub refusals: u32,
     /// How many passwords the server's policy rejected.
     pub drops: u32,
     /// Clocks of the nodes at S4.
@@ -212,6 +229,7 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> PathJournal {
         progress: Progress::Begun,
         pending: None,
         sends: 0,
+        refusals: 0,
         drops: 0,
         verified: Vec::new(),
         parked: None,
@@ -252,6 +270,7 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             code,
             message,
         } => {
+            journal.refusals += 1;
             journal.progress = Progress::Refused {
                 class: *class,
                 code: code.clone(),
@@ -265,6 +284,7 @@ fn apply(journal: &mut PathJournal, event: &Event) {
         }
         Event::PendingDropped => {
             journal.drops += 1;
+            journal.refusals = 0;
             journal.pending = None;
             journal.progress = Progress::Admitted;
         }

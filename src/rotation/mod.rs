@@ -11,7 +11,7 @@ mod decide;
 mod journal;
 mod plan;
 
-pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit};
+pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit, describe_gate};
 pub use assess::{RoleKnowledge, Standing, assess};
 pub use decide::{Action, Case, Decision, Evidence, GateLook, Intent, Manager, decide};
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};

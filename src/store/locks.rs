@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -44,7 +45,16 @@ impl Store {
             .open(&path)
             .map_err(cannot_write)?;
         let environment = environment.to_owned();
-        match file.try_lock() {
+        let mut asked = file.try_lock();
+        for _ in 0..5 {
+            // Somebody who only looks holds the lock for an instant.
+            if !matches!(asked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            asked = file.try_lock();
+        }
+        match asked {
             Ok(()) => {
                 self.write(move |transaction| put(transaction, &environment, &us))
                     .await?;
@@ -62,6 +72,29 @@ impl Store {
             }
             Err(TryLockError::Error(error)) => Err(cannot_write(error)),
         }
+    }
+}
+
+impl Store {
+    /// Who holds an environment's lock at this moment, without taking it.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn locked_by(&self, environment: &str) -> Result<Option<LockHolder>, StoreError> {
+        let path = self
+            .folder()
+            .join(LOCKS)
+            .join(format!("{environment}.lock"));
+        let Ok(file) = File::open(&path) else {
+            return Ok(None);
+        };
+        // A shared lock is refused only while somebody holds the exclusive one.
+        if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return Ok(None);
+        }
+        let environment = environment.to_owned();
+        self.read(move |transaction| holder(transaction, &environment))
+            .await
     }
 }
 

@@ -145,3 +145,21 @@ pub fn history(
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+/// When a revision was made.
+///
+/// # Errors
+/// The store's own.
+pub fn created_at(
+    transaction: &Transaction<'_>,
+    environment: &str,
+    number: u64,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(transaction
+        .query_row(
+            "SELECT created_at FROM revision WHERE environment = ?1 AND number = ?2",
+            params![environment, number],
+            |row| row.get(0),
+        )
+        .optional()?)
+}
