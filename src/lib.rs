@@ -13,6 +13,8 @@ pub mod model;
 pub mod operations;
 pub mod process;
 pub mod rotation;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod secret;
 pub mod store;
 pub mod untrusted;

@@ -202,7 +202,11 @@ fn replace(
             let without = spliced(text, start, with_break(text, end), "");
             return Ok(spliced(&without, marker, marker, &format!(" {flat}")));
         }
-        let lines = block_lines(value, span.column - 1, step).join(line_break);
+        // A list may stand directly below its key; an object may not.
+        let is_list = matches!(value, Fragment::Sequence(_));
+        let must_move = !compact && !is_list && span.column <= parent.span.column;
+        let column = if must_move { indent } else { span.column - 1 };
+        let lines = block_lines(value, column, step).join(line_break);
         return Ok(if compact {
             spliced(text, span.start, end, lines.trim_start())
         } else {

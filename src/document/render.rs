@@ -45,7 +45,7 @@ pub fn render(diagnostics: &[Diagnostic], texts: &[SourceText<'_>], style: Rende
             Severity::Warning => Level::WARNING,
         };
         let mut group = level
-            .primary_title(diagnostic.summary.as_str())
+            .primary_title(harmless(&diagnostic.summary))
             .elements(Vec::<Origin<'_>>::new());
         let mut header = None;
         if let Some(place) = &diagnostic.place {
@@ -72,10 +72,10 @@ pub fn render(diagnostics: &[Diagnostic], texts: &[SourceText<'_>], style: Rende
             }
         }
         if let Some(path) = &diagnostic.path {
-            group = group.element(Level::NOTE.message(format!("at {path}")));
+            group = group.element(Level::NOTE.message(format!("at {}", harmless(path))));
         }
         if let Some(hint) = &diagnostic.hint {
-            group = group.element(Level::HELP.message(hint.as_str()));
+            group = group.element(Level::HELP.message(harmless(hint)));
         }
         let mut report = renderer.render(&[group]);
         if let Some((place, column)) = header {
@@ -88,6 +88,24 @@ pub fn render(diagnostics: &[Diagnostic], texts: &[SourceText<'_>], style: Rende
         drawn.push('\n');
     }
     drawn
+}
+
+/// Keys come from documents, and a quoted key can hold any character.
+fn harmless(text: &str) -> String {
+    text.chars().map(harmless_letter).collect()
+}
+
+/// Controls and characters that reorder or hide text become a visible mark.
+fn harmless_letter(letter: char) -> char {
+    let deceives = matches!(
+        letter,
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+    );
+    if deceives || (letter.is_control() && letter != '\t') {
+        '\u{fffd}'
+    } else {
+        letter
+    }
 }
 
 /// One line with its secrets replaced, and the caret moved accordingly.
@@ -170,11 +188,7 @@ fn shown(
         if letter == '\u{feff}' {
             continue;
         }
-        drawn.push(if letter.is_control() && letter != '\t' {
-            '\u{fffd}'
-        } else {
-            letter
-        });
+        drawn.push(harmless_letter(letter));
     }
     if range.end == caret.end && caret_end.is_none() && caret_start.is_some() {
         *caret_end = Some(drawn.len());

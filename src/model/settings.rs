@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::document::{Diagnostic, Document, Literal, PropertyPath, Segment, Span, nearest};
+use crate::document::{Diagnostic, Document, Literal, Node, PropertyPath, Segment, Span, nearest};
 
 mod read;
 
@@ -232,8 +232,8 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// The text of a string, `off` and `none` included.
-fn string(literal: Option<Literal<'_>>) -> Option<String> {
-    match literal {
+fn string(node: &Node) -> Option<String> {
+    match node.literal() {
         Some(Literal::String(text)) => Some(text.to_owned()),
         _ => None,
     }

@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use super::loading::{EnvironmentKey, Head, StoreLoader};
 use super::workspace::timestamp;
 use super::{Exit, Failure, Workspace};
-use crate::document::{Document, Fragment, PropertyPath, Segment, edit, has_errors, slice};
+use crate::document::{
+    Diagnostic, Document, Fragment, PropertyPath, Segment, edit, has_errors, slice,
+};
 use crate::environment::{Evaluator, SecretForm, Unseal, Value};
 use crate::model::EnvironmentName;
 use crate::store::{RevisionSummary, StoreError, environments, revisions, rotated_secrets};
@@ -174,10 +176,9 @@ pub async fn open_environment(
             let evaluator = Evaluator::new(&head.environment, &text_name, &loader, &key);
             let (value, diagnostics) = match &path {
                 Some(path) => {
-                    let value = evaluator.open_path(path).map_err(|diagnostics| {
-                        Failure::in_document("cannot-open", diagnostics, vec![head.source()])
-                            .with_exit(missing_path_exit(&head, path))
-                    })?;
+                    let value = evaluator
+                        .open_path(path)
+                        .map_err(|diagnostics| cannot_open(&head, path, diagnostics))?;
                     (value, Vec::new())
                 }
                 None => evaluator.open(),
@@ -200,16 +201,20 @@ pub async fn open_environment(
         .await
 }
 
-/// A path whose first step is not in the document is a matter of usage; anything
-/// deeper may depend on values.
-fn missing_path_exit(head: &Head, path: &PropertyPath) -> Exit {
-    let first = path.segments().first().cloned();
-    let known = first.is_some_and(|first| {
-        head.document
-            .get(&[Segment::Key("values".to_owned()), first])
-            .is_some()
-    });
-    if known { Exit::Error } else { Exit::Usage }
+/// A finding without a place in the document is about the path that was asked for.
+fn cannot_open(head: &Head, path: &PropertyPath, diagnostics: Vec<Diagnostic>) -> Failure {
+    match &diagnostics[..] {
+        [only] if only.place.is_none() => Failure::new(
+            "no-such-path",
+            Exit::Usage,
+            format!("{} has nothing at {path}: {}", head.row.name, only.summary),
+            format!(
+                "`handover env get {}` shows the whole definition",
+                head.row.name
+            ),
+        ),
+        _ => Failure::in_document("cannot-open", diagnostics, vec![head.source()]),
+    }
 }
 
 /// Reading must work even when the store cannot be written; the gap is then marked

@@ -105,3 +105,17 @@ fn an_innocent_syntax_error_shows_its_line() {
     let drawn = drawn(text, &diagnostics);
     assert!(drawn.contains("c: 3"), "{drawn}");
 }
+
+#[test]
+fn a_document_cannot_send_commands_to_the_terminal() {
+    let text = "\"\\e[2J\u{202e}\": 1\n\"\\e[2J\u{202e}\": 2\n";
+    let diagnostics = Document::load(text, "shop/orders").expect_err("a key stands twice");
+    let diagnostic = diagnostics[0]
+        .clone()
+        .with_path("\u{1b}[2J")
+        .with_hint("\u{9b}2J");
+    let drawn = drawn(text, &[diagnostic]);
+    let has_control =
+        |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+    assert!(!drawn.contains(has_control), "{drawn:?}");
+}

@@ -309,7 +309,10 @@ impl Reader<'_> {
             .next()
             .is_some_and(|indicators| indicators.contains('+'));
         let end = if keeps {
-            content.end
+            // granit may count the indentation of the next line.
+            let line = self.text[..content.end].rfind('\n').map_or(0, |at| at + 1);
+            let only_indentation = self.text[line..content.end].trim().is_empty();
+            if only_indentation { line } else { content.end }
         } else {
             let kept = self.text[..content.end.max(header_end)].trim_end().len();
             line_end(self.text, kept).min(content.end.max(header_end))

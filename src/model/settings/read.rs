@@ -148,7 +148,7 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, field: &Field<'_>) -> Option<String> {
-        let text = string(field.node.literal()).filter(|text| !text.is_empty());
+        let text = string(field.node).filter(|text| !text.is_empty());
         if text.is_none() {
             self.wrong_type(field, "a string that is not empty");
         }
@@ -178,7 +178,7 @@ impl Reader<'_> {
     }
 
     fn choice<T: Copy>(&mut self, field: &Field<'_>, choices: &[(&str, T)]) -> Option<T> {
-        let text = string(field.node.literal());
+        let text = string(field.node);
         let found = choices
             .iter()
             .find(|(name, _)| text.as_deref() == Some(*name));
@@ -208,7 +208,7 @@ impl Reader<'_> {
     }
 
     fn duration(&mut self, field: &Field<'_>) -> Option<Duration> {
-        let found = string(field.node.literal()).and_then(|text| duration(&text));
+        let found = string(field.node).and_then(|text| duration(&text));
         match found {
             Some(found) if found <= LONGEST_WAIT => Some(found),
             Some(_) => {
@@ -411,9 +411,8 @@ impl Reader<'_> {
                 }
                 "listen" => asks |= self.duration(&field).is_some(),
                 _ => {
-                    asks |= self
-                        .choice(&field, &[("scramble", ()), ("keep", ())])
-                        .is_some()
+                    let choices = [("scramble", ()), ("keep", ())];
+                    asks |= self.choice(&field, &choices).is_some();
                 }
             }
         }
