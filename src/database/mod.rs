@@ -15,7 +15,8 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
 use crate::model::{
-    Credential, DatabaseFault, Engine, LoginOutcome, ManagingFacts, Node, SessionView, UserName,
+    Credential, DatabaseFault, Engine, LoginOutcome, ManagingFacts, Node, RoleRemedies,
+    SessionView, UserName,
 };
 use crate::rotation::RefusalClass;
 use crate::secret::{SCRAM_SALT_LENGTH, Secret};
@@ -120,6 +121,9 @@ pub trait Database: Send + Sync {
 
     /// The statement that S3 will send, with a mark in place of the verifier.
     fn change_statement(&self, user: &UserName) -> String;
+
+    /// The statements that mend what may be wrong with a user.
+    fn remedies(&self, user: &UserName) -> RoleRemedies;
 }
 
 /// The managing connection. It is opened for S1 and S3 and closed.

@@ -8,39 +8,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{OwnSession, Session, SessionKind, SessionView};
+use crate::model::{Gate, OwnSession, Session, SessionKind, SessionView, Shut};
 
 /// The names that our own probes carry. Anybody may take such a name, so it only
 /// earns a session two seconds to go, never a place outside the count.
 pub const PROBE_APPLICATION_PREFIX: &str = "handover/";
-
-/// Why the gate is shut.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shut {
-    /// Sessions of the user, own probes left out.
-    Sessions(Vec<Session>),
-    /// The managing user does not see everything; with the statement that mends it.
-    MaskedView {
-        /// The `GRANT` that gives a complete view.
-        grant: Option<String>,
-    },
-    /// Consumers may still be reading the old credential.
-    Propagating {
-        /// When `propagation` will have passed, by the server's clock.
-        until: DateTime<Utc>,
-        /// How long that is from now.
-        remaining: Duration,
-    },
-}
-
-/// Whether the password of a user may be changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gate {
-    /// Nobody uses the user, and that is known.
-    Open,
-    /// Not now; every reason is named.
-    Shut(Vec<Shut>),
-}
 
 /// Sessions that are not ours, by node, pid and start.
 #[must_use]

@@ -3,15 +3,17 @@
 //! Nothing here performs IO or decides anything.
 
 mod credential;
+mod gate;
 mod names;
 mod server;
 pub mod settings;
 mod steps;
 
 pub use credential::{Credential, Engine, RotatedState, RotationInputs, UserName, UserNameError};
+pub use gate::{Gate, Shut};
 pub use names::{EnvironmentName, NameError, RotationId};
 pub use server::{
-    Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, OwnSession, RoleFacts,
+    Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, OwnSession, RoleFacts, RoleRemedies,
     ServerIdentity, Session, SessionKind, SessionView, UnknownCause,
 };
 pub use steps::Step;

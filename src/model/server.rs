@@ -59,6 +59,17 @@ pub struct RoleFacts {
     pub grant: Option<String>,
 }
 
+/// The statements that mend what may be wrong with a role, built by its engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleRemedies {
+    /// Makes the role.
+    pub create: String,
+    /// Lets it log in again.
+    pub let_in: String,
+    /// Takes its expiry away.
+    pub prolong: String,
+}
+
 /// Everything that the managing connection is asked at S1, in one round.
 #[derive(Debug, Clone)]
 pub struct ManagingFacts {

@@ -3,17 +3,15 @@
 //! The first matching case refuses; the order of the checks in [`admit`] is the
 //! order of the table. Every refusal names what was found and what mends it.
 
-use std::fmt;
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
+use std::fmt;
 
 use super::plan::{Plan, PlannedSession};
-use crate::drain::{Gate, Shut};
+use super::words::{describe, mend, shown};
 use crate::model::{
-    Barrier, DatabaseFault, EnvironmentName, LoginOutcome, ManagingFacts, Node, RoleFacts,
-    RotationId, Session, UserName,
+    Barrier, DatabaseFault, EnvironmentName, Gate, LoginOutcome, ManagingFacts, Node, RoleFacts,
+    RoleRemedies, RotationId, Shut, UserName,
 };
 use crate::untrusted::Untrusted;
 
@@ -129,6 +127,8 @@ pub struct Facts<'a> {
     pub acknowledged: bool,
     /// The signed waiver.
     pub waiver: Option<&'a str>,
+    /// What mends Y.
+    pub remedies: &'a RoleRemedies,
     /// The statement that S3 will send, with a mark in place of the verifier.
     pub statement: &'a str,
 }
@@ -304,8 +304,6 @@ fn check_user<'a>(
     user: Option<&'a RoleFacts>,
 ) -> Result<&'a RoleFacts, Refusal> {
     let name = shown(facts.user);
-    let quoted = facts.user.as_str().replace('"', "\"\"");
-    let quoted = Untrusted::new(&quoted);
     let no_such_user = |message: String, remedy: String| {
         Err(Refusal {
             case: AdmitCase::NoSuchUser,
@@ -316,7 +314,10 @@ fn check_user<'a>(
     let Some(role) = user else {
         return no_such_user(
             format!("the role {name} does not exist on {}", facts.node),
-            format!("CREATE ROLE \"{quoted}\" LOGIN; and give it what the other user has"),
+            format!(
+                "{} and give it what the other user has",
+                facts.remedies.create
+            ),
         );
     };
     if facts.recorded_oid.is_some_and(|oid| oid != role.oid) {
@@ -333,13 +334,13 @@ fn check_user<'a>(
     if !role.can_log_in {
         return no_such_user(
             format!("the role {name} may not log in, and not because of us"),
-            format!("ALTER ROLE \"{quoted}\" LOGIN;"),
+            facts.remedies.let_in.clone(),
         );
     }
     if role.expired {
         return no_such_user(
             format!("the role {name} has expired (VALID UNTIL has passed)"),
-            format!("ALTER ROLE \"{quoted}\" VALID UNTIL 'infinity';"),
+            facts.remedies.prolong.clone(),
         );
     }
     Ok(role)
@@ -423,75 +424,6 @@ fn check_acknowledged(facts: &Facts<'_>) -> Result<(), Refusal> {
     )
 }
 
-/// The gate in words; empty when it is open.
-#[must_use]
-pub fn describe_gate(gate: &Gate) -> String {
-    match gate {
-        Gate::Open => String::new(),
-        Gate::Shut(reasons) => {
-            let texts: Vec<String> = reasons.iter().map(describe).collect();
-            texts.join("; ")
-        }
-    }
-}
-
-fn describe(reason: &Shut) -> String {
-    match reason {
-        Shut::Sessions(sessions) => {
-            let shown: Vec<String> = sessions.iter().take(5).map(describe_session).collect();
-            let more = match sessions.len() {
-                count if count > 5 => format!(" and {} more", count - 5),
-                _ => String::new(),
-            };
-            format!(
-                "{} connected: {}{more}",
-                plural(sessions.len(), "session is", "sessions are"),
-                shown.join(", ")
-            )
-        }
-        Shut::MaskedView { .. } => {
-            "the managing user does not see all of its sessions, so none seen means nothing"
-                .to_owned()
-        }
-        Shut::Propagating { until, remaining } => format!(
-            "consumers may still read it: `propagation` has not passed since the last promote; \
-             until {} ({} left)",
-            until.format("%Y-%m-%d %H:%M:%S UTC"),
-            seconds(*remaining)
-        ),
-    }
-}
-
-fn describe_session(session: &Session) -> String {
-    let application = match session.application.as_str() {
-        "" => "no application name".to_owned(),
-        name => format!("\"{name}\""),
-    };
-    let client = match &session.client {
-        Some(client) => format!(" from {client}"),
-        None => String::new(),
-    };
-    let since = match session.started {
-        Some(started) => format!(" since {}", started.format("%Y-%m-%d %H:%M:%S UTC")),
-        None => String::new(),
-    };
-    format!(
-        "{application}{client} on {} (pid {}){since}",
-        session.node, session.pid
-    )
-}
-
-fn mend(reason: &Shut, user: &UserName) -> String {
-    match reason {
-        Shut::Sessions(_) => format!("end the sessions of {}, or wait for them", shown(user)),
-        Shut::MaskedView { grant } => match grant {
-            Some(grant) => format!("as a superuser: {grant}"),
-            None => "let the managing user see all sessions".to_owned(),
-        },
-        Shut::Propagating { remaining, .. } => format!("rotate in {}", seconds(*remaining)),
-    }
-}
-
 fn planned_sessions(gate: &Gate) -> Vec<PlannedSession> {
     let Gate::Shut(reasons) = gate else {
         return Vec::new();
@@ -510,27 +442,6 @@ fn planned_sessions(gate: &Gate) -> Vec<PlannedSession> {
             since: session.started,
         })
         .collect()
-}
-
-fn shown(user: &UserName) -> Untrusted {
-    Untrusted::new(user.as_str())
-}
-
-fn plural(count: usize, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {many}"),
-    }
-}
-
-/// A span for people, rounded up so that waiting this long is enough.
-fn seconds(span: Duration) -> String {
-    let whole = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-    match whole {
-        0..=119 => format!("{whole} s"),
-        120..=7199 => format!("{} min", whole.div_ceil(60)),
-        _ => format!("{} h", whole.div_ceil(3600)),
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Each refusal by its name, and the order of the table.
 
 use super::*;
-use crate::model::{OwnSession, ServerIdentity, SessionKind, SessionView, UnknownCause};
+use crate::model::{
+    OwnSession, ServerIdentity, Session, SessionKind, SessionView, Shut, UnknownCause,
+};
+use std::time::Duration;
 
 /// A situation in which a rotation may begin; each test spoils one thing.
 struct Sound {
@@ -116,7 +119,12 @@ impl Sound {
             promoted_before: self.promoted_before,
             acknowledged: self.acknowledged,
             waiver: self.waiver.as_deref(),
-            statement: "ALTER ROLE …",
+            remedies: &RoleRemedies {
+                create: "create".to_owned(),
+                let_in: "let in".to_owned(),
+                prolong: "prolong".to_owned(),
+            },
+            statement: "change",
         })
     }
 

@@ -10,9 +10,11 @@ mod assess;
 mod decide;
 mod journal;
 mod plan;
+mod words;
 
-pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit, describe_gate};
+pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit};
 pub use assess::{RoleKnowledge, Standing, assess};
 pub use decide::{Action, Case, Decision, Evidence, GateLook, Intent, Manager, decide};
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession};
+pub use words::describe_gate;

@@ -14,7 +14,9 @@ use tokio_postgres::Client;
 
 use self::connection::{Connection, Connector};
 use super::{Database, Login, Managing, Target};
-use crate::model::{Credential, DatabaseFault, LoginOutcome, OwnSession, UnknownCause, UserName};
+use crate::model::{
+    Credential, DatabaseFault, LoginOutcome, OwnSession, RoleRemedies, UnknownCause, UserName,
+};
 use crate::untrusted::Untrusted;
 
 /// PostgreSQL at one place.
@@ -51,6 +53,10 @@ impl Database for Postgres {
 
     fn change_statement(&self, user: &UserName) -> String {
         sql::alter_role(user, "‹SCRAM-SHA-256 verifier›")
+    }
+
+    fn remedies(&self, user: &UserName) -> RoleRemedies {
+        sql::remedies(user)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::UserName;
+use crate::model::{RoleRemedies, UserName};
+use crate::untrusted::Untrusted;
 
 /// First half of the advisory lock's key: "hand" in ASCII. The second half is the
 /// role's OID, so that one role is changed by one process at a time.
@@ -119,6 +120,17 @@ pub(super) fn grant_view(manager: &UserName) -> String {
         "GRANT pg_read_all_stats TO {};",
         quote_identifier(manager.as_str())
     )
+}
+
+/// What mends a role that is absent, locked or expired.
+pub(super) fn remedies(user: &UserName) -> RoleRemedies {
+    let role = quote_identifier(user.as_str());
+    let shown = |statement: String| Untrusted::new(&statement).as_str().to_owned();
+    RoleRemedies {
+        create: shown(format!("CREATE ROLE {role} LOGIN;")),
+        let_in: shown(format!("ALTER ROLE {role} LOGIN;")),
+        prolong: shown(format!("ALTER ROLE {role} VALID UNTIL 'infinity';")),
+    }
 }
 
 /// Quotes by doubling. Control bytes cannot be here: `UserName` refuses them.

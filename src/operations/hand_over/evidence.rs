@@ -6,8 +6,7 @@
 use super::preflight::{application, look_at_gate, probe_current, probe_previous, sessions_of};
 use super::run::Run;
 use crate::database::Login;
-use crate::drain::Gate;
-use crate::model::{DatabaseFault, LoginOutcome, Node, RoleFacts};
+use crate::model::{DatabaseFault, Gate, LoginOutcome, Node, RoleFacts};
 use crate::operations::Failure;
 use crate::process::generate_password;
 use crate::rotation::{

@@ -6,6 +6,7 @@
 //! parks with a cause; it never disappears.
 
 mod actions;
+mod apply;
 mod evidence;
 mod outcome;
 mod preflight;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::{Login, Managing};
-use crate::drain::{self, Gate, PROBE_APPLICATION_PREFIX};
+use crate::drain::{self, PROBE_APPLICATION_PREFIX};
 use crate::model::{
-    DatabaseFault, LoginOutcome, ManagingFacts, Node, OwnSession, RotationId, SessionView,
+    DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, OwnSession, RotationId, SessionView,
 };
 use crate::operations::Failure;
 use crate::rotation::{AdmitCase, Facts, LockHolder, Plan, Refusal, admit};
@@ -100,6 +100,7 @@ pub(super) fn judge(
         promoted_before: !subject.record.promoted.is_empty(),
         acknowledged: circumstances.acknowledged,
         waiver: circumstances.waiver,
+        remedies: &subject.database.remedies(subject.user()),
         statement: &subject.database.change_statement(subject.user()),
     })
 }

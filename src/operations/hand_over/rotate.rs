@@ -11,8 +11,7 @@ use super::run::Run;
 use super::subject::Subject;
 use super::{Confirmation, Observer, Progress, report};
 use crate::document::PropertyPath;
-use crate::drain::Gate;
-use crate::model::{EnvironmentName, RotationId, Step};
+use crate::model::{EnvironmentName, Gate, RotationId, Step};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{

@@ -196,6 +196,11 @@ impl Run<'_> {
         Ok(Stop::Parked { case, message })
     }
 
+    pub(super) async fn park_as_unrecognised(&mut self) -> Result<Turn, Failure> {
+        let message = "the role or the pending password is gone".to_owned();
+        self.park(Case::Unrecognised, message).await.map(Turn::Stop)
+    }
+
     pub(super) async fn close_managing(&mut self) {
         if let Some(managing) = self.managing.take() {
             managing.close().await;
