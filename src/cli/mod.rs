@@ -22,6 +22,7 @@ mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
 use etcetera::BaseStrategy;
@@ -31,6 +32,7 @@ pub use style::wants_colour;
 
 use self::arguments::{AuditCommand, Command, EnvCommand, KeyCommand, SettingsCommand};
 use self::output::Printer;
+use crate::console;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::start_log;
 use crate::store::{Access, Store};
@@ -62,8 +64,20 @@ pub async fn run(words: Vec<OsString>) -> Exit {
     }
 }
 
-async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Result<Exit, Failure> {
+async fn dispatch(
+    command: Option<Command>,
+    folder: PathBuf,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
     let open = async |access| Workspace::open(&folder, key_file(), access).await;
+    let Some(command) = command else {
+        let workspace = open(Access::Write).await?;
+        let options = console::Options {
+            banner: None,
+            mono: !wants_colour(),
+        };
+        return console::run(Arc::new(workspace), options).await;
+    };
     match command {
         Command::Key(KeyCommand::Init(init)) => key::init(&folder, &init, printer).await,
         Command::Env(command) => match command {
