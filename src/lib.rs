@@ -1,4 +1,5 @@
 //! handover: hands a database over from one credential to the next without
 //! dropping a connection.
 
+pub mod document;
 pub mod secret;
