@@ -2,4 +2,6 @@
 //! dropping a connection.
 
 pub mod document;
+pub mod environment;
+pub mod model;
 pub mod secret;

@@ -1,0 +1,243 @@
+//! Settings: what operates an environment and is no part of its document.
+//!
+//! The settings document is strict: an unknown key is an error. A setting whose
+//! feature is not built yet is read and checked, and refused at its place when it
+//! asks for something; it is never ignored.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::document::{Diagnostic, Document, Literal, Node, PropertyPath, Segment, Span, nearest};
+
+mod read;
+
+/// How a change of an environment has to be confirmed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protection {
+    /// As usual.
+    #[default]
+    None,
+    /// The console opens it read-only; changes need its name typed.
+    Production,
+}
+
+/// How the server of a database is authenticated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TlsMode {
+    /// TLS; certificate and host name are verified.
+    #[default]
+    VerifyFull,
+    /// No TLS at all.
+    Disable,
+}
+
+/// Which characters a new password has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Alphabet {
+    /// `A-Za-z0-9-_`
+    #[default]
+    UrlSafe,
+}
+
+/// What happens while the user whose password changes is not drained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// The rotation is refused, unless an operator waives it.
+    #[default]
+    Block,
+}
+
+/// The settings of one rotated secret, with all defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    /// How the server is authenticated.
+    pub tls: TlsMode,
+    /// A file of certificate authorities, as written; else those of the system.
+    pub ca: Option<String>,
+    /// Characters of a new password.
+    pub password_length: usize,
+    /// Which characters these are.
+    pub alphabet: Alphabet,
+    /// Statements that a new login must be able to run.
+    pub statements: Vec<String>,
+    /// The time that consumers take to read a new current.
+    pub propagation: Duration,
+    /// How long nobody may have been seen.
+    pub quiet: Duration,
+    /// What happens before that.
+    pub gate: Gate,
+    /// For a connection with its TLS and its login.
+    pub connect_timeout: Duration,
+    /// For one statement.
+    pub statement_timeout: Duration,
+    /// For a lock that a statement waits for.
+    pub lock_timeout: Duration,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            tls: TlsMode::default(),
+            ca: None,
+            password_length: 32,
+            alphabet: Alphabet::default(),
+            statements: Vec::new(),
+            propagation: Duration::from_secs(15 * 60),
+            quiet: Duration::ZERO,
+            gate: Gate::default(),
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+/// What one entry of `databases` says; nothing where it is silent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Layer {
+    tls: Option<TlsMode>,
+    ca: Option<String>,
+    password_length: Option<usize>,
+    alphabet: Option<Alphabet>,
+    statements: Option<Vec<String>>,
+    propagation: Option<Duration>,
+    quiet: Option<Duration>,
+    gate: Option<Gate>,
+    connect_timeout: Option<Duration>,
+    statement_timeout: Option<Duration>,
+    lock_timeout: Option<Duration>,
+}
+
+impl Layer {
+    fn apply(&self, settings: &mut DatabaseSettings) {
+        fn put<T: Clone>(from: Option<&T>, to: &mut T) {
+            if let Some(value) = from {
+                to.clone_from(value);
+            }
+        }
+        put(self.tls.as_ref(), &mut settings.tls);
+        if self.ca.is_some() {
+            settings.ca.clone_from(&self.ca);
+        }
+        put(self.password_length.as_ref(), &mut settings.password_length);
+        put(self.alphabet.as_ref(), &mut settings.alphabet);
+        put(self.statements.as_ref(), &mut settings.statements);
+        put(self.propagation.as_ref(), &mut settings.propagation);
+        put(self.quiet.as_ref(), &mut settings.quiet);
+        put(self.gate.as_ref(), &mut settings.gate);
+        put(self.connect_timeout.as_ref(), &mut settings.connect_timeout);
+        put(
+            self.statement_timeout.as_ref(),
+            &mut settings.statement_timeout,
+        );
+        put(self.lock_timeout.as_ref(), &mut settings.lock_timeout);
+    }
+}
+
+/// An entry of `databases` that names a path.
+#[derive(Debug, Clone)]
+struct Named {
+    layer: Layer,
+    /// The key as written, and where.
+    key: String,
+    span: Span,
+}
+
+/// The settings of one environment.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    source: String,
+    protection: Protection,
+    for_all: Layer,
+    by_path: BTreeMap<PropertyPath, Named>,
+    files: Vec<(Vec<Segment>, String)>,
+}
+
+impl Settings {
+    /// Reads a settings document.
+    ///
+    /// # Errors
+    /// All problems at once, each with its place.
+    pub fn parse(document: &Document) -> Result<Self, Vec<Diagnostic>> {
+        read::settings(document)
+    }
+
+    /// How changes have to be confirmed.
+    #[must_use]
+    pub fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// What holds for one rotated secret: its own entry over `"*"` over the defaults.
+    #[must_use]
+    pub fn database(&self, path: &PropertyPath) -> DatabaseSettings {
+        let mut settings = DatabaseSettings::default();
+        self.for_all.apply(&mut settings);
+        if let Some(named) = self.by_path.get(path) {
+            named.layer.apply(&mut settings);
+        }
+        settings
+    }
+
+    /// The files that are read and stored at a save: where each stands in the
+    /// document, and its name as written.
+    #[must_use]
+    pub fn files(&self) -> &[(Vec<Segment>, String)] {
+        &self.files
+    }
+
+    /// Entries of `databases` that name none of an environment's rotated secrets.
+    #[must_use]
+    pub fn check_paths(&self, paths: &[PropertyPath]) -> Vec<Diagnostic> {
+        let known: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        self.by_path
+            .iter()
+            .filter(|(path, _)| !paths.contains(path))
+            .map(|(path, named)| {
+                let key = &named.key;
+                let near = nearest(&path.to_string(), known.iter().map(String::as_str));
+                let hint = match near {
+                    Some(near) => format!("did you mean {near:?}?"),
+                    None if known.is_empty() => "the environment has none".to_owned(),
+                    None => format!("there are: {}; or use \"*\" for all", known.join(", ")),
+                };
+                Diagnostic::error(format!(
+                    "{key:?} is not a rotated secret of the environment"
+                ))
+                .with_place(&self.source, named.span)
+                .with_path(crate::document::document_path_text(&[
+                    Segment::from("databases"),
+                    Segment::Key(key.clone()),
+                ]))
+                .with_hint(hint)
+            })
+            .collect()
+    }
+}
+
+/// Reads `500ms`, `2s`, `15m`, `25h`, `7d`.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+/// The text of a string, `off` and `none` included.
+fn string(node: &Node) -> Option<String> {
+    match node.literal() {
+        Some(Literal::String(text)) => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,434 @@
+//! The strict reading of a settings document.
+
+use std::time::Duration;
+
+use super::{Alphabet, Gate, Layer, Named, Protection, Settings, TlsMode, duration, string};
+use crate::document::{
+    Diagnostic, Document, Literal, Node, PropertyPath, Segment, document_path_text, nearest,
+};
+
+/// A timeout beyond this is a mistake, and would overflow what databases accept.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
+const LONGEST_WAIT: Duration = Duration::from_secs(366 * 86_400);
+
+pub(super) fn settings(document: &Document) -> Result<Settings, Vec<Diagnostic>> {
+    let mut reader = Reader {
+        source: document.source(),
+        diagnostics: Vec::new(),
+        files: Vec::new(),
+    };
+    let mut settings = Settings {
+        source: document.source().to_owned(),
+        ..Settings::default()
+    };
+    let known = [
+        "protect",
+        "schedule",
+        "databases",
+        "publish",
+        "webhooks",
+        "owners",
+    ];
+    for field in reader.fields(&Field::root(document.root()), &known) {
+        match field.name() {
+            "protect" => {
+                let choices = [
+                    ("production", Protection::Production),
+                    ("none", Protection::None),
+                ];
+                settings.protection = reader.choice(&field, &choices).unwrap_or_default();
+            }
+            "schedule" => reader.schedule(&field),
+            "databases" => reader.databases(&field, &mut settings),
+            _ => reader.refused_list(&field),
+        }
+    }
+    settings.files = reader.files;
+    if reader.diagnostics.is_empty() {
+        Ok(settings)
+    } else {
+        Err(reader.diagnostics)
+    }
+}
+
+/// A value with its path.
+struct Field<'a> {
+    node: &'a Node,
+    path: Vec<Segment>,
+    key_span: crate::document::Span,
+}
+
+impl<'a> Field<'a> {
+    fn root(node: &'a Node) -> Self {
+        Self {
+            node,
+            path: Vec::new(),
+            key_span: node.span,
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self.path.last() {
+            Some(Segment::Key(key)) => key,
+            _ => "",
+        }
+    }
+}
+
+struct Reader<'a> {
+    source: &'a str,
+    diagnostics: Vec<Diagnostic>,
+    files: Vec<(Vec<Segment>, String)>,
+}
+
+impl Reader<'_> {
+    fn error(&mut self, field: &Field<'_>, summary: impl Into<String>, hint: Option<String>) {
+        let diagnostic = Diagnostic::error(summary)
+            .with_place(self.source, field.node.span)
+            .with_path(document_path_text(&field.path));
+        self.diagnostics.push(match hint {
+            Some(hint) => diagnostic.with_hint(hint),
+            None => diagnostic,
+        });
+    }
+
+    fn wrong_type(&mut self, field: &Field<'_>, expected: &str) {
+        let summary = format!("expected {expected}, got {}", field.node.type_name());
+        self.error(field, summary, None);
+    }
+
+    fn not_supported(&mut self, field: &Field<'_>, what: &str) {
+        let hint = Some("remove it; nothing would act on it".to_owned());
+        self.error(field, format!("{what} is not supported yet"), hint);
+    }
+
+    /// The known fields of an object; others are errors. Null is an empty object.
+    fn fields<'n>(&mut self, object: &Field<'n>, known: &[&str]) -> Vec<Field<'n>> {
+        let mut fields = self.all_fields(object);
+        fields.retain(|field| {
+            if known.contains(&field.name()) {
+                return true;
+            }
+            let name = field.name();
+            let summary = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("unknown property {name:?}; did you mean {near:?}?"),
+                None => format!("unknown property {name:?}"),
+            };
+            self.diagnostics.push(
+                Diagnostic::error(summary)
+                    .with_place(self.source, field.key_span)
+                    .with_path(document_path_text(&field.path))
+                    .with_hint(format!("there are: {}", known.join(", "))),
+            );
+            false
+        });
+        fields
+    }
+
+    fn all_fields<'n>(&mut self, object: &Field<'n>) -> Vec<Field<'n>> {
+        if object.node.is_null() {
+            return Vec::new();
+        }
+        let Some(entries) = object.node.entries() else {
+            self.wrong_type(object, "object");
+            return Vec::new();
+        };
+        entries
+            .iter()
+            .map(|entry| {
+                let mut path = object.path.clone();
+                path.push(Segment::Key(entry.key.text.clone()));
+                Field {
+                    node: &entry.value,
+                    path,
+                    key_span: entry.key.span,
+                }
+            })
+            .collect()
+    }
+
+    fn text(&mut self, field: &Field<'_>) -> Option<String> {
+        let text = string(field.node).filter(|text| !text.is_empty());
+        if text.is_none() {
+            self.wrong_type(field, "a string that is not empty");
+        }
+        text
+    }
+
+    fn texts(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
+        if field.node.is_null() {
+            return Some(Vec::new());
+        }
+        let Some(items) = field.node.items() else {
+            self.wrong_type(field, "array");
+            return None;
+        };
+        let mut texts = Vec::new();
+        for (index, node) in items.iter().enumerate() {
+            let mut path = field.path.clone();
+            path.push(Segment::Index(index));
+            let item = Field {
+                node,
+                path,
+                key_span: node.span,
+            };
+            texts.push(self.text(&item)?);
+        }
+        Some(texts)
+    }
+
+    fn choice<T: Copy>(&mut self, field: &Field<'_>, choices: &[(&str, T)]) -> Option<T> {
+        let text = string(field.node);
+        let found = choices
+            .iter()
+            .find(|(name, _)| text.as_deref() == Some(*name));
+        if found.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            let near = text
+                .as_deref()
+                .and_then(|text| nearest(text, names.iter().copied()));
+            let hint = near.map(|near| format!("did you mean {near:?}?"));
+            self.error(
+                field,
+                format!("expected one of: {}", names.join(", ")),
+                hint,
+            );
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    fn boolean(&mut self, field: &Field<'_>) -> Option<bool> {
+        match field.node.literal() {
+            Some(Literal::Bool(value)) => Some(value),
+            _ => {
+                self.wrong_type(field, "boolean");
+                None
+            }
+        }
+    }
+
+    fn duration(&mut self, field: &Field<'_>) -> Option<Duration> {
+        let found = string(field.node).and_then(|text| duration(&text));
+        match found {
+            Some(found) if found <= LONGEST_WAIT => Some(found),
+            Some(_) => {
+                self.error(field, "the duration is longer than 366 days", None);
+                None
+            }
+            None => {
+                let hint = "write a whole number with its unit, such as 500ms, 2s, 15m, 25h or 7d";
+                self.error(field, "expected a duration", Some(hint.to_owned()));
+                None
+            }
+        }
+    }
+
+    fn timeout(&mut self, field: &Field<'_>) -> Option<Duration> {
+        let found = self.duration(field)?;
+        if found.is_zero() || found > LONGEST_TIMEOUT {
+            self.error(
+                field,
+                "a timeout is longer than 0s and not longer than 1h",
+                None,
+            );
+            return None;
+        }
+        Some(found)
+    }
+
+    /// A list of a feature that is not built: only an empty one asks for nothing.
+    fn refused_list(&mut self, field: &Field<'_>) {
+        if field.node.is_null() {
+            return;
+        }
+        match field.node.items() {
+            None => self.wrong_type(field, "array"),
+            Some([]) => {}
+            Some(_) => self.not_supported(field, field.name()),
+        }
+    }
+
+    fn schedule(&mut self, schedule: &Field<'_>) {
+        let mut asks = false;
+        let known = ["cron", "timezone", "window", "missed", "paused"];
+        for field in self.fields(schedule, &known) {
+            match field.name() {
+                "cron" if field.node.is_null() => {}
+                "cron" => asks |= self.text(&field).is_some(),
+                "timezone" => drop(self.text(&field)),
+                "window" => drop(self.duration(&field)),
+                "missed" => drop(self.choice(&field, &[("run-once", ()), ("skip", ())])),
+                _ => drop(self.boolean(&field)),
+            }
+        }
+        if asks {
+            self.not_supported(schedule, "schedule");
+        }
+    }
+
+    fn databases(&mut self, databases: &Field<'_>, settings: &mut Settings) {
+        for field in self.all_fields(databases) {
+            let layer = self.layer(&field);
+            if field.name() == "*" {
+                settings.for_all = layer;
+                continue;
+            }
+            match field.name().parse::<PropertyPath>() {
+                Ok(path) => {
+                    let named = Named {
+                        layer,
+                        key: field.name().to_owned(),
+                        span: field.key_span,
+                    };
+                    if settings.by_path.insert(path, named).is_some() {
+                        self.error(&field, "the same path stands here twice", None);
+                    }
+                }
+                Err(why) => {
+                    let hint = "write the path of a rotated secret, such as orders.db, or \"*\"";
+                    self.error(&field, why.to_string(), Some(hint.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn layer(&mut self, database: &Field<'_>) -> Layer {
+        let mut layer = Layer::default();
+        let known = [
+            "tls", "nodes", "poolers", "password", "verify", "drain", "retire", "monitor",
+            "timeouts",
+        ];
+        for field in self.fields(database, &known) {
+            match field.name() {
+                "tls" => self.tls(&field, &mut layer),
+                "nodes" | "poolers" => {
+                    if self.texts(&field).is_some_and(|texts| !texts.is_empty()) {
+                        self.not_supported(&field, field.name());
+                    }
+                }
+                "password" => self.password(&field, &mut layer),
+                "verify" => self.verify(&field, &mut layer),
+                "drain" => self.drain(&field, &mut layer),
+                "retire" => self.retire(&field),
+                "monitor" => {
+                    if !field.node.is_null() && self.text(&field).is_some() {
+                        self.not_supported(&field, "monitor");
+                    }
+                }
+                _ => self.timeouts(&field, &mut layer),
+            }
+        }
+        layer
+    }
+
+    fn tls(&mut self, tls: &Field<'_>, layer: &mut Layer) {
+        for field in self.fields(tls, &["mode", "ca"]) {
+            if field.name() == "ca" {
+                layer.ca = self.text(&field);
+                if let Some(name) = &layer.ca {
+                    self.files.push((field.path.clone(), name.clone()));
+                }
+                continue;
+            }
+            let choices = [
+                ("verify-full", Some(TlsMode::VerifyFull)),
+                ("verify-ca", None),
+                ("require", None),
+                ("disable", Some(TlsMode::Disable)),
+            ];
+            match self.choice(&field, &choices) {
+                Some(Some(mode)) => layer.tls = Some(mode),
+                Some(None) => self.not_supported(&field, "this mode"),
+                None => {}
+            }
+        }
+    }
+
+    fn password(&mut self, password: &Field<'_>, layer: &mut Layer) {
+        for field in self.fields(password, &["length", "alphabet"]) {
+            if field.name() == "alphabet" {
+                layer.alphabet = self.choice(&field, &[("url-safe", Alphabet::UrlSafe)]);
+                continue;
+            }
+            let length = match field.node.literal() {
+                Some(Literal::Number(number)) => number.parse::<usize>().ok(),
+                _ => None,
+            };
+            layer.password_length = length.filter(|length| (16..=128).contains(length));
+            if layer.password_length.is_none() {
+                self.error(
+                    &field,
+                    "a password's length is a whole number from 16 to 128",
+                    None,
+                );
+            }
+        }
+    }
+
+    fn verify(&mut self, verify: &Field<'_>, layer: &mut Layer) {
+        for field in self.fields(verify, &["twin", "statements"]) {
+            if field.name() == "statements" {
+                layer.statements = self.texts(&field);
+                continue;
+            }
+            let asks = self.choice(&field, &[("strict", true), ("warn", true), ("off", false)]);
+            if asks == Some(true) {
+                self.not_supported(&field, "twin");
+            }
+        }
+    }
+
+    fn drain(&mut self, drain: &Field<'_>, layer: &mut Layer) {
+        let known = ["propagation", "quiet", "max-gap", "sample", "gate"];
+        for field in self.fields(drain, &known) {
+            match field.name() {
+                "propagation" => layer.propagation = self.duration(&field),
+                "quiet" => {
+                    layer.quiet = self.duration(&field);
+                    if layer.quiet.is_some_and(|quiet| !quiet.is_zero()) {
+                        self.not_supported(&field, "quiet other than 0s");
+                    }
+                }
+                "gate" => layer.gate = self.choice(&field, &[("block", Gate::Block)]),
+                _ => {
+                    if self.duration(&field).is_some() {
+                        self.not_supported(&field, field.name());
+                    }
+                }
+            }
+        }
+    }
+
+    fn retire(&mut self, retire: &Field<'_>) {
+        let mut asks = false;
+        let mut says_none = false;
+        for field in self.fields(retire, &["mode", "listen", "then"]) {
+            match field.name() {
+                "mode" => {
+                    let choices = [("ask", false), ("lock", false), ("none", true)];
+                    says_none = self.choice(&field, &choices) == Some(true);
+                    asks |= !says_none;
+                }
+                "listen" => asks |= self.duration(&field).is_some(),
+                _ => {
+                    let choices = [("scramble", ()), ("keep", ())];
+                    asks |= self.choice(&field, &choices).is_some();
+                }
+            }
+        }
+        if asks && !says_none {
+            self.not_supported(retire, "retire");
+        }
+    }
+
+    fn timeouts(&mut self, timeouts: &Field<'_>, layer: &mut Layer) {
+        for field in self.fields(timeouts, &["connect", "statement", "lock"]) {
+            let timeout = self.timeout(&field);
+            match field.name() {
+                "connect" => layer.connect_timeout = timeout,
+                "statement" => layer.statement_timeout = timeout,
+                _ => layer.lock_timeout = timeout,
+            }
+        }
+    }
+}
