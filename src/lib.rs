@@ -1,7 +1,20 @@
 //! handover: hands a database over from one credential to the next without
 //! dropping a connection.
+//!
+//! Each module is a room with one job; a room uses only rooms on lower floors. See
+//! `ARCHITECTURE.md` for the map.
 
+pub mod cli;
+pub mod database;
 pub mod document;
+pub mod drain;
 pub mod environment;
 pub mod model;
+pub mod operations;
+pub mod process;
+pub mod rotation;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod secret;
+pub mod store;
+pub mod untrusted;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{Literal, Node, NodeKind};
+
 /// A value to set. It may hold a secret: `Debug` shows its shape only.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Fragment {
@@ -29,6 +31,28 @@ impl Fragment {
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),
         )
+    }
+
+    /// What a node says, so that it can be written elsewhere.
+    #[must_use]
+    pub fn from_node(node: &Node) -> Self {
+        match &node.kind {
+            NodeKind::Scalar(scalar) => match scalar.literal() {
+                Literal::Null => Self::Null,
+                Literal::Bool(value) => Self::Bool(value),
+                Literal::Number(number) => Self::Number(number.to_owned()),
+                Literal::String(text) => Self::string(text),
+            },
+            NodeKind::Mapping(entries) => Self::Mapping(
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.text.clone(), Self::from_node(&entry.value)))
+                    .collect(),
+            ),
+            NodeKind::Sequence(items) => {
+                Self::Sequence(items.iter().map(Self::from_node).collect())
+            }
+        }
     }
 
     /// A string.

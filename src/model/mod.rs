@@ -1,8 +1,19 @@
-//! The nouns that all rooms share: users, credentials, settings.
+//! The nouns that all rooms share: names, users, steps, login outcomes, sessions.
 //!
 //! Nothing here performs IO or decides anything.
 
 mod credential;
+mod gate;
+mod names;
+mod server;
 pub mod settings;
+mod steps;
 
 pub use credential::{Credential, Engine, RotatedState, RotationInputs, UserName, UserNameError};
+pub use gate::{Gate, Shut};
+pub use names::{EnvironmentName, NameError, RotationId};
+pub use server::{
+    Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, OwnSession, RoleFacts, RoleRemedies,
+    ServerIdentity, Session, SessionKind, SessionView, UnknownCause,
+};
+pub use steps::Step;

@@ -1,0 +1,15 @@
+# The few commands of this project; each is a plain line that can be typed by hand.
+.PHONY: test lint servers
+
+# Everything that has to hold: unit, property, house and live tests against real servers.
+test: servers
+	cargo test --locked
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+# Makes sure that PostgreSQL's server programs are there. Debian's package would also
+# create and start a system cluster; that is switched off first.
+servers:
+	@sh tests/install-servers.sh

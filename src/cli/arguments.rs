@@ -1,0 +1,221 @@
+//! The arguments, as clap reads them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::output::Output;
+use crate::document::PropertyPath;
+use crate::model::EnvironmentName;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  error
+  2  usage, also a path that matches nothing
+  3  partial failure
+  4  refused, nothing changed (gate, protection, lock, no terminal)
+  5  needs a human, or the outcome in the database is unknown
+  6  unreachable, nothing changed
+
+Environment:
+  HANDOVER_STORE     folder of the store, instead of --store
+  HANDOVER_KEY_FILE  where the key file is now, instead of where its slot says
+  HANDOVER_LOG       level of the log in the store's folder, for example debug
+  NO_COLOR           no colours when not empty";
+
+/// Hands a database over from one credential to the next without dropping a connection.
+#[derive(Debug, Parser)]
+#[command(name = "handover", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// Folder of the store; without it the XDG data folder
+    #[arg(long, global = true, env = "HANDOVER_STORE", value_name = "DIR")]
+    pub store: Option<PathBuf>,
+
+    /// How to answer: a table for people, or one JSON object
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
+    pub output: Output,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make the master key
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Environments: make, list, read, open
+    #[command(subcommand)]
+    Env(EnvCommand),
+    /// Give the idle user a new password and make it current
+    Rotate(RotateArguments),
+    /// Go on with a rotation that was killed, parked or refused half-way
+    Recover(RecoverArguments),
+    /// What the store knows, without asking any database
+    Status(StatusArguments),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a new master key, and the empty store that it belongs to
+    Init(KeyInitArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyInitArguments {
+    /// Write the key to this new file, which nobody else can read
+    #[arg(long, required = true, value_name = "PATH")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EnvCommand {
+    /// Make an environment from a file; plaintext secrets are sealed at once
+    Init(EnvInitArguments),
+    /// List all environments
+    Ls,
+    /// Show the definition with its comments; sealed values stay sealed
+    Get(EnvGetArguments),
+    /// Show the evaluated values, secrets included
+    Open(EnvPathArguments),
+    /// Show the revisions, newest first
+    History(EnvNameArguments),
+    /// What operates the environment and is not part of its document
+    #[command(subcommand)]
+    Settings(SettingsCommand),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnvInitArguments {
+    /// The new environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// The document; `-` reads standard input. The file is not changed
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// The settings
+    #[arg(long, value_name = "FILE")]
+    pub(super) settings: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnvGetArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// Only this part, without `values.`
+    #[arg(value_name = "PATH")]
+    pub(super) path: Option<PropertyPath>,
+    /// Show the plaintext of sealed values; this is audited
+    #[arg(long)]
+    pub(super) show_secrets: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnvPathArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// Only this value, without `values.`
+    #[arg(value_name = "PATH")]
+    pub(super) path: Option<PropertyPath>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnvNameArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SettingsCommand {
+    /// Show the settings
+    Get(EnvNameArguments),
+    /// Replace the settings by a new revision
+    Set(SettingsSetArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SettingsSetArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// The settings; `-` reads standard input
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  handover rotate shop/orders --plan
+  handover rotate shop/orders --reason \"ticket 4711\"
+  handover rotate shop/orders db --yes --confirm shop/orders --output json")]
+pub(super) struct RotateArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// The rotated secret, without `values.`; needed when there are several
+    #[arg(value_name = "PATH")]
+    pub(super) path: Option<PropertyPath>,
+    /// Show what would be done, and change nothing
+    #[arg(long)]
+    pub(super) plan: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// The environment's name, typed; needed for a production environment
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Option<String>,
+    /// Why; it stands in the audit log and in the history
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    /// Sign a waiver of the drain, with its reason: sessions of the user may be cut off
+    #[arg(long, value_name = "TEXT")]
+    pub(super) waive_drain: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  handover recover
+  handover recover shop/orders --yes --output json")]
+pub(super) struct RecoverArguments {
+    /// The environment, as project/name; without it all that have an open rotation
+    #[arg(value_name = "ENV")]
+    pub(super) environment: Option<EnvironmentName>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// The environment's name, typed; needed for a production environment
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArguments {
+    /// The environment, as project/name; without it all
+    #[arg(value_name = "ENV")]
+    pub(super) environment: Option<EnvironmentName>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// List the newest entries
+    Ls(AuditListArguments),
+    /// Walk the whole chain and name the first entry that was changed
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditListArguments {
+    /// Only entries of this environment
+    #[arg(value_name = "ENV")]
+    pub(super) environment: Option<EnvironmentName>,
+    /// How many of the newest entries
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    pub(super) last: u64,
+}

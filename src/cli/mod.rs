@@ -1,0 +1,138 @@
+//! The command line: arguments in, tables or JSON out, a truthful exit code.
+//!
+//! One file per command. This room prints and asks; it decides nothing and knows
+//! nothing of the console. What people read goes to standard output, progress and
+//! questions to standard error, and with `--output json` exactly one object a
+//! hand-over or command goes to standard output, errors included.
+
+mod arguments;
+mod ask;
+mod audit;
+mod environment;
+mod failure;
+mod key;
+mod output;
+mod recover;
+mod report;
+mod rotate;
+mod source;
+mod status;
+mod style;
+mod table;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser};
+use etcetera::BaseStrategy;
+
+pub use arguments::Arguments;
+pub use style::wants_colour;
+
+use self::arguments::{AuditCommand, Command, EnvCommand, KeyCommand, SettingsCommand};
+use self::output::Printer;
+use crate::operations::{Exit, Failure, Workspace};
+use crate::process::start_log;
+use crate::store::{Access, Store};
+
+/// The whole command line, for help pages and their tests.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Reads the arguments and does what they say.
+pub async fn run(words: Vec<OsString>) -> Exit {
+    let json = asks_for_json(&words);
+    let arguments = match Arguments::try_parse_from(words) {
+        Ok(arguments) => arguments,
+        Err(error) => return failure::usage(&error, json),
+    };
+    let printer = Printer::new(arguments.output);
+    let folder = match store_folder(arguments.store) {
+        Ok(folder) => folder,
+        Err(failure) => return failure::print(&printer, &failure),
+    };
+    if Store::exists(&folder) {
+        start_log(&folder);
+    }
+    match dispatch(arguments.command, folder, &printer).await {
+        Ok(exit) => exit,
+        Err(failure) => failure::print(&printer, &failure),
+    }
+}
+
+async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Result<Exit, Failure> {
+    let open = async |access| Workspace::open(&folder, key_file(), access).await;
+    match command {
+        Command::Key(KeyCommand::Init(init)) => key::init(&folder, &init, printer).await,
+        Command::Env(command) => match command {
+            EnvCommand::Init(init) => {
+                environment::init(&open(Access::Write).await?, init, printer).await
+            }
+            EnvCommand::Ls => environment::list(&open(Access::ReadIfNeedBe).await?, printer).await,
+            EnvCommand::Get(get) => {
+                environment::get(&open(Access::ReadIfNeedBe).await?, get, printer).await
+            }
+            EnvCommand::Open(named) => {
+                environment::open(&open(Access::ReadIfNeedBe).await?, named, printer).await
+            }
+            EnvCommand::History(named) => {
+                environment::history(&open(Access::ReadIfNeedBe).await?, named, printer).await
+            }
+            EnvCommand::Settings(SettingsCommand::Get(named)) => {
+                environment::get_settings(&open(Access::ReadIfNeedBe).await?, named, printer).await
+            }
+            EnvCommand::Settings(SettingsCommand::Set(set)) => {
+                environment::set_settings(&open(Access::Write).await?, set, printer).await
+            }
+        },
+        Command::Rotate(arguments) => {
+            let workspace = open(Access::Write).await;
+            rotate::run(workspace, arguments, printer).await
+        }
+        Command::Recover(arguments) => {
+            let workspace = open(Access::Write).await;
+            recover::run(workspace, arguments, printer).await
+        }
+        Command::Status(arguments) => {
+            status::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
+        }
+        Command::Audit(AuditCommand::Ls(arguments)) => {
+            audit::list(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
+        }
+        Command::Audit(AuditCommand::Verify) => {
+            audit::verify(&open(Access::ReadIfNeedBe).await?, printer).await
+        }
+    }
+}
+
+/// `--store`, else `HANDOVER_STORE` (both by the argument), else the XDG data folder.
+fn store_folder(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = given {
+        return Ok(folder);
+    }
+    let strategy = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::new(
+            "no-home",
+            Exit::Error,
+            format!("the data folder cannot be found: {error}"),
+            "name the store's folder with --store",
+        )
+    })?;
+    Ok(strategy.data_dir().join("handover"))
+}
+
+fn key_file() -> Option<PathBuf> {
+    std::env::var_os("HANDOVER_KEY_FILE")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
+/// A command line that cannot be parsed must still answer in the format it asks for.
+fn asks_for_json(words: &[OsString]) -> bool {
+    let followed = words
+        .windows(2)
+        .any(|pair| pair[0] == "--output" && pair[1] == "json");
+    followed || words.iter().any(|word| word == "--output=json")
+}

@@ -1,0 +1,65 @@
+//! Where answers go, and in which form.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::style::Style;
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// One JSON object.
+    Json,
+}
+
+/// Prints answers.
+pub(super) struct Printer {
+    output: Output,
+    /// Of standard output.
+    pub(super) style: Style,
+    /// Of standard error.
+    pub(super) error_style: Style,
+}
+
+impl Printer {
+    pub(super) fn new(output: Output) -> Self {
+        Self {
+            output,
+            style: Style::for_terminal(&io::stdout()),
+            error_style: Style::for_terminal(&io::stderr()),
+        }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// One JSON object in one line.
+    pub(super) fn json(&self, value: &impl Serialize) {
+        let text = serde_json::to_string(value).expect("answers are plain data");
+        self.line(&text);
+    }
+
+    /// One line, or several, on standard output. A reader that went away, as `head`
+    /// does, is not an error.
+    pub(super) fn line(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        let _ = writeln!(out, "{text}");
+    }
+
+    /// Text as it is, without a line break of ours.
+    pub(super) fn text(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(text.as_bytes());
+        let _ = out.flush();
+    }
+
+    /// A line on standard error.
+    pub(super) fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}

@@ -1,0 +1,129 @@
+//! `handover recover`.
+
+use super::arguments::RecoverArguments;
+use super::output::Printer;
+use super::{ask, failure, report};
+use crate::model::EnvironmentName;
+use crate::operations::hand_over::{
+    Confirmation, HandOverStatus, RecoverRequest, Report, list_open, recover,
+};
+use crate::operations::{Exit, Failure, Workspace};
+
+pub(super) async fn run(
+    workspace: Result<Workspace, Failure>,
+    arguments: RecoverArguments,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let workspace = match workspace {
+        Ok(workspace) => workspace,
+        Err(failure) => return Ok(fail(printer, arguments.environment, &failure)),
+    };
+    let environments = match &arguments.environment {
+        Some(environment) => vec![environment.clone()],
+        None => match list_open(&workspace).await {
+            Ok(open) => open.into_iter().map(|open| open.environment).collect(),
+            Err(failure) => return Ok(fail(printer, None, &failure)),
+        },
+    };
+    if environments.is_empty() {
+        print_nothing_open(printer);
+        return Ok(Exit::Done);
+    }
+    let mut exit = Exit::Done;
+    for environment in environments {
+        let one = one(&workspace, environment.clone(), &arguments, printer).await;
+        exit = exit.worse(match one {
+            Ok(report) => print_one(printer, &report),
+            Err(failure) => fail(printer, Some(environment), &failure),
+        });
+    }
+    Ok(exit)
+}
+
+async fn one(
+    workspace: &Workspace,
+    environment: EnvironmentName,
+    arguments: &RecoverArguments,
+    printer: &Printer,
+) -> Result<Report, Failure> {
+    let mut request = RecoverRequest {
+        environment,
+        confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
+    };
+    if request.confirmation == Confirmation::None && ask::can_ask(printer) {
+        let (observer, watching) = report::watch(printer);
+        let seen = recover(workspace, &request, &observer).await?;
+        drop(observer);
+        if let Some(watching) = watching {
+            let _ = watching.await;
+        }
+        // Anything but a missing agreement was already carried out or refused for good.
+        let asks = seen
+            .error
+            .as_ref()
+            .is_some_and(|error| error.code == "not-confirmed");
+        if !asks {
+            return Ok(seen);
+        }
+        show(printer, &seen);
+        let name = request.environment.to_string();
+        let typed = seen.protected.then_some(name.as_str());
+        request.confirmation = ask::ask("Do this now?", typed);
+    }
+    let (observer, watching) = report::watch(printer);
+    let answer = recover(workspace, &request, &observer).await;
+    drop(observer);
+    if let Some(watching) = watching {
+        let _ = watching.await;
+    }
+    answer
+}
+
+/// What was found and what would be done, before the question.
+fn show(printer: &Printer, seen: &Report) {
+    for path in &seen.paths {
+        let rotation = seen
+            .rotation
+            .map(|rotation| rotation.to_string())
+            .unwrap_or_default();
+        let case = path.case.as_deref().unwrap_or("complete");
+        printer.note(&format!(
+            "{rotation}  {}  {} {case}",
+            path.path,
+            path.step.code()
+        ));
+        for words in &path.evidence {
+            printer.note(&format!("  found:  {words}"));
+        }
+        if let Some(action) = &path.action {
+            printer.note(&format!("  do:     {action}"));
+        }
+    }
+}
+
+fn print_one(printer: &Printer, report: &Report) -> Exit {
+    let nothing_open = report.rotation.is_none()
+        && report.status == HandOverStatus::Done
+        && report.paths.is_empty();
+    if nothing_open && !printer.is_json() {
+        print_nothing_open(printer);
+        return Exit::Done;
+    }
+    report::print(printer, report)
+}
+
+fn print_nothing_open(printer: &Printer) {
+    if printer.is_json() {
+        printer.json(&Report::nothing_open());
+    } else {
+        printer.line("No rotation is open.");
+    }
+}
+
+fn fail(printer: &Printer, environment: Option<EnvironmentName>, failure: &Failure) -> Exit {
+    if printer.is_json() {
+        return report::print(printer, &Report::failed(environment, failure));
+    }
+    failure::explain(printer, failure);
+    failure.exit
+}

@@ -1,0 +1,188 @@
+//! Prints plans, progress and reports of hand-overs.
+
+use std::io::IsTerminal;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::output::Printer;
+use super::style::Role;
+use crate::operations::Exit;
+use crate::operations::hand_over::{
+    HandOverStatus, Observer, PathOutcome, PathReport, Progress, Report,
+};
+use crate::rotation::Plan;
+use crate::untrusted::Untrusted;
+
+/// Prints progress on standard error while a hand-over runs, where that is a terminal.
+pub(super) fn watch(printer: &Printer) -> (Observer, Option<JoinHandle<()>>) {
+    if printer.is_json() || !std::io::stderr().is_terminal() {
+        return (Observer::default(), None);
+    }
+    let style = printer.error_style;
+    let (sender, mut told) = mpsc::channel(64);
+    let task = tokio::spawn(async move {
+        let mut waiting = String::new();
+        while let Some(progress) = told.recv().await {
+            match progress {
+                Progress::Done { path, step } => {
+                    let mark = style.paint(Role::Ok, "✓");
+                    eprintln!("{mark} {} {:<9} {path}", step.code(), step.word());
+                }
+                Progress::Waiting { path, reason } if waiting != reason => {
+                    let mark = style.paint(Role::Warn, "…");
+                    eprintln!("{mark} {path}: waiting {reason}");
+                    waiting = reason;
+                }
+                Progress::Begun { .. } | Progress::Waiting { .. } | Progress::Recognised { .. } => {
+                }
+            }
+        }
+    });
+    (Observer::new(sender), Some(task))
+}
+
+/// The plan, line by line.
+pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
+    let version = plan.server.version;
+    let mut lines = vec![
+        format!(
+            "plan       {} · {}   (revision {})",
+            plan.environment, plan.path, plan.revision
+        ),
+        format!(
+            "server     {}   PostgreSQL {}.{}, system {}",
+            plan.node,
+            version / 10_000,
+            version % 10_000,
+            plan.server.system
+        ),
+        format!(
+            "changes    {}   gets a new password and becomes current",
+            plan.user
+        ),
+        format!(
+            "stays      {}   stays valid and becomes previous",
+            plan.current
+        ),
+        format!("statement  {}", Untrusted::new(&plan.statement)),
+    ];
+    if plan.first_promotion {
+        lines.push(format!(
+            "first      handover never promoted this secret: agreeing says that no consumer reads {}",
+            plan.user
+        ));
+    }
+    for waived in &plan.waived {
+        lines.push(format!("waived     {waived}"));
+    }
+    lines.push(format!(
+        "way back   {} stays as it is until the next rotation",
+        plan.current
+    ));
+    lines
+}
+
+/// Prints a report in the form that was asked for.
+pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
+    if printer.is_json() {
+        printer.json(report);
+        return report.exit.0;
+    }
+    let good = matches!(
+        report.status,
+        HandOverStatus::Done | HandOverStatus::Planned
+    );
+    let mut lines = Vec::new();
+    if report.status == HandOverStatus::Planned
+        && let Some(plan) = &report.plan
+    {
+        lines.extend(plan_lines(plan));
+    }
+    for path in &report.paths {
+        lines.extend(path_lines(printer, report, path));
+    }
+    if report.paths.is_empty()
+        && let Some(error) = &report.error
+    {
+        lines.push(format!("{} {}", verdict(printer, report), error.message));
+        lines.push(format!("  remedy: {}", error.remedy));
+    }
+    for line in lines {
+        if good {
+            printer.line(&line);
+        } else {
+            printer.note(&line);
+        }
+    }
+    report.exit.0
+}
+
+fn verdict(printer: &Printer, report: &Report) -> String {
+    let (role, text) = match report.status {
+        HandOverStatus::Planned => (Role::Ok, "✓ planned"),
+        HandOverStatus::Done => (Role::Ok, "✓ done"),
+        HandOverStatus::Partial => (Role::Warn, "◐ partial"),
+        HandOverStatus::Refused => (Role::Warn, "■ refused"),
+        HandOverStatus::Parked => (Role::Danger, "▲ parked"),
+        HandOverStatus::Unreachable => (Role::Warn, "? unreachable"),
+        HandOverStatus::Failed => (Role::Danger, "✗ failed"),
+    };
+    let good = matches!(
+        report.status,
+        HandOverStatus::Done | HandOverStatus::Planned
+    );
+    let style = if good {
+        printer.style
+    } else {
+        printer.error_style
+    };
+    style.paint(role, text)
+}
+
+fn path_lines(printer: &Printer, report: &Report, path: &PathReport) -> Vec<String> {
+    let mut head = verdict(printer, report);
+    if let Some(rotation) = report.rotation {
+        head = format!("{head}  {rotation}");
+    }
+    if let Some(environment) = &report.environment {
+        head = format!("{head}  {environment} · {}", path.path);
+    }
+    let user = path.user.as_deref().unwrap_or_default();
+    match path.status {
+        PathOutcome::Done => {
+            let revision = report.revision.unwrap_or_default();
+            return vec![format!(
+                "{head}: {user} is current since revision {revision}"
+            )];
+        }
+        PathOutcome::Planned => {
+            return vec![format!("{head}: nothing was changed")];
+        }
+        _ => {}
+    }
+    if let Some(case) = &path.case {
+        head = format!("{head}  {} {case}", path.step.code());
+    }
+    let mut lines = vec![head];
+    lines.extend(
+        path.evidence
+            .iter()
+            .map(|words| format!("  found:  {words}")),
+    );
+    if let Some(error) = &path.error {
+        lines.push(format!("  {}", error.message));
+        if let Some(action) = &path.action {
+            lines.push(format!("  next:   {action}"));
+        }
+        lines.push(format!("  remedy: {}", error.remedy));
+    }
+    let untouched = matches!(
+        path.status,
+        PathOutcome::Refused | PathOutcome::Aborted | PathOutcome::Unreachable
+    );
+    if untouched {
+        lines.push("  Nothing was changed in the database.".to_owned());
+    }
+    lines
+}

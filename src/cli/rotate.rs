@@ -1,0 +1,66 @@
+//! `handover rotate`.
+
+use super::arguments::RotateArguments;
+use super::output::Printer;
+use super::{ask, failure, report};
+use crate::operations::hand_over::{Confirmation, Observer, Report, RotateRequest, plan, rotate};
+use crate::operations::{Exit, Failure, Workspace};
+
+pub(super) async fn run(
+    workspace: Result<Workspace, Failure>,
+    arguments: RotateArguments,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let environment = arguments.environment.clone();
+    let answer = match workspace {
+        Ok(workspace) => hand_over(&workspace, arguments, printer).await,
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Ok(report) => Ok(report::print(printer, &report)),
+        Err(failure) if printer.is_json() => Ok(report::print(
+            printer,
+            &Report::failed(Some(environment), &failure),
+        )),
+        Err(failure) => {
+            failure::explain(printer, &failure);
+            Ok(failure.exit)
+        }
+    }
+}
+
+async fn hand_over(
+    workspace: &Workspace,
+    arguments: RotateArguments,
+    printer: &Printer,
+) -> Result<Report, Failure> {
+    let mut request = RotateRequest {
+        environment: arguments.environment,
+        path: arguments.path,
+        confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
+        reason: arguments.reason,
+        waiver: arguments.waive_drain,
+    };
+    if arguments.plan {
+        return plan(workspace, &request, &Observer::default()).await;
+    }
+    if request.confirmation == Confirmation::None && ask::can_ask(printer) {
+        let planned = plan(workspace, &request, &Observer::default()).await?;
+        let Some(shown) = &planned.plan else {
+            return Ok(planned);
+        };
+        for line in report::plan_lines(shown) {
+            printer.note(&line);
+        }
+        let name = request.environment.to_string();
+        let typed = planned.protected.then_some(name.as_str());
+        request.confirmation = ask::ask("Rotate now?", typed);
+    }
+    let (observer, watching) = report::watch(printer);
+    let answer = rotate(workspace, &request, &observer).await;
+    drop(observer);
+    if let Some(watching) = watching {
+        let _ = watching.await;
+    }
+    answer
+}

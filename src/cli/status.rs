@@ -1,0 +1,83 @@
+//! `handover status`.
+
+use super::arguments::StatusArguments;
+use super::output::Printer;
+use super::style::Role;
+use super::table;
+use crate::operations::{EnvironmentStatus, Exit, Failure, PathStatus, Workspace, read_status};
+
+pub(super) async fn run(
+    workspace: &Workspace,
+    arguments: StatusArguments,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let status = read_status(workspace, arguments.environment).await?;
+    if printer.is_json() {
+        printer.json(&status);
+        return Ok(Exit::Done);
+    }
+    if status.environments.is_empty() {
+        printer
+            .line("There is no environment yet. Make one: handover env init PROJECT/NAME -f FILE");
+    } else {
+        let rows: Vec<Vec<String>> = status.environments.iter().flat_map(rows).collect();
+        let head = ["ENVIRONMENT", "PATH", "REVISION", "PROMOTED", "ROTATION"];
+        printer.line(&table::table(&head, &rows));
+    }
+    for environment in &status.environments {
+        if let (Some(rotation), Some(holder)) = (environment.open_rotation, &environment.holder) {
+            let mark = printer.style.paint(Role::Warn, "▲");
+            printer.line(&format!(
+                "{mark} {rotation} on {} is open, begun by {holder}: handover recover {}",
+                environment.environment, environment.environment
+            ));
+        }
+    }
+    let head = match status.audit.head.as_str() {
+        "" => "none",
+        head => head,
+    };
+    printer.line(&format!(
+        "audit: {} entries, head {head}",
+        status.audit.entries
+    ));
+    Ok(Exit::Done)
+}
+
+fn rows(environment: &EnvironmentStatus) -> Vec<Vec<String>> {
+    let name = environment.environment.to_string();
+    let revision = environment.revision.to_string();
+    if environment.paths.is_empty() {
+        let none = "–".to_owned();
+        return vec![vec![name, none.clone(), revision, none.clone(), none]];
+    }
+    environment
+        .paths
+        .iter()
+        .map(|path| {
+            vec![
+                name.clone(),
+                path.path.clone(),
+                revision.clone(),
+                path.promoted_at.map_or("never".to_owned(), |time| {
+                    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+                }),
+                rotation(environment, path),
+            ]
+        })
+        .collect()
+}
+
+fn rotation(environment: &EnvironmentStatus, path: &PathStatus) -> String {
+    let Some(rotation) = environment.open_rotation else {
+        return "● none open".to_owned();
+    };
+    let step = path
+        .step
+        .map(|step| format!(" at {}", step.code()))
+        .unwrap_or_default();
+    match path.case {
+        Some(case) => format!("▲ {rotation} parked{step}: {case}"),
+        None => format!("◐ {rotation} open{step}"),
+    }
+}

@@ -1,0 +1,174 @@
+//! Databases under rotation: one trait, one module per engine.
+//!
+//! This room probes a login, asks the managing connection for facts, and performs
+//! the one statement that changes a password. It knows nothing of the journal and
+//! the store, and it decides nothing: every end of a login is an outcome, and every
+//! answer to a change is confirmed, refused or unknown. Every connect and every
+//! query runs under a time-out of ours, since a server may accept and stay silent.
+
+mod postgres;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+
+use crate::model::{
+    Credential, DatabaseFault, Engine, LoginOutcome, ManagingFacts, Node, RoleRemedies,
+    SessionView, UserName,
+};
+use crate::rotation::RefusalClass;
+use crate::secret::{SCRAM_SALT_LENGTH, Secret};
+use crate::untrusted::Untrusted;
+
+/// How a connection is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// The certificate must be trusted and name the host.
+    VerifyFull {
+        /// PEM of the own authority; the system's authorities without it.
+        authority: Option<String>,
+    },
+    /// No TLS, because the operator said so.
+    Disable,
+}
+
+/// Bounds of every exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the first packet to the end of authentication.
+    pub connect: Duration,
+    /// For one statement, on the server and here.
+    pub statement: Duration,
+    /// For a lock that the change needs.
+    pub lock: Duration,
+}
+
+/// Where a rotated secret lives.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Which engine answers there.
+    pub engine: Engine,
+    /// The address of the managing connection.
+    pub node: Node,
+    /// The database to log in to.
+    pub database: String,
+    /// How connections are protected.
+    pub tls: Tls,
+    /// Bounds of every exchange.
+    pub timeouts: Timeouts,
+}
+
+/// One login to attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'a> {
+    /// Where.
+    pub node: &'a Node,
+    /// As whom.
+    pub user: &'a UserName,
+    /// With what.
+    pub password: &'a Secret,
+    /// How the session names itself to the server.
+    pub application: &'a str,
+    /// Statements that must work for this user; run and rolled back.
+    pub statements: &'a [String],
+}
+
+/// What is known after the change was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// The server confirmed the commit.
+    Confirmed,
+    /// The server refused; nothing was changed.
+    Refused {
+        /// How to take it.
+        class: RefusalClass,
+        /// SQLSTATE.
+        code: String,
+        /// The server's words.
+        message: Untrusted,
+    },
+    /// No answer; it may have happened, or may still happen.
+    Unknown {
+        /// What happened here.
+        message: Untrusted,
+    },
+}
+
+/// The new password of a user, and the salt of its verifier.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPassword<'a> {
+    /// Whose.
+    pub user: &'a UserName,
+    /// The plaintext; it never leaves this process.
+    pub password: &'a Secret,
+    /// The salt that was sealed with it.
+    pub salt: &'a [u8; SCRAM_SALT_LENGTH],
+}
+
+/// An engine at one place.
+pub trait Database: Send + Sync {
+    /// Attempts one login and closes it again. Never an error: every end is an outcome.
+    fn probe<'a>(&'a self, login: Login<'a>) -> BoxFuture<'a, LoginOutcome>;
+
+    /// Opens the managing connection.
+    fn manage<'a>(
+        &'a self,
+        manager: &'a Credential,
+        application: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Managing>, DatabaseFault>>;
+
+    /// The statement that S3 will send, with a mark in place of the verifier.
+    fn change_statement(&self, user: &UserName) -> String;
+
+    /// The statements that mend what may be wrong with a user.
+    fn remedies(&self, user: &UserName) -> RoleRemedies;
+}
+
+/// The managing connection. It is opened for S1 and S3 and closed.
+pub trait Managing: Send {
+    /// Everything that S1 asks, in one round: identity, clock, both roles, and the
+    /// sessions of `user`.
+    fn facts<'a>(
+        &'a mut self,
+        current: &'a UserName,
+        user: &'a UserName,
+    ) -> BoxFuture<'a, Result<ManagingFacts, DatabaseFault>>;
+
+    /// The sessions of the role with this OID, now, and the server's clock.
+    fn sessions(
+        &mut self,
+        oid: u32,
+    ) -> BoxFuture<'_, Result<(SessionView, DateTime<Utc>), DatabaseFault>>;
+
+    /// Begins the transaction of the change: time-outs, then the advisory lock on
+    /// the role. Whoever holds it is alone; in particular no earlier statement of
+    /// ours can still be running. Waits for the lock at most `wait`.
+    ///
+    /// The inner error is a refusal: nothing was changed.
+    fn begin_change(
+        &mut self,
+        oid: u32,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<(), ChangeOutcome>>;
+
+    /// Sends the one statement and commits.
+    fn change<'a>(&'a mut self, new: NewPassword<'a>) -> BoxFuture<'a, ChangeOutcome>;
+
+    /// Ends the transaction of the change without changing anything.
+    fn give_up(&mut self) -> BoxFuture<'_, ()>;
+
+    /// Says goodbye to the server and waits, briefly, until the line is closed.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// The engine at `target`.
+///
+/// # Errors
+/// A sentence when the settings' certificate authority cannot be used.
+pub fn connect(target: Target) -> Result<Arc<dyn Database>, String> {
+    match target.engine {
+        Engine::Postgres => Ok(Arc::new(postgres::Postgres::new(target)?)),
+    }
+}

@@ -1,0 +1,113 @@
+//! Opening a connection under a time-out of ours.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::super::Tls;
+use super::{tls, within};
+use crate::model::{Node, UserName};
+use crate::secret::Secret;
+
+/// What one connection needs.
+pub(super) struct Parameters<'a> {
+    pub(super) node: &'a Node,
+    pub(super) database: &'a str,
+    pub(super) user: &'a UserName,
+    pub(super) password: &'a Secret,
+    pub(super) application: &'a str,
+    pub(super) options: Option<&'a str>,
+    pub(super) timeout: Duration,
+}
+
+/// Why no connection came about.
+#[derive(Debug)]
+pub(super) enum ConnectError {
+    TimedOut,
+    Driver(tokio_postgres::Error),
+}
+
+/// An open connection; `task` drives it and ends when the client is dropped.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) task: JoinHandle<()>,
+}
+
+/// How connections are protected, prepared once.
+pub(super) enum Connector {
+    VerifyFull(MakeRustlsConnect),
+    Plain,
+}
+
+impl Connector {
+    pub(super) fn new(settings: &Tls) -> Result<Self, String> {
+        match settings {
+            Tls::VerifyFull { authority } => {
+                tls::verify_full(authority.as_deref()).map(Self::VerifyFull)
+            }
+            Tls::Disable => Ok(Self::Plain),
+        }
+    }
+
+    /// The driver's own time-out covers the TCP connect alone; ours covers TLS and
+    /// authentication too.
+    pub(super) async fn connect(
+        &self,
+        parameters: Parameters<'_>,
+    ) -> Result<Connection, ConnectError> {
+        let timeout = parameters.timeout;
+        within(timeout, self.open(&parameters))
+            .await
+            .ok_or(ConnectError::TimedOut)?
+            .map_err(ConnectError::Driver)
+    }
+
+    async fn open(&self, parameters: &Parameters<'_>) -> Result<Connection, tokio_postgres::Error> {
+        let mut config = configure(parameters);
+        match self {
+            Self::VerifyFull(connector) => {
+                config.ssl_mode(SslMode::Require);
+                let (client, connection) = config.connect(connector.clone()).await?;
+                Ok(drive(client, connection))
+            }
+            Self::Plain => {
+                config.ssl_mode(SslMode::Disable);
+                let (client, connection) = config.connect(NoTls).await?;
+                Ok(drive(client, connection))
+            }
+        }
+    }
+}
+
+fn configure(parameters: &Parameters<'_>) -> Config {
+    let mut config = Config::new();
+    config
+        .host(&parameters.node.host)
+        .port(parameters.node.port)
+        .dbname(parameters.database)
+        .user(parameters.user.as_str())
+        .password(parameters.password.expose())
+        .application_name(parameters.application)
+        .connect_timeout(parameters.timeout)
+        .keepalives_idle(Duration::from_secs(15));
+    if let Some(options) = parameters.options {
+        config.options(options);
+    }
+    config
+}
+
+fn drive<C>(client: Client, connection: C) -> Connection
+where
+    C: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+{
+    let task = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            // Whoever waits for an answer is told by the client; here it is only noted.
+            tracing::debug!(%error, "a connection ended");
+        }
+    });
+    Connection { client, task }
+}

@@ -1,0 +1,378 @@
+//! The managing connection: facts at S1, the change at S3.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::{BoxFuture, FutureExt, try_join4};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error, Row};
+
+use super::super::{ChangeOutcome, Managing, NewPassword, Target, Timeouts};
+use super::connection::{Connection, Connector, Parameters};
+use super::{classify, sql, within};
+use crate::model::{
+    Barrier, Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node, RoleFacts,
+    ServerIdentity, Session, SessionKind, SessionView, UnknownCause, UserName,
+};
+use crate::rotation::RefusalClass;
+use crate::secret::ScramVerifier;
+use crate::untrusted::Untrusted;
+
+/// Longer than the server's own time-outs, so that its answer, if any, arrives first.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// An open managing connection.
+pub(super) struct PostgresManaging {
+    connection: Connection,
+    node: Node,
+    manager: UserName,
+    timeouts: Timeouts,
+}
+
+/// Logs in as the managing user.
+pub(super) async fn open(
+    connector: &Connector,
+    target: &Target,
+    manager: &Credential,
+    application: &str,
+) -> Result<PostgresManaging, DatabaseFault> {
+    let out = |message: &str| DatabaseFault::ManagerOut {
+        user: manager.username.clone(),
+        message: Untrusted::new(message),
+    };
+    let Some(password) = &manager.password else {
+        return Err(out("no password is given"));
+    };
+    let attempt = connector.connect(Parameters {
+        node: &target.node,
+        database: &target.database,
+        user: &manager.username,
+        password,
+        application,
+        options: Some("-c search_path=pg_catalog"),
+        timeout: target.timeouts.connect,
+    });
+    let connection = match attempt.await {
+        Ok(connection) => connection,
+        Err(error) => {
+            return Err(match classify::login_outcome(&error) {
+                LoginOutcome::PasswordRefused => out("password authentication failed"),
+                LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => {
+                    out("the role is not permitted to log in")
+                }
+                LoginOutcome::PasswordAccepted(Barrier::Database) => {
+                    out("the database does not exist or may not be connected to")
+                }
+                LoginOutcome::PasswordAccepted(Barrier::ConnectionLimit) => {
+                    DatabaseFault::Unreachable {
+                        node: target.node.clone(),
+                        cause: UnknownCause::NotReady(Untrusted::new("too many connections")),
+                    }
+                }
+                LoginOutcome::Unknown(cause) => DatabaseFault::Unreachable {
+                    node: target.node.clone(),
+                    cause,
+                },
+                LoginOutcome::LoggedIn { .. } | LoginOutcome::StatementFailed { .. } => {
+                    out("the connection was lost")
+                }
+            });
+        }
+    };
+    Ok(PostgresManaging {
+        connection,
+        node: target.node.clone(),
+        manager: manager.username.clone(),
+        timeouts: target.timeouts,
+    })
+}
+
+impl Managing for PostgresManaging {
+    fn facts<'a>(
+        &'a mut self,
+        current: &'a UserName,
+        user: &'a UserName,
+    ) -> BoxFuture<'a, Result<ManagingFacts, DatabaseFault>> {
+        self.look(current, user).boxed()
+    }
+
+    fn sessions(
+        &mut self,
+        oid: u32,
+    ) -> BoxFuture<'_, Result<(SessionView, DateTime<Utc>), DatabaseFault>> {
+        async move { self.ask(self.look_at_sessions(oid)).await }.boxed()
+    }
+
+    fn begin_change(
+        &mut self,
+        oid: u32,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<(), ChangeOutcome>> {
+        async move {
+            // A help that not every server offers; without it the advisory lock still
+            // tells when an abandoned statement has ended.
+            let _ = within(
+                MARGIN,
+                self.client().batch_execute(sql::NOTICE_LOST_CLIENTS),
+            )
+            .await;
+            let text = sql::begin_change(oid, wait);
+            let exchange = self.client().batch_execute(&text);
+            match within(wait + MARGIN, exchange).await {
+                Some(Ok(())) => Ok(()),
+                // Nothing was sent that could change anything, so even silence is a
+                // refusal that may pass.
+                Some(Err(error)) => Err(refused_before_sending(&error)),
+                None => Err(ChangeOutcome::Refused {
+                    class: RefusalClass::Retryable,
+                    code: "no-answer".to_owned(),
+                    message: Untrusted::new("no answer while waiting for the role's lock"),
+                }),
+            }
+        }
+        .boxed()
+    }
+
+    fn change<'a>(&'a mut self, new: NewPassword<'a>) -> BoxFuture<'a, ChangeOutcome> {
+        self.alter_and_commit(new).boxed()
+    }
+
+    fn give_up(&mut self) -> BoxFuture<'_, ()> {
+        async move {
+            let _ = within(MARGIN, self.client().batch_execute("ROLLBACK")).await;
+        }
+        .boxed()
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        self.connection.close().boxed()
+    }
+}
+
+impl PostgresManaging {
+    fn client(&self) -> &Client {
+        &self.connection.client
+    }
+
+    /// Runs an exchange under our time-out and names what went wrong.
+    async fn ask<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, DatabaseFault> {
+        let unreachable = |cause| DatabaseFault::Unreachable {
+            node: self.node.clone(),
+            cause,
+        };
+        match within(self.timeouts.statement, exchange).await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => Err(match error.as_db_error() {
+                Some(server) => DatabaseFault::Server {
+                    node: self.node.clone(),
+                    code: server.code().code().to_owned(),
+                    message: Untrusted::new(server.message()),
+                },
+                None => unreachable(classify::unknown_cause(&error)),
+            }),
+            None => Err(unreachable(UnknownCause::TimedOut)),
+        }
+    }
+
+    async fn look(
+        &self,
+        current: &UserName,
+        user: &UserName,
+    ) -> Result<ManagingFacts, DatabaseFault> {
+        let names = [current.as_str(), user.as_str()];
+        let names = &names[..];
+        let parameters = [(
+            &names as &(dyn tokio_postgres::types::ToSql + Sync),
+            Type::TEXT_ARRAY,
+        )];
+        let questions = async {
+            let identity = self.client().query_typed(sql::IDENTITY, &[]);
+            let roles = self.client().query_typed(sql::ROLES, &parameters);
+            futures_util::future::try_join(identity, roles).await
+        };
+        let (identity, roles) = self.ask(questions).await?;
+        let Some(row) = identity.first() else {
+            return Err(DatabaseFault::Server {
+                node: self.node.clone(),
+                code: "none".to_owned(),
+                message: Untrusted::new("the server did not say which one it is"),
+            });
+        };
+        let version: i32 = row.get("version");
+        let role = |name: &UserName| {
+            roles
+                .iter()
+                .find(|row| row.get::<_, &str>("name") == name.as_str())
+                .map(|row| self.role_facts(row, version, [current, user]))
+        };
+        let roles = [role(current), role(user)];
+        let sessions = match &roles[1] {
+            Some(role) => self.ask(self.look_at_sessions(role.oid)).await?.0,
+            None => SessionView {
+                sessions: Vec::new(),
+                complete: true,
+                grant: None,
+            },
+        };
+        Ok(ManagingFacts {
+            identity: ServerIdentity {
+                system: row.get("system"),
+                timeline: row.get("timeline"),
+                position: row.get("position"),
+                version,
+            },
+            server_time: row.get("server_time"),
+            read_only: row.get("read_only"),
+            roles,
+            sessions,
+        })
+    }
+
+    /// The rules of `servers.md` B5: until 15 CREATEROLE is enough, from 16 on the
+    /// role must also have been granted with ADMIN.
+    fn role_facts(&self, row: &Row, version: i32, users: [&UserName; 2]) -> RoleFacts {
+        let superuser: bool = row.get("rolsuper");
+        let replication: bool = row.get("rolreplication");
+        let createrole: bool = row.get("manager_createrole");
+        let reachable = if version >= 160_000 {
+            createrole && row.get::<_, bool>("manager_admin")
+        } else {
+            createrole && !replication
+        };
+        let may_alter = row.get::<_, bool>("manager_super") || (reachable && !superuser);
+        let grantable = !superuser && (version >= 160_000 || !replication);
+        let grant = (!may_alter && grantable)
+            .then(|| sql::grant_right(version, &self.manager, users, createrole));
+        RoleFacts {
+            oid: row.get("oid"),
+            can_log_in: row.get("rolcanlogin"),
+            expired: row.get("expired"),
+            superuser,
+            replication,
+            may_alter,
+            grant,
+        }
+    }
+
+    async fn look_at_sessions(&self, oid: u32) -> Result<(SessionView, DateTime<Utc>), Error> {
+        let client = self.client();
+        let parameters = [(
+            &oid as &(dyn tokio_postgres::types::ToSql + Sync),
+            Type::OID,
+        )];
+        // Inside a transaction the server answers from its first snapshot of the
+        // sessions; clearing it makes every look a new one.
+        let (_, sessions, prepared, view) = try_join4(
+            client.query_typed("SELECT pg_catalog.pg_stat_clear_snapshot()", &[]),
+            client.query_typed(sql::SESSIONS, &parameters),
+            client.query_typed(sql::PREPARED, &parameters),
+            client.query_typed(sql::VIEW, &parameters),
+        )
+        .await?;
+        let (complete, server_time) = match view.first() {
+            Some(row) => (row.get("complete"), row.get("server_time")),
+            None => (false, DateTime::<Utc>::MIN_UTC),
+        };
+        let mut found: Vec<Session> = sessions.iter().map(|row| self.session(row)).collect();
+        found.extend(prepared.iter().map(|row| self.prepared(row)));
+        let view = SessionView {
+            sessions: found,
+            complete,
+            grant: (!complete).then(|| sql::grant_view(&self.manager)),
+        };
+        Ok((view, server_time))
+    }
+
+    fn session(&self, row: &Row) -> Session {
+        let kind = match row.get::<_, Option<&str>>("backend_type") {
+            Some("walsender") => SessionKind::WalSender,
+            Some(_) => SessionKind::Client,
+            None => SessionKind::Masked,
+        };
+        let text = |column: &str| row.get::<_, Option<&str>>(column).map(Untrusted::new);
+        Session {
+            node: self.node.clone(),
+            pid: row.get("pid"),
+            kind,
+            application: text("application_name").unwrap_or_else(|| Untrusted::new("")),
+            client: text("client"),
+            started: row.get("backend_start"),
+        }
+    }
+
+    fn prepared(&self, row: &Row) -> Session {
+        let name = format!("prepared transaction {}", row.get::<_, &str>("gid"));
+        Session {
+            node: self.node.clone(),
+            pid: 0,
+            kind: SessionKind::PreparedTransaction,
+            application: Untrusted::new(&name),
+            client: None,
+            started: row.get("prepared"),
+        }
+    }
+
+    async fn alter_and_commit(&self, new: NewPassword<'_>) -> ChangeOutcome {
+        let verifier = match ScramVerifier::derive(new.password, new.salt) {
+            Ok(verifier) => verifier,
+            Err(error) => {
+                return ChangeOutcome::Refused {
+                    class: RefusalClass::Final,
+                    code: "verifier".to_owned(),
+                    message: Untrusted::new(&error.to_string()),
+                };
+            }
+        };
+        let timeouts = sql::set_change_timeouts(self.timeouts.lock, self.timeouts.statement);
+        let statement = zeroize::Zeroizing::new(format!(
+            "{timeouts}; {}",
+            sql::alter_role(new.user, verifier.as_str())
+        ));
+        let limit = self.timeouts.statement + MARGIN;
+        match within(limit, self.client().batch_execute(&statement)).await {
+            Some(Ok(())) => {}
+            // The transaction is open: whatever the server said, nothing is applied
+            // unless a commit follows, and none will.
+            Some(Err(error)) if error.as_db_error().is_some() => {
+                let _ = within(MARGIN, self.client().batch_execute("ROLLBACK")).await;
+                return refused_before_sending(&error);
+            }
+            Some(Err(error)) => return unknown(&classify::server_words(&error)),
+            None => return unknown(&Untrusted::new("no answer within the time-out")),
+        }
+        match within(limit, self.client().batch_execute("COMMIT")).await {
+            Some(Ok(())) => ChangeOutcome::Confirmed,
+            // Once the commit was sent, even an error of the server leaves open what
+            // was written; a login tells.
+            Some(Err(error)) => unknown(&classify::server_words(&error)),
+            None => unknown(&Untrusted::new(
+                "no answer to the commit within the time-out",
+            )),
+        }
+    }
+}
+
+fn unknown(message: &Untrusted) -> ChangeOutcome {
+    ChangeOutcome::Unknown {
+        message: message.clone(),
+    }
+}
+
+/// An error at a point where nothing can have been changed.
+fn refused_before_sending(error: &Error) -> ChangeOutcome {
+    let (class, code, message) = classify::change_refusal(error).unwrap_or_else(|| {
+        (
+            RefusalClass::Retryable,
+            "connection".to_owned(),
+            classify::server_words(error),
+        )
+    });
+    ChangeOutcome::Refused {
+        class,
+        code,
+        message,
+    }
+}

@@ -1,0 +1,147 @@
+//! PostgreSQL.
+
+mod classify;
+mod connection;
+mod managing;
+mod sql;
+mod tls;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio_postgres::Client;
+
+use self::connection::{Connection, Connector};
+use super::{Database, Login, Managing, Target};
+use crate::model::{
+    Credential, DatabaseFault, LoginOutcome, OwnSession, RoleRemedies, UnknownCause, UserName,
+};
+use crate::untrusted::Untrusted;
+
+/// PostgreSQL at one place.
+pub(super) struct Postgres {
+    target: Target,
+    connector: Connector,
+}
+
+impl Postgres {
+    /// Prepares TLS once; no connection is made yet.
+    pub(super) fn new(target: Target) -> Result<Self, String> {
+        let connector = Connector::new(&target.tls)?;
+        Ok(Self { target, connector })
+    }
+}
+
+impl Database for Postgres {
+    fn probe<'a>(&'a self, login: Login<'a>) -> BoxFuture<'a, LoginOutcome> {
+        probe(self, login).boxed()
+    }
+
+    fn manage<'a>(
+        &'a self,
+        manager: &'a Credential,
+        application: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Managing>, DatabaseFault>> {
+        async move {
+            let session =
+                managing::open(&self.connector, &self.target, manager, application).await?;
+            Ok(Box::new(session) as Box<dyn Managing>)
+        }
+        .boxed()
+    }
+
+    fn change_statement(&self, user: &UserName) -> String {
+        sql::alter_role(user, "‹SCRAM-SHA-256 verifier›")
+    }
+
+    fn remedies(&self, user: &UserName) -> RoleRemedies {
+        sql::remedies(user)
+    }
+}
+
+async fn probe(postgres: &Postgres, login: Login<'_>) -> LoginOutcome {
+    let timeouts = postgres.target.timeouts;
+    let attempt = postgres.connector.connect(connection::Parameters {
+        node: login.node,
+        database: &postgres.target.database,
+        user: login.user,
+        password: login.password,
+        application: login.application,
+        options: None,
+        timeout: timeouts.connect,
+    });
+    let connection = match attempt.await {
+        Ok(connection) => connection,
+        Err(error) => return classify::login_outcome(&error),
+    };
+    let outcome = within(
+        timeouts.statement,
+        look(&connection.client, &login, timeouts.statement),
+    )
+    .await
+    .unwrap_or(LoginOutcome::Unknown(UnknownCause::TimedOut));
+    connection.close().await;
+    outcome
+}
+
+/// Runs inside the probe's session: who am I, what time is it, do the statements work.
+async fn look(client: &Client, login: &Login<'_>, timeout: Duration) -> LoginOutcome {
+    let row = match client.query_typed(sql::WHO_AM_I, &[]).await {
+        Ok(rows) if rows.len() == 1 => rows.into_iter().next(),
+        Ok(_) => None,
+        Err(error) => return LoginOutcome::Unknown(classify::unknown_cause(&error)),
+    };
+    let Some(row) = row else {
+        let text = "the session did not find itself in pg_stat_activity";
+        return LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(text)));
+    };
+    let session = OwnSession {
+        node: login.node.clone(),
+        pid: row.get("pid"),
+        started: row.get("backend_start"),
+    };
+    let server_time: DateTime<Utc> = row.get("server_time");
+    for statement in login.statements {
+        if let Err(error) = run_and_roll_back(client, statement, timeout).await {
+            let message = format!("`{statement}` failed: {}", classify::server_words(&error));
+            return LoginOutcome::StatementFailed {
+                session,
+                message: Untrusted::new(&message),
+            };
+        }
+    }
+    LoginOutcome::LoggedIn {
+        session,
+        server_time,
+    }
+}
+
+async fn run_and_roll_back(
+    client: &Client,
+    statement: &str,
+    timeout: Duration,
+) -> Result<(), tokio_postgres::Error> {
+    client
+        .batch_execute(&format!("BEGIN; {}", sql::set_statement_timeout(timeout)))
+        .await?;
+    let result = client.batch_execute(statement).await;
+    client.batch_execute("ROLLBACK").await?;
+    result
+}
+
+/// Our own bound on an exchange: the server's own time-outs are not enough, since a
+/// server may stop answering altogether.
+async fn within<T>(limit: Duration, exchange: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, exchange).await.ok()
+}
+
+impl Connection {
+    async fn close(self) {
+        let Self { client, task } = self;
+        // Dropping the client makes the task send Terminate and end. A server that
+        // does not read it must not hold us up.
+        drop(client);
+        let _ = within(Duration::from_secs(1), task).await;
+    }
+}

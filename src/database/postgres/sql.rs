@@ -1,0 +1,180 @@
+//! Every statement that is sent to PostgreSQL, built in this one place.
+
+use std::time::Duration;
+
+use crate::model::{RoleRemedies, UserName};
+use crate::untrusted::Untrusted;
+
+/// First half of the advisory lock's key: "hand" in ASCII. The second half is the
+/// role's OID, so that one role is changed by one process at a time.
+const ADVISORY_CLASS: i32 = 0x6861_6e64;
+
+/// The probe's own session and the server's clock.
+pub(super) const WHO_AM_I: &str = "SELECT pid, backend_start, clock_timestamp() AS server_time \
+     FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
+
+/// Which server this is (`pg_control_*` may be called by everybody by default).
+pub(super) const IDENTITY: &str = "SELECT \
+     (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) AS system, \
+     (SELECT timeline_id::bigint FROM pg_catalog.pg_control_checkpoint()) AS timeline, \
+     pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() \
+         THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, \
+         '0/0')::bigint AS position, \
+     pg_catalog.current_setting('server_version_num')::integer AS version, \
+     pg_catalog.pg_is_in_recovery() AS read_only, \
+     clock_timestamp() AS server_time";
+
+/// Both roles, and what the managing user may do with them.
+pub(super) const ROLES: &str = "SELECT r.oid, r.rolname::text AS name, r.rolcanlogin, r.rolsuper, \
+     r.rolreplication, coalesce(r.rolvaliduntil < clock_timestamp(), false) AS expired, \
+     m.rolsuper AS manager_super, m.rolcreaterole AS manager_createrole, \
+     pg_catalog.pg_has_role(m.oid, r.oid, 'MEMBER WITH ADMIN OPTION') AS manager_admin \
+     FROM pg_catalog.pg_roles r \
+     CROSS JOIN (SELECT oid, rolsuper, rolcreaterole FROM pg_catalog.pg_roles \
+                 WHERE rolname = current_user) m \
+     WHERE r.rolname = ANY ($1)";
+
+/// Sessions of one role. Workers of a parallel query are folded into their leader.
+/// Masked rows have no `backend_type` and are kept.
+pub(super) const SESSIONS: &str = "SELECT pid, application_name, \
+     pg_catalog.host(client_addr) AS client, backend_start, backend_type \
+     FROM pg_catalog.pg_stat_activity \
+     WHERE usesysid = $1 AND leader_pid IS NULL \
+     AND (backend_type IS NULL OR backend_type IN ('client backend', 'walsender'))";
+
+/// Prepared transactions of one role: no session, but they hold its locks.
+pub(super) const PREPARED: &str = "SELECT x.gid, x.prepared FROM pg_catalog.pg_prepared_xacts x \
+     JOIN pg_catalog.pg_roles r ON r.rolname = x.owner WHERE r.oid = $1";
+
+/// Whether the managing user sees everything of that role's sessions.
+pub(super) const VIEW: &str = "SELECT \
+     pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') \
+     OR pg_catalog.pg_has_role(current_user, $1::oid, 'USAGE') AS complete, \
+     clock_timestamp() AS server_time";
+
+/// A backend whose client is gone ends instead of applying the statement later.
+/// Unknown before PostgreSQL 14 and on some systems; it is a help, not a need.
+pub(super) const NOTICE_LOST_CLIENTS: &str = "SET client_connection_check_interval = '1s'";
+
+/// Begins the change and waits for the role's advisory lock.
+pub(super) fn begin_change(oid: u32, wait: Duration) -> String {
+    let object = i32::from_ne_bytes(oid.to_ne_bytes());
+    format!(
+        "BEGIN; SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {statement}; \
+         SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_CLASS}, {object})",
+        wait = milliseconds(wait),
+        statement = milliseconds(wait + Duration::from_secs(1)),
+    )
+}
+
+/// The time-outs of the statement that follows.
+pub(super) fn set_change_timeouts(lock: Duration, statement: Duration) -> String {
+    format!(
+        "SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+        milliseconds(lock),
+        milliseconds(statement)
+    )
+}
+
+/// The time-out of statements inside the present transaction.
+pub(super) fn set_statement_timeout(timeout: Duration) -> String {
+    format!("SET LOCAL statement_timeout = {}", milliseconds(timeout))
+}
+
+/// The one statement of S3. `LOGIN` undoes a lock of ours in the same moment.
+///
+/// `verifier` is base64 with `$` and `:`; it cannot end the literal.
+pub(super) fn alter_role(user: &UserName, verifier: &str) -> String {
+    format!(
+        "ALTER ROLE {} LOGIN PASSWORD '{verifier}'",
+        quote_identifier(user.as_str())
+    )
+}
+
+/// What lets the managing user change the password of both users.
+pub(super) fn grant_right(
+    version: i32,
+    manager: &UserName,
+    users: [&UserName; 2],
+    has_createrole: bool,
+) -> String {
+    let manager = quote_identifier(manager.as_str());
+    let mut statements = Vec::new();
+    if !has_createrole {
+        statements.push(format!("ALTER ROLE {manager} CREATEROLE;"));
+    }
+    // Since PostgreSQL 16 CREATEROLE alone does not reach roles that others made.
+    if version >= 160_000 {
+        statements.push(format!(
+            "GRANT {}, {} TO {manager} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;",
+            quote_identifier(users[0].as_str()),
+            quote_identifier(users[1].as_str())
+        ));
+    }
+    statements.join(" ")
+}
+
+/// What lets the managing user see all sessions.
+pub(super) fn grant_view(manager: &UserName) -> String {
+    format!(
+        "GRANT pg_read_all_stats TO {};",
+        quote_identifier(manager.as_str())
+    )
+}
+
+/// What mends a role that is absent, locked or expired.
+pub(super) fn remedies(user: &UserName) -> RoleRemedies {
+    let role = quote_identifier(user.as_str());
+    let shown = |statement: String| Untrusted::new(&statement).as_str().to_owned();
+    RoleRemedies {
+        create: shown(format!("CREATE ROLE {role} LOGIN;")),
+        let_in: shown(format!("ALTER ROLE {role} LOGIN;")),
+        prolong: shown(format!("ALTER ROLE {role} VALID UNTIL 'infinity';")),
+    }
+}
+
+/// Quotes by doubling. Control bytes cannot be here: `UserName` refuses them.
+fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// PostgreSQL takes zero for "no time-out", so a span never becomes zero.
+fn milliseconds(span: Duration) -> u128 {
+    span.as_millis().clamp(1, 86_400_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserName {
+        UserName::new(name).expect("a name")
+    }
+
+    #[test]
+    fn hostile_names_stay_identifiers() {
+        assert_eq!(
+            alter_role(&user("we\"ird; DROP"), "X"),
+            "ALTER ROLE \"we\"\"ird; DROP\" LOGIN PASSWORD 'X'"
+        );
+    }
+
+    #[test]
+    fn the_grant_names_what_is_missing_and_nothing_else() {
+        let users = [&user("a"), &user("b")];
+        let manager = user("mgr");
+        assert_eq!(
+            grant_right(150_018, &manager, users, false),
+            "ALTER ROLE \"mgr\" CREATEROLE;"
+        );
+        assert_eq!(
+            grant_right(180_004, &manager, users, true),
+            "GRANT \"a\", \"b\" TO \"mgr\" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;"
+        );
+    }
+
+    #[test]
+    fn a_zero_span_is_never_sent_as_no_timeout() {
+        assert_eq!(milliseconds(Duration::ZERO), 1);
+    }
+}

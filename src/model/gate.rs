@@ -1,0 +1,35 @@
+//! The gate: whether the password of a user may be changed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::Session;
+
+/// Why the gate is shut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shut {
+    /// Sessions of the user, own probes left out.
+    Sessions(Vec<Session>),
+    /// The managing user does not see everything; with the statement that mends it.
+    MaskedView {
+        /// The `GRANT` that gives a complete view.
+        grant: Option<String>,
+    },
+    /// Consumers may still be reading the old credential.
+    Propagating {
+        /// When `propagation` will have passed, by the server's clock.
+        until: DateTime<Utc>,
+        /// How long that is from now.
+        remaining: Duration,
+    },
+}
+
+/// Whether the password of a user may be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// Nobody uses the user, and that is known.
+    Open,
+    /// Not now; every reason is named.
+    Shut(Vec<Shut>),
+}

@@ -1,0 +1,248 @@
+//! What a database server tells us: identity, roles, logins, sessions.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::UserName;
+use crate::untrusted::Untrusted;
+
+/// One address under which the database is reached.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Node {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = Untrusted::new(&self.host);
+        if self.host.contains(':') {
+            return write!(formatter, "[{host}]:{}", self.port);
+        }
+        write!(formatter, "{host}:{}", self.port)
+    }
+}
+
+/// Which server this is, and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    /// `pg_control_system().system_identifier`, as text.
+    pub system: String,
+    /// `pg_control_checkpoint().timeline_id`.
+    pub timeline: i64,
+    /// The current WAL position in bytes: the high-water mark.
+    pub position: i64,
+    /// `server_version_num`, for example 150018.
+    pub version: i32,
+}
+
+/// What the catalog says of one application user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleFacts {
+    /// The role's OID: its identity, which a drop and re-creation changes.
+    pub oid: u32,
+    /// `rolcanlogin`.
+    pub can_log_in: bool,
+    /// `rolvaliduntil` lies in the past of the server's clock.
+    pub expired: bool,
+    /// `rolsuper`.
+    pub superuser: bool,
+    /// `rolreplication`.
+    pub replication: bool,
+    /// Whether the managing user may change this role's password.
+    pub may_alter: bool,
+    /// The exact statement that gives it the right, when it may not.
+    pub grant: Option<String>,
+}
+
+/// The statements that mend what may be wrong with a role, built by its engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleRemedies {
+    /// Makes the role.
+    pub create: String,
+    /// Lets it log in again.
+    pub let_in: String,
+    /// Takes its expiry away.
+    pub prolong: String,
+}
+
+/// Everything that the managing connection is asked at S1, in one round.
+#[derive(Debug, Clone)]
+pub struct ManagingFacts {
+    /// Which server answered.
+    pub identity: ServerIdentity,
+    /// The server's clock.
+    pub server_time: DateTime<Utc>,
+    /// `pg_is_in_recovery()`: a standby cannot be written to.
+    pub read_only: bool,
+    /// The catalog's view of the two application users, in the order asked.
+    pub roles: [Option<RoleFacts>; 2],
+    /// Sessions of the user whose password is about to change.
+    pub sessions: SessionView,
+}
+
+/// Why a password was proven although the login was refused: the server said so
+/// only after it had accepted the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barrier {
+    /// `NOLOGIN`.
+    NotPermitted,
+    /// The role's or the server's connection limit.
+    ConnectionLimit,
+    /// The database is missing, closed, or CONNECT is not granted.
+    Database,
+}
+
+/// Why a login says nothing of the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnknownCause {
+    /// No answer within the time-out.
+    TimedOut,
+    /// The connection was refused, reset, or the name does not resolve.
+    Unreachable(Untrusted),
+    /// TLS could not be agreed upon or the certificate was not trusted.
+    Tls(Untrusted),
+    /// `pg_hba.conf` has no entry, or rejects.
+    HostBased(Untrusted),
+    /// Starting up, shutting down, or full before authentication.
+    NotReady(Untrusted),
+    /// Anything else, in the server's words.
+    Other(Untrusted),
+}
+
+impl fmt::Display for UnknownCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => formatter.write_str("no answer within the time-out"),
+            Self::Tls(text) => write!(formatter, "TLS failed: {text}"),
+            Self::Unreachable(text)
+            | Self::HostBased(text)
+            | Self::NotReady(text)
+            | Self::Other(text) => write!(formatter, "{text}"),
+        }
+    }
+}
+
+/// A session that our own probe opened, to be left out of every count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSession {
+    /// Where it was opened.
+    pub node: Node,
+    /// The backend's process id.
+    pub pid: i32,
+    /// The backend's start, by the server's clock.
+    pub started: DateTime<Utc>,
+}
+
+/// How one login attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginOutcome {
+    /// Logged in, and every configured statement ran.
+    LoggedIn {
+        /// To be left out of counts.
+        session: OwnSession,
+        /// The server's clock during the login.
+        server_time: DateTime<Utc>,
+    },
+    /// Logged in, but a configured statement failed.
+    StatementFailed {
+        /// To be left out of counts.
+        session: OwnSession,
+        /// The statement and the server's words.
+        message: Untrusted,
+    },
+    /// Refused, but only after the password was accepted.
+    PasswordAccepted(Barrier),
+    /// PostgreSQL's 28P01: wrong, expired, absent or no such role.
+    PasswordRefused,
+    /// Nothing is known of the password.
+    Unknown(UnknownCause),
+}
+
+impl LoginOutcome {
+    /// The session that the attempt opened, if any.
+    #[must_use]
+    pub fn session(&self) -> Option<&OwnSession> {
+        match self {
+            Self::LoggedIn { session, .. } | Self::StatementFailed { session, .. } => Some(session),
+            _ => None,
+        }
+    }
+}
+
+/// What kind of backend a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKind {
+    /// An ordinary client.
+    Client,
+    /// A replication stream.
+    WalSender,
+    /// The kind is masked: the managing user may not see it.
+    Masked,
+    /// A prepared transaction: no process, but it holds the user.
+    PreparedTransaction,
+}
+
+/// One session of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Where it was seen.
+    pub node: Node,
+    /// The backend's process id; 0 for a prepared transaction.
+    pub pid: i32,
+    /// What kind of session it is.
+    pub kind: SessionKind,
+    /// `application_name`.
+    pub application: Untrusted,
+    /// The client's address; absent when masked.
+    pub client: Option<Untrusted>,
+    /// When it began, by the server's clock; absent when masked.
+    pub started: Option<DateTime<Utc>>,
+}
+
+/// The sessions of one user on one node at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionView {
+    /// Every session of the role, own probes included.
+    pub sessions: Vec<Session>,
+    /// Whether the managing user sees everything of that user's sessions. Without
+    /// it a zero is not confident.
+    pub complete: bool,
+    /// The statement that makes the view complete, when it is not.
+    pub grant: Option<String>,
+}
+
+/// Why the managing connection could not do its work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseFault {
+    /// The managing user's login was refused.
+    #[error("the managing user {} cannot log in: {message}", Untrusted::new(.user.as_str()))]
+    ManagerOut {
+        /// Who tried.
+        user: UserName,
+        /// The server's words.
+        message: Untrusted,
+    },
+    /// The server did not answer, or not in a way that says anything.
+    #[error("{node} cannot be reached: {cause}")]
+    Unreachable {
+        /// Which address.
+        node: Node,
+        /// What happened.
+        cause: UnknownCause,
+    },
+    /// The server answered a question with an error.
+    #[error("{node} answered {code}: {message}")]
+    Server {
+        /// Which address.
+        node: Node,
+        /// SQLSTATE.
+        code: String,
+        /// The server's words.
+        message: Untrusted,
+    },
+}

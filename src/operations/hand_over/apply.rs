@@ -1,0 +1,228 @@
+//! S3: the one effect on the database, under the role's advisory lock.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Progress as Told;
+use super::preflight::look_at_gate;
+use super::run::{Run, Turn};
+use crate::database::{ChangeOutcome, NewPassword};
+use crate::model::Step;
+use crate::operations::{Exit, Failure};
+use crate::process::Deadline;
+use crate::rotation::{Case, Event, GateLook, Progress, RefusalClass};
+use crate::secret::SCRAM_SALT_LENGTH;
+use crate::store::rotated_secrets;
+
+/// From the look at the gate under the role's lock to the statement. A process that
+/// was stopped in between finds that its time is over and looks again.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// First pause before a refused statement is sent again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+impl Run<'_> {
+    /// S3, under the role's advisory lock.
+    pub(super) async fn apply(&mut self) -> Result<Turn, Failure> {
+        self.pause_after_refusal().await;
+        self.begun(Step::Apply);
+        let (Some(pending), Some(facts)) = (self.journal.pending.clone(), self.facts.clone())
+        else {
+            return self.park_as_unrecognised().await;
+        };
+        let (Some(role), Some(salt), Some(password)) = (
+            &facts.roles[1],
+            parse_salt(&pending.salt),
+            self.pending_password().await?,
+        ) else {
+            return self.park_as_unrecognised().await;
+        };
+        let Some(mut managing) = self.managing.take() else {
+            // The line was lost since the evidence was gathered: gather again.
+            self.gate = None;
+            return Ok(Turn::Again);
+        };
+        if let Err(refusal) = managing
+            .begin_change(role.oid, self.subject.settings.lock_timeout)
+            .await
+        {
+            managing.close().await;
+            return self.note_refusal(refusal).await;
+        }
+        // Under the lock: nobody else changes this role, so what is looked at now
+        // still holds when the statement runs.
+        self.check_not_overtaken(pending.generation).await?;
+        let fresh = Deadline::after(FRESH);
+        let mut look = facts.clone();
+        match managing.sessions(role.oid).await {
+            Ok((view, now)) => {
+                look.sessions = view;
+                look.server_time = now;
+            }
+            Err(fault) => {
+                managing.close().await;
+                self.epoch.fault = Some(fault);
+                self.gate = None;
+                return Ok(Turn::Again);
+            }
+        }
+        let gate = look_at_gate(
+            self.subject,
+            &mut *managing,
+            &look,
+            &self.own,
+            self.observer,
+        )
+        .await;
+        match gate {
+            Ok(gate) => self.note_gate(&gate),
+            Err(fault) => {
+                self.epoch.fault = Some(fault);
+                self.gate = None;
+            }
+        }
+        if self.gate != Some(GateLook::Open) {
+            managing.give_up().await;
+            self.managing = Some(managing);
+            return Ok(Turn::Again);
+        }
+        let detail = json!({"user": crate::untrusted::Untrusted::new(self.subject.user().as_str()),
+            "node": self.subject.node.to_string(), "generation": pending.generation});
+        self.append(Event::ApplySent, "rotation.apply-sent", detail)
+            .await?;
+        if fresh.has_passed() {
+            // Stopped or suspended since the look: what was seen is stale.
+            managing.give_up().await;
+            managing.close().await;
+            let refusal = refused(
+                "stale",
+                "this process was stopped before the statement was sent",
+            );
+            return self.note_refusal(refusal).await;
+        }
+        let outcome = managing
+            .change(NewPassword {
+                user: self.subject.user(),
+                password: &password,
+                salt: &salt,
+            })
+            .await;
+        managing.close().await;
+        self.epoch.renew();
+        self.gate = None;
+        match outcome {
+            ChangeOutcome::Confirmed => {
+                self.append(Event::ApplyConfirmed, "rotation.apply-confirmed", json!({}))
+                    .await?;
+                self.done(Step::Apply);
+                Ok(Turn::Again)
+            }
+            ChangeOutcome::Refused { .. } => self.note_refusal(outcome).await,
+            ChangeOutcome::Unknown { message } => {
+                tracing::warn!(rotation = %self.rotation, %message, "no answer to the change");
+                Ok(Turn::Again)
+            }
+        }
+    }
+
+    async fn pause_after_refusal(&mut self) {
+        let Progress::Refused { .. } = self.journal.progress else {
+            return;
+        };
+        let doubled = FIRST_PAUSE * 2u32.saturating_pow(self.journal.refusals.min(6));
+        self.wait(doubled, "before the refused statement is sent again")
+            .await;
+    }
+
+    async fn note_refusal(&mut self, outcome: ChangeOutcome) -> Result<Turn, Failure> {
+        let ChangeOutcome::Refused {
+            class,
+            code,
+            message,
+        } = outcome
+        else {
+            return Ok(Turn::Again);
+        };
+        let detail = json!({"code": code, "message": message});
+        let event = Event::ApplyRefused {
+            class,
+            code,
+            message: message.as_str().to_owned(),
+        };
+        self.append(event, "rotation.apply-refused", detail).await?;
+        self.epoch.renew();
+        self.gate = None;
+        Ok(Turn::Again)
+    }
+
+    /// A process that slept while others went on finds a newer generation and writes
+    /// nothing, not even to the journal.
+    async fn check_not_overtaken(&self, generation: u64) -> Result<(), Failure> {
+        let secret = self.subject.record.id;
+        let newest = self
+            .workspace
+            .store
+            .read(move |transaction| rotated_secrets::generation(transaction, secret))
+            .await?;
+        if newest == generation {
+            return Ok(());
+        }
+        Err(Failure::new(
+            "overtaken",
+            Exit::Refused,
+            format!(
+                "{} was overtaken: generation {generation} is pending here, {newest} in the store",
+                self.rotation
+            ),
+            format!("handover status {}", self.subject.environment),
+        ))
+    }
+
+    /// Takes the role's advisory lock: whoever had it, an abandoned statement of ours
+    /// included, is through once it is ours.
+    pub(super) async fn outwait(&mut self) -> Result<Turn, Failure> {
+        self.observer.tell(Told::Waiting {
+            path: self.subject.path.to_string(),
+            reason: "until no statement of an earlier run can still be running".to_owned(),
+        });
+        let settings = &self.subject.settings;
+        let longest = settings.lock_timeout + settings.statement_timeout + Duration::from_secs(2);
+        let role = self.facts.as_ref().and_then(|facts| facts.roles[1].clone());
+        let (Some(mut managing), Some(role)) = (self.managing.take(), role) else {
+            return self.park_as_unrecognised().await;
+        };
+        let waited = managing.begin_change(role.oid, longest).await;
+        managing.give_up().await;
+        match waited {
+            Ok(()) => {
+                self.managing = Some(managing);
+                self.append(Event::Outwaited, "rotation.outwaited", json!({}))
+                    .await?;
+                self.epoch.renew();
+                self.gate = None;
+                Ok(Turn::Again)
+            }
+            Err(_) => {
+                managing.close().await;
+                let message = format!(
+                    "an earlier statement still holds the lock of {}; nothing is known until it ends",
+                    crate::untrusted::Untrusted::new(self.subject.user().as_str())
+                );
+                self.park(Case::ReplyLost, message).await.map(Turn::Stop)
+            }
+        }
+    }
+}
+
+fn refused(code: &str, message: &str) -> ChangeOutcome {
+    ChangeOutcome::Refused {
+        class: RefusalClass::Retryable,
+        code: code.to_owned(),
+        message: crate::untrusted::Untrusted::new(message),
+    }
+}
+
+fn parse_salt(text: &str) -> Option<[u8; SCRAM_SALT_LENGTH]> {
+    hex::decode(text).ok()?.try_into().ok()
+}

@@ -1,0 +1,161 @@
+//! The report of a hand-over, in the shape that `--output json` prints.
+
+use serde::Serialize;
+
+use crate::model::{EnvironmentName, RotationId, Step};
+use crate::operations::{Exit, Failure};
+use crate::rotation::Plan;
+
+/// How a hand-over ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandOverStatus {
+    /// Shown, nothing changed.
+    Planned,
+    /// Done.
+    Done,
+    /// Some paths are done, some are not.
+    Partial,
+    /// Refused; nothing was changed.
+    Refused,
+    /// A person is needed.
+    Parked,
+    /// The database did not answer; nothing was changed.
+    Unreachable,
+    /// An error.
+    Failed,
+}
+
+/// How one path ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathOutcome {
+    /// Shown, nothing changed.
+    Planned,
+    /// Promoted.
+    Done,
+    /// Ended before S3; nothing was changed.
+    Aborted,
+    /// Refused; nothing was changed.
+    Refused,
+    /// A person is needed.
+    Parked,
+    /// The database did not answer; nothing was changed.
+    Unreachable,
+    /// An error.
+    Failed,
+}
+
+/// What went wrong and what mends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorReport {
+    /// A stable word.
+    pub code: String,
+    /// What was found.
+    pub message: String,
+    /// What mends it.
+    pub remedy: String,
+}
+
+impl From<&Failure> for ErrorReport {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            code: failure.code.to_owned(),
+            message: failure.message.clone(),
+            remedy: failure.remedy.clone(),
+        }
+    }
+}
+
+/// One rotated secret in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PathReport {
+    /// Its path.
+    pub path: String,
+    /// How it ended.
+    pub status: PathOutcome,
+    /// The last step reached.
+    pub step: Step,
+    /// The case in which it stopped; `null` when all is well.
+    pub case: Option<String>,
+    /// The user whose password is changed.
+    pub user: Option<String>,
+    /// What went wrong.
+    pub error: Option<ErrorReport>,
+    /// What was found, in words for people; not part of the JSON.
+    #[serde(skip)]
+    pub evidence: Vec<String>,
+    /// What will be done next, in words for people; not part of the JSON.
+    #[serde(skip)]
+    pub action: Option<String>,
+}
+
+/// A whole hand-over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Its number, once it was opened.
+    pub rotation: Option<RotationId>,
+    /// The environment.
+    pub environment: Option<EnvironmentName>,
+    /// How it ended.
+    pub status: HandOverStatus,
+    /// The revision that it made, or that it started from when it made none.
+    pub revision: Option<u64>,
+    /// What went wrong as a whole.
+    pub error: Option<ErrorReport>,
+    /// Its rotated secrets.
+    pub paths: Vec<PathReport>,
+    /// The plan, for people; not part of the JSON.
+    #[serde(skip)]
+    pub plan: Option<Plan>,
+    /// Whether the environment's name has to be typed; not part of the JSON.
+    #[serde(skip)]
+    pub protected: bool,
+    /// The exit code that belongs to it.
+    #[serde(skip)]
+    pub exit: ExitCode,
+}
+
+/// [`Exit`] with the traits that a report needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitCode(pub Exit);
+
+impl Report {
+    /// A hand-over that never began.
+    #[must_use]
+    pub fn failed(environment: Option<EnvironmentName>, failure: &Failure) -> Self {
+        let status = match failure.exit {
+            Exit::Refused => HandOverStatus::Refused,
+            Exit::NeedsHuman => HandOverStatus::Parked,
+            Exit::Unreachable => HandOverStatus::Unreachable,
+            _ => HandOverStatus::Failed,
+        };
+        Self {
+            rotation: None,
+            environment,
+            status,
+            revision: None,
+            error: Some(ErrorReport::from(failure)),
+            paths: Vec::new(),
+            plan: None,
+            protected: false,
+            exit: ExitCode(failure.exit),
+        }
+    }
+
+    /// No rotation is open.
+    #[must_use]
+    pub fn nothing_open() -> Self {
+        Self {
+            rotation: None,
+            environment: None,
+            status: HandOverStatus::Done,
+            revision: None,
+            error: None,
+            paths: Vec::new(),
+            plan: None,
+            protected: false,
+            exit: ExitCode(Exit::Done),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! S1: everything is looked at, nothing is changed.
+
+use std::time::Duration;
+
+use super::subject::Subject;
+use super::{Observer, Progress};
+use crate::database::{Login, Managing};
+use crate::drain::{self, PROBE_APPLICATION_PREFIX};
+use crate::model::{
+    DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, OwnSession, RotationId, SessionView,
+};
+use crate::operations::Failure;
+use crate::rotation::{AdmitCase, Facts, LockHolder, Plan, Refusal, admit};
+
+/// How long a session that may be a probe of a killed run is given to go.
+const GRACE: Duration = Duration::from_secs(2);
+const GRACE_POLL: Duration = Duration::from_millis(50);
+
+/// What S1 found out.
+pub(super) struct Preflight {
+    pub(super) managing: Result<(Box<dyn Managing>, ManagingFacts), DatabaseFault>,
+    pub(super) current: Vec<(Node, LoginOutcome)>,
+    /// `None` when no password of Y is known.
+    pub(super) previous: Option<Vec<(Node, LoginOutcome)>>,
+    pub(super) own: Vec<OwnSession>,
+    pub(super) gate: Gate,
+}
+
+/// What else [`judge`] needs to know.
+pub(super) struct Circumstances<'a> {
+    pub(super) locked_by: Option<&'a LockHolder>,
+    pub(super) open_rotation: Option<RotationId>,
+    pub(super) acknowledged: bool,
+    pub(super) waiver: Option<&'a str>,
+}
+
+/// Asks the managing connection and both users' logins at once.
+pub(super) async fn look(subject: &Subject, observer: &Observer) -> Result<Preflight, Failure> {
+    let database = &subject.database;
+    let manage = async {
+        let application = application("manage");
+        let mut managing = database.manage(&subject.manager, &application).await?;
+        let facts = managing
+            .facts(subject.current_user(), subject.user())
+            .await?;
+        Ok((managing, facts))
+    };
+    let current = probe_current(subject);
+    let previous = probe_previous(subject);
+    let (managing, current, previous) = tokio::join!(manage, current, previous);
+    let current = current?;
+    let mut own = Vec::new();
+    own.extend(sessions_of(&current));
+    own.extend(
+        previous
+            .iter()
+            .flatten()
+            .filter_map(|(_, outcome)| outcome.session().cloned()),
+    );
+    let (managing, gate) = match managing {
+        Ok((mut managing, facts)) => {
+            let gate = look_at_gate(subject, &mut *managing, &facts, &own, observer).await;
+            match gate {
+                Ok(gate) => (Ok((managing, facts)), gate),
+                Err(fault) => (Err(fault), Gate::Shut(Vec::new())),
+            }
+        }
+        Err(fault) => (Err(fault), Gate::Shut(Vec::new())),
+    };
+    Ok(Preflight {
+        managing,
+        current,
+        previous,
+        own,
+        gate,
+    })
+}
+
+/// Weighs what was found; pure, apart from collecting the arguments.
+pub(super) fn judge(
+    subject: &Subject,
+    preflight: &Preflight,
+    circumstances: &Circumstances<'_>,
+) -> Result<Plan, Refusal> {
+    let path = subject.path.to_string();
+    admit(&Facts {
+        environment: &subject.environment,
+        path: &path,
+        revision: subject.revision,
+        locked_by: circumstances.locked_by,
+        open_rotation: circumstances.open_rotation,
+        node: &subject.node,
+        manager: &subject.manager.username,
+        current: subject.current_user(),
+        user: subject.user(),
+        managing: preflight.managing.as_ref().map(|(_, facts)| facts),
+        current_logins: &preflight.current,
+        recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
+        gate: &preflight.gate,
+        promoted_before: !subject.record.promoted.is_empty(),
+        acknowledged: circumstances.acknowledged,
+        waiver: circumstances.waiver,
+        remedies: &subject.database.remedies(subject.user()),
+        statement: &subject.database.change_statement(subject.user()),
+    })
+}
+
+/// Refusals that need no look at the database, in the order of the table.
+pub(super) fn judge_without_looking(
+    subject: &Subject,
+    locked_by: Option<&LockHolder>,
+    open_rotation: Option<RotationId>,
+) -> Option<Refusal> {
+    if locked_by.is_none() && open_rotation.is_none() {
+        return None;
+    }
+    let fault = DatabaseFault::Unreachable {
+        node: subject.node.clone(),
+        cause: crate::model::UnknownCause::TimedOut,
+    };
+    let not_looked = Preflight {
+        managing: Err(fault),
+        current: Vec::new(),
+        previous: None,
+        own: Vec::new(),
+        gate: Gate::Shut(Vec::new()),
+    };
+    let circumstances = Circumstances {
+        locked_by,
+        open_rotation,
+        acknowledged: false,
+        waiver: None,
+    };
+    judge(subject, &not_looked, &circumstances)
+        .err()
+        .filter(|refusal| refusal.case != AdmitCase::Unreachable)
+}
+
+/// Logs in as X with C.
+pub(super) async fn probe_current(subject: &Subject) -> Result<Vec<(Node, LoginOutcome)>, Failure> {
+    let password = subject.current_password()?;
+    let application = application("probe");
+    let login = Login {
+        node: &subject.node,
+        user: subject.current_user(),
+        password,
+        application: &application,
+        statements: &[],
+    };
+    Ok(vec![(
+        subject.node.clone(),
+        subject.database.probe(login).await,
+    )])
+}
+
+/// Logs in as Y with P, where P is known.
+pub(super) async fn probe_previous(subject: &Subject) -> Option<Vec<(Node, LoginOutcome)>> {
+    let password = subject.previous.password.as_ref()?;
+    let application = application("probe");
+    let login = Login {
+        node: &subject.node,
+        user: subject.user(),
+        password,
+        application: &application,
+        statements: &[],
+    };
+    Some(vec![(
+        subject.node.clone(),
+        subject.database.probe(login).await,
+    )])
+}
+
+/// How our sessions name themselves to the server.
+pub(super) fn application(purpose: &str) -> String {
+    format!("{PROBE_APPLICATION_PREFIX}{purpose}")
+}
+
+pub(super) fn sessions_of(outcomes: &[(Node, LoginOutcome)]) -> Vec<OwnSession> {
+    outcomes
+        .iter()
+        .filter_map(|(_, outcome)| outcome.session().cloned())
+        .collect()
+}
+
+/// Looks at the sessions of Y; a session that may be a probe of a killed run is
+/// given two seconds to go.
+pub(super) async fn look_at_gate(
+    subject: &Subject,
+    managing: &mut dyn Managing,
+    facts: &ManagingFacts,
+    own: &[OwnSession],
+    observer: &Observer,
+) -> Result<Gate, DatabaseFault> {
+    let Some(role) = &facts.roles[1] else {
+        return Ok(Gate::Open);
+    };
+    let judge = |view: &SessionView, now| {
+        let promoted = subject
+            .record
+            .promoted
+            .iter()
+            .map(|at| at.server_time)
+            .max();
+        drain::gate(view, own, now, promoted, subject.settings.propagation)
+    };
+    let lingering = |view: &SessionView| {
+        drain::foreign_sessions(view, own)
+            .iter()
+            .any(drain::may_be_lingering_probe)
+    };
+    let mut view = facts.sessions.clone();
+    let mut now = facts.server_time;
+    let until = tokio::time::Instant::now() + GRACE;
+    while lingering(&view) && tokio::time::Instant::now() < until {
+        observer.tell(Progress::Waiting {
+            path: subject.path.to_string(),
+            reason: "for a session that may be a probe of an earlier run".to_owned(),
+        });
+        tokio::time::sleep(GRACE_POLL).await;
+        (view, now) = managing.sessions(role.oid).await?;
+    }
+    Ok(judge(&view, now))
+}

@@ -1,0 +1,243 @@
+//! The driver's loop for one rotated secret.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::evidence::Epoch;
+use super::subject::Subject;
+use super::{Observer, Progress};
+use crate::database::Managing;
+use crate::model::{LoginOutcome, ManagingFacts, Node, OwnSession, RotationId};
+use crate::operations::workspace::timestamp;
+use crate::operations::{Failure, Workspace};
+use crate::rotation::{
+    Action, Case, Event, GateLook, Intent, PathJournal, Progress as Reached, decide, fold,
+};
+use crate::secret::Secret;
+use crate::store::{StoreError, journal};
+
+/// More turns than any honest run takes; a loop that does not end is a fault of ours
+/// and parks.
+const MOST_TURNS: u32 = 100;
+
+/// One run over one rotated secret.
+pub(super) struct Run<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) observer: &'a Observer,
+    pub(super) subject: &'a Subject,
+    pub(super) intent: Intent,
+    pub(super) rotation: RotationId,
+    /// Every event of this path, oldest first.
+    pub(super) events: Vec<Event>,
+    pub(super) journal: PathJournal,
+    /// Why, in the operator's words.
+    pub(super) reason: Option<String>,
+    /// A signed waiver passes the gate.
+    pub(super) waived: bool,
+    /// The managing connection; open from S1 to the end of S3.
+    pub(super) managing: Option<Box<dyn Managing>>,
+    /// What the catalog said last.
+    pub(super) facts: Option<ManagingFacts>,
+    /// Logins of this epoch.
+    pub(super) epoch: Epoch,
+    /// Our own sessions, left out of every count.
+    pub(super) own: Vec<OwnSession>,
+    /// N, once it was made or opened.
+    pub(super) pending: Option<Secret>,
+    /// What a look at the gate under the role's lock found.
+    pub(super) gate: Option<GateLook>,
+    /// The gate's reasons in words, when it is shut.
+    pub(super) gate_words: String,
+    /// The commit of S5 was sent and its outcome is not known.
+    pub(super) promotion_unknown: bool,
+}
+
+/// How a run stopped.
+pub(super) enum Stop {
+    /// Promoted and closed.
+    Done {
+        /// The new revision.
+        revision: u64,
+    },
+    /// Ended before S3 with the case; closed.
+    Aborted {
+        /// Why; `None` when there was nothing to abort.
+        case: Option<Case>,
+        /// In words.
+        message: String,
+    },
+    /// Parked; the rotation stays open.
+    Parked {
+        /// Why.
+        case: Case,
+        /// In words.
+        message: String,
+    },
+}
+
+/// What performing an action led to.
+pub(super) enum Turn {
+    Again,
+    Stop(Stop),
+}
+
+impl Run<'_> {
+    /// Turns until the run stops.
+    pub(super) async fn drive(&mut self) -> Result<Stop, Failure> {
+        for _ in 0..MOST_TURNS {
+            let evidence = self.gather().await?;
+            let decision = decide(&self.journal, &evidence, self.intent);
+            tracing::info!(
+                rotation = %self.rotation, path = %self.subject.path,
+                case = decision.case.map(Case::name), action = decision.action.words(),
+                "decided"
+            );
+            if let Some(case) = decision.case {
+                self.observer.tell(Progress::Recognised {
+                    path: self.subject.path.to_string(),
+                    case,
+                });
+            }
+            match self.perform(decision.action, decision.case).await? {
+                Turn::Again => {}
+                Turn::Stop(stop) => {
+                    self.close_managing().await;
+                    return Ok(stop);
+                }
+            }
+        }
+        let message = "the run did not come to an end; this is a fault of the program".to_owned();
+        self.park(Case::Unrecognised, message).await
+    }
+
+    async fn perform(&mut self, action: Action, case: Option<Case>) -> Result<Turn, Failure> {
+        match action {
+            Action::SealPending => self.seal_pending().await,
+            Action::Apply => self.apply().await,
+            Action::Outwait => self.outwait().await,
+            Action::DropPending => {
+                self.append(Event::PendingDropped, "rotation.pending-dropped", json!({}))
+                    .await?;
+                self.pending = None;
+                self.epoch.forget_pending();
+                Ok(Turn::Again)
+            }
+            Action::Verify => self.verify().await,
+            Action::Promote => self.promote().await,
+            Action::ReadStoreAgain => self.read_store_again().await,
+            Action::Close => self.close().await,
+            Action::Release | Action::Abort => self.abort(case).await,
+            Action::Park => {
+                let case = case.unwrap_or(Case::Unrecognised);
+                let message = self.explain(case);
+                self.park(case, message).await.map(Turn::Stop)
+            }
+        }
+    }
+
+    /// Appends one event of this path with its audit entry, and folds it.
+    pub(super) async fn append(
+        &mut self,
+        event: Event,
+        action: &'static str,
+        detail: Value,
+    ) -> Result<(), Failure> {
+        let write = self.journal_write(event.clone(), action, detail);
+        self.workspace.store.write(write).await?;
+        self.take(event);
+        Ok(())
+    }
+
+    /// A closure that writes an event and its audit entry.
+    pub(super) fn journal_write(
+        &self,
+        event: Event,
+        action: &'static str,
+        mut detail: Value,
+    ) -> impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), StoreError> + Send + 'static {
+        let rotation = self.rotation;
+        let path = self.subject.path.to_string();
+        let environment = self.subject.environment.clone();
+        let master = Arc::clone(&self.workspace.master);
+        let requester = self.workspace.requester.clone();
+        detail["rotation"] = json!(rotation);
+        detail["path"] = json!(path);
+        move |transaction| {
+            journal::append(transaction, rotation, Some(&path), &event, &timestamp())?;
+            Workspace::audit(
+                &master,
+                transaction,
+                &requester,
+                action,
+                Some(&environment),
+                detail,
+            )
+        }
+    }
+
+    pub(super) fn take(&mut self, event: Event) {
+        self.events.push(event);
+        self.journal = fold(&self.events);
+    }
+
+    pub(super) async fn park(&mut self, case: Case, message: String) -> Result<Stop, Failure> {
+        let event = Event::Parked {
+            case,
+            message: message.clone(),
+        };
+        let detail = json!({"case": case.name(), "message": message});
+        // Parking twice for the same reason would only repeat the journal.
+        if self.events.last() != Some(&event) {
+            self.append(event, "rotation.parked", detail).await?;
+        }
+        self.close_managing().await;
+        Ok(Stop::Parked { case, message })
+    }
+
+    pub(super) async fn park_as_unrecognised(&mut self) -> Result<Turn, Failure> {
+        let message = "the role or the pending password is gone".to_owned();
+        self.park(Case::Unrecognised, message).await.map(Turn::Stop)
+    }
+
+    pub(super) async fn close_managing(&mut self) {
+        if let Some(managing) = self.managing.take() {
+            managing.close().await;
+        }
+    }
+
+    /// A wait that is part of the table opens a new epoch.
+    pub(super) async fn wait(&mut self, span: Duration, reason: &str) {
+        self.observer.tell(Progress::Waiting {
+            path: self.subject.path.to_string(),
+            reason: reason.to_owned(),
+        });
+        tokio::time::sleep(span).await;
+    }
+
+    fn explain(&self, case: Case) -> String {
+        let mut words = case.meaning().to_owned();
+        if let Reached::Refused { code, message, .. } = &self.journal.progress {
+            words = format!("{words}: {message} ({code})");
+        }
+        for (node, outcome) in self.epoch.outcomes() {
+            if let Some(text) = troubling(node, outcome) {
+                words = format!("{words}; {text}");
+            }
+        }
+        if let Some(fault) = &self.epoch.fault {
+            words = format!("{words}; {fault}");
+        }
+        words
+    }
+}
+
+/// What of a login's end an operator has to know.
+fn troubling(node: &Node, outcome: &LoginOutcome) -> Option<String> {
+    match outcome {
+        LoginOutcome::StatementFailed { message, .. } => Some(format!("{node}: {message}")),
+        LoginOutcome::Unknown(cause) => Some(format!("{node}: {cause}")),
+        _ => None,
+    }
+}

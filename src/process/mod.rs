@@ -1,0 +1,22 @@
+//! What the operating system gives: hardening, the clock that counts suspend,
+//! randomness, private files, who is asking, and where the master key comes from.
+//!
+//! This room knows nothing of databases, of the store's tables or of terminals.
+
+mod clock;
+mod hardening;
+mod key_source;
+mod log;
+mod private_files;
+mod random;
+mod requester;
+
+pub use clock::Deadline;
+pub use hardening::harden;
+pub use key_source::{KeyError, create_key_file, read_key_file};
+pub use log::start_log;
+pub use private_files::{
+    PrivacyError, check_private_file, check_private_folder, create_private_folder,
+};
+pub use random::{generate_password, random_bytes, random_key};
+pub use requester::{host_name, requester};

@@ -1,0 +1,333 @@
+//! Each refusal by its name, and the order of the table.
+
+use super::*;
+use crate::model::{
+    OwnSession, ServerIdentity, Session, SessionKind, SessionView, Shut, UnknownCause,
+};
+use std::time::Duration;
+
+/// A situation in which a rotation may begin; each test spoils one thing.
+struct Sound {
+    environment: EnvironmentName,
+    node: Node,
+    manager: UserName,
+    current: UserName,
+    user: UserName,
+    managing: Result<ManagingFacts, DatabaseFault>,
+    logins: Vec<(Node, LoginOutcome)>,
+    gate: Gate,
+    locked_by: Option<LockHolder>,
+    open_rotation: Option<RotationId>,
+    promoted_before: bool,
+    acknowledged: bool,
+    waiver: Option<String>,
+    recorded_oid: Option<u32>,
+}
+
+fn user(name: &str) -> UserName {
+    UserName::new(name).expect("a name")
+}
+
+fn moment() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).expect("a valid time")
+}
+
+fn role(oid: u32) -> RoleFacts {
+    RoleFacts {
+        oid,
+        can_log_in: true,
+        expired: false,
+        superuser: false,
+        replication: false,
+        may_alter: true,
+        grant: None,
+    }
+}
+
+impl Sound {
+    fn new() -> Self {
+        let node = Node {
+            host: "db".to_owned(),
+            port: 5432,
+        };
+        let managing = ManagingFacts {
+            identity: ServerIdentity {
+                system: "7".to_owned(),
+                timeline: 1,
+                position: 100,
+                version: 150_000,
+            },
+            server_time: moment(),
+            read_only: false,
+            roles: [Some(role(10)), Some(role(11))],
+            sessions: SessionView {
+                sessions: vec![],
+                complete: true,
+                grant: None,
+            },
+        };
+        let login = LoginOutcome::LoggedIn {
+            session: OwnSession {
+                node: node.clone(),
+                pid: 1,
+                started: moment(),
+            },
+            server_time: moment(),
+        };
+        Self {
+            environment: "shop/orders".parse().expect("a name"),
+            manager: user("mgr"),
+            current: user("app_a"),
+            user: user("app_b"),
+            managing: Ok(managing),
+            logins: vec![(node.clone(), login)],
+            node,
+            gate: Gate::Open,
+            locked_by: None,
+            open_rotation: None,
+            promoted_before: true,
+            acknowledged: false,
+            waiver: None,
+            recorded_oid: Some(11),
+        }
+    }
+
+    fn role(&mut self, index: usize) -> &mut Option<RoleFacts> {
+        let managing = self.managing.as_mut().expect("reachable");
+        &mut managing.roles[index]
+    }
+
+    fn spoil_role(&mut self, index: usize, spoil: impl FnOnce(&mut RoleFacts)) {
+        spoil(self.role(index).as_mut().expect("there"));
+    }
+
+    fn admit(&self) -> Result<Plan, Refusal> {
+        admit(&Facts {
+            environment: &self.environment,
+            path: "db",
+            revision: 3,
+            locked_by: self.locked_by.as_ref(),
+            open_rotation: self.open_rotation,
+            node: &self.node,
+            manager: &self.manager,
+            current: &self.current,
+            user: &self.user,
+            managing: self.managing.as_ref(),
+            current_logins: &self.logins,
+            recorded_oid: self.recorded_oid,
+            gate: &self.gate,
+            promoted_before: self.promoted_before,
+            acknowledged: self.acknowledged,
+            waiver: self.waiver.as_deref(),
+            remedies: &RoleRemedies {
+                create: "create".to_owned(),
+                let_in: "let in".to_owned(),
+                prolong: "prolong".to_owned(),
+            },
+            statement: "change",
+        })
+    }
+
+    fn refused(&self, case: AdmitCase) -> Refusal {
+        let refusal = self.admit().expect_err("must be refused");
+        assert_eq!(refusal.case, case, "{refusal:?}");
+        assert!(!refusal.remedy.is_empty());
+        refusal
+    }
+}
+
+fn session() -> Session {
+    Session {
+        node: Node {
+            host: "db".to_owned(),
+            port: 5432,
+        },
+        pid: 4711,
+        kind: SessionKind::Client,
+        application: Untrusted::new("nightly\u{1b}[2J"),
+        client: Some(Untrusted::new("10.0.0.7")),
+        started: Some(moment()),
+    }
+}
+
+#[test]
+fn a_sound_situation_is_admitted() {
+    let plan = Sound::new().admit().expect("admitted");
+    assert_eq!(plan.oids, [10, 11]);
+    assert!(!plan.first_promotion);
+    assert!(plan.waived.is_empty());
+}
+
+#[test]
+fn locked_by() {
+    let mut facts = Sound::new();
+    facts.locked_by = Some(LockHolder {
+        holder: "alice".to_owned(),
+        host: "bastion".to_owned(),
+        pid: 99,
+        since: moment(),
+    });
+    let refusal = facts.refused(AdmitCase::LockedBy);
+    assert!(
+        refusal
+            .message
+            .contains("alice on bastion (process 99) since 2023-11-14")
+    );
+}
+
+#[test]
+fn open_rotation() {
+    let mut facts = Sound::new();
+    facts.open_rotation = Some(RotationId(7));
+    let refusal = facts.refused(AdmitCase::OpenRotation);
+    assert!(refusal.message.contains("R-0007"));
+    assert_eq!(refusal.remedy, "handover recover shop/orders");
+}
+
+#[test]
+fn unreachable_database() {
+    let mut facts = Sound::new();
+    facts.managing = Err(DatabaseFault::Unreachable {
+        node: facts.node.clone(),
+        cause: UnknownCause::TimedOut,
+    });
+    facts.refused(AdmitCase::Unreachable);
+    let mut facts = Sound::new();
+    facts.logins[0].1 = LoginOutcome::Unknown(UnknownCause::TimedOut);
+    facts.refused(AdmitCase::Unreachable);
+}
+
+#[test]
+fn manager_out() {
+    let mut facts = Sound::new();
+    facts.managing = Err(DatabaseFault::ManagerOut {
+        user: user("mgr"),
+        message: Untrusted::new("password authentication failed"),
+    });
+    facts.refused(AdmitCase::ManagerOut);
+}
+
+#[test]
+fn no_right() {
+    let mut facts = Sound::new();
+    facts.spoil_role(1, |role| {
+        role.may_alter = false;
+        role.grant = Some("ALTER ROLE \"mgr\" CREATEROLE;".to_owned());
+    });
+    let refusal = facts.refused(AdmitCase::NoRight);
+    assert!(refusal.remedy.contains("ALTER ROLE \"mgr\" CREATEROLE;"));
+    let mut facts = Sound::new();
+    facts.managing.as_mut().expect("reachable").read_only = true;
+    facts.refused(AdmitCase::NoRight);
+}
+
+#[test]
+fn no_such_user() {
+    let spoil: [fn(&mut Sound); 4] = [
+        |facts| *facts.role(1) = None,
+        |facts| facts.spoil_role(1, |role| role.can_log_in = false),
+        |facts| facts.spoil_role(1, |role| role.expired = true),
+        |facts| facts.recorded_oid = Some(9),
+    ];
+    for spoil in spoil {
+        let mut facts = Sound::new();
+        spoil(&mut facts);
+        facts.refused(AdmitCase::NoSuchUser);
+    }
+}
+
+#[test]
+fn current_dead() {
+    let spoil: [fn(&mut Sound); 4] = [
+        |facts| *facts.role(0) = None,
+        |facts| facts.spoil_role(0, |role| role.expired = true),
+        |facts| facts.logins[0].1 = LoginOutcome::PasswordRefused,
+        |facts| facts.logins[0].1 = LoginOutcome::PasswordAccepted(Barrier::NotPermitted),
+    ];
+    for spoil in spoil {
+        let mut facts = Sound::new();
+        spoil(&mut facts);
+        let refusal = facts.refused(AdmitCase::CurrentDead);
+        assert_eq!(refusal.remedy, "handover recover shop/orders");
+    }
+}
+
+#[test]
+fn never_promoted() {
+    let mut facts = Sound::new();
+    facts.promoted_before = false;
+    facts.recorded_oid = None;
+    facts.refused(AdmitCase::NeverPromoted);
+    facts.acknowledged = true;
+    assert!(facts.admit().expect("admitted").first_promotion);
+}
+
+#[test]
+fn not_drained() {
+    let mut facts = Sound::new();
+    facts.gate = Gate::Shut(vec![
+        Shut::Sessions(vec![session()]),
+        Shut::MaskedView {
+            grant: Some("GRANT pg_read_all_stats TO \"mgr\";".to_owned()),
+        },
+        Shut::Propagating {
+            until: moment(),
+            remaining: Duration::from_millis(1500),
+        },
+    ]);
+    let refusal = facts.refused(AdmitCase::NotDrained);
+    for part in [
+        "1 session is connected: \"nightly␛[2J\" from 10.0.0.7 on db:5432 (pid 4711) since 2023-11-14 22:13:20 UTC",
+        "until 2023-11-14 22:13:20 UTC (2 s left)",
+    ] {
+        assert!(refusal.message.contains(part), "{}", refusal.message);
+    }
+    assert!(
+        refusal
+            .remedy
+            .contains("GRANT pg_read_all_stats TO \"mgr\";")
+    );
+    assert!(refusal.remedy.contains("--waive-drain"));
+}
+
+#[test]
+fn a_waiver_passes_the_gate_and_stands_in_the_plan() {
+    let mut facts = Sound::new();
+    facts.gate = Gate::Shut(vec![Shut::Sessions(vec![session()])]);
+    facts.waiver = Some("ticket 7".to_owned());
+    let plan = facts.admit().expect("admitted");
+    assert_eq!(plan.sessions.len(), 1);
+    assert_eq!(plan.waived.len(), 1);
+    // A waiver is bound to what will be done, not to who happens to be connected.
+    assert_eq!(
+        plan.digest(),
+        Sound::new().admit().expect("admitted").digest()
+    );
+}
+
+#[test]
+fn the_order_of_the_table_is_kept() {
+    let mut facts = Sound::new();
+    facts.gate = Gate::Shut(vec![Shut::Sessions(vec![session()])]);
+    facts.refused(AdmitCase::NotDrained);
+    facts.logins[0].1 = LoginOutcome::PasswordRefused;
+    facts.refused(AdmitCase::CurrentDead);
+    facts.spoil_role(1, |role| role.expired = true);
+    facts.refused(AdmitCase::NoSuchUser);
+    facts.spoil_role(1, |role| role.may_alter = false);
+    facts.refused(AdmitCase::NoRight);
+    facts.managing = Err(DatabaseFault::ManagerOut {
+        user: user("mgr"),
+        message: Untrusted::new("no"),
+    });
+    facts.refused(AdmitCase::ManagerOut);
+    facts.open_rotation = Some(RotationId(1));
+    facts.refused(AdmitCase::OpenRotation);
+    facts.locked_by = Some(LockHolder {
+        holder: "alice".to_owned(),
+        host: "bastion".to_owned(),
+        pid: 99,
+        since: moment(),
+    });
+    facts.refused(AdmitCase::LockedBy);
+}

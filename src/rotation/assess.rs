@@ -1,0 +1,151 @@
+//! From login outcomes per node to what is known of one password of one user.
+
+use crate::model::{Barrier, LoginOutcome};
+
+/// What the catalog said of the role whose password was probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleKnowledge {
+    /// The recorded role is there and has not expired: a refusal is about the password.
+    Sound,
+    /// `VALID UNTIL` has passed: PostgreSQL refuses with the same code as for a wrong password.
+    Expired,
+    /// The role is gone, is another one than recorded, or could not be looked at.
+    NotKnown,
+}
+
+/// How many nodes proved, refused, or said nothing of one password.
+///
+/// `Default` is the standing of a password that nobody has or that was not probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Logged in, or refused only after the password was accepted.
+    pub proven: usize,
+    /// Of those, logins that the role may not make (`NOLOGIN`): the password is right, the door is locked.
+    pub barred: usize,
+    /// Certainly not this password.
+    pub refused: usize,
+    /// Nothing is known.
+    pub unknown: usize,
+    /// Logged in, but a configured statement failed.
+    pub statement_failed: usize,
+}
+
+impl Standing {
+    /// Every node accepts the password and lets the user in.
+    #[must_use]
+    pub fn is_everywhere(&self) -> bool {
+        self.proven > 0 && self.barred == 0 && self.refused == 0 && self.unknown == 0
+    }
+
+    /// Every node certainly refuses the password.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        self.refused > 0 && self.proven == 0 && self.unknown == 0
+    }
+
+    /// At least one node accepts the password.
+    #[must_use]
+    pub fn is_proven_somewhere(&self) -> bool {
+        self.proven > 0
+    }
+
+    /// At least one node said nothing, and none contradicts.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.unknown > 0
+    }
+
+    /// The standing in one word, for people.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            standing if *standing == Self::default() => "not probed",
+            standing if standing.barred > 0 => "locked",
+            standing if standing.is_everywhere() => "valid",
+            standing if standing.is_nowhere() => "refused",
+            standing if standing.is_unknown() => "unknown",
+            _ => "on some nodes",
+        }
+    }
+}
+
+/// Folds the outcomes of one candidate over all nodes.
+///
+/// A refusal counts as "no" only when the catalog shows the recorded role in good
+/// order; otherwise it says nothing of the password.
+#[must_use]
+pub fn assess<'a>(
+    outcomes: impl IntoIterator<Item = &'a LoginOutcome>,
+    role: RoleKnowledge,
+) -> Standing {
+    let mut standing = Standing::default();
+    for outcome in outcomes {
+        match outcome {
+            LoginOutcome::LoggedIn { .. } => standing.proven += 1,
+            LoginOutcome::StatementFailed { .. } => {
+                standing.proven += 1;
+                standing.statement_failed += 1;
+            }
+            LoginOutcome::PasswordAccepted(barrier) => {
+                standing.proven += 1;
+                if *barrier == Barrier::NotPermitted {
+                    standing.barred += 1;
+                }
+            }
+            LoginOutcome::PasswordRefused if role == RoleKnowledge::Sound => standing.refused += 1,
+            LoginOutcome::PasswordRefused | LoginOutcome::Unknown(_) => standing.unknown += 1,
+        }
+    }
+    standing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::UnknownCause;
+
+    fn check(outcomes: &[LoginOutcome], role: RoleKnowledge, word: &str) {
+        assert_eq!(assess(outcomes, role).word(), word, "{outcomes:?} {role:?}");
+    }
+
+    #[test]
+    fn a_refusal_is_a_no_only_for_a_role_in_good_order() {
+        let refused = [LoginOutcome::PasswordRefused];
+        check(&refused, RoleKnowledge::Sound, "refused");
+        check(&refused, RoleKnowledge::Expired, "unknown");
+        check(&refused, RoleKnowledge::NotKnown, "unknown");
+    }
+
+    #[test]
+    fn a_timeout_is_unknown_and_never_a_no() {
+        let silent = LoginOutcome::Unknown(UnknownCause::TimedOut);
+        check(
+            std::slice::from_ref(&silent),
+            RoleKnowledge::Sound,
+            "unknown",
+        );
+        check(
+            &[LoginOutcome::PasswordRefused, silent],
+            RoleKnowledge::Sound,
+            "unknown",
+        );
+    }
+
+    #[test]
+    fn a_refusal_after_the_password_proves_it() {
+        let limit = [LoginOutcome::PasswordAccepted(Barrier::ConnectionLimit)];
+        check(&limit, RoleKnowledge::NotKnown, "valid");
+        let locked = [LoginOutcome::PasswordAccepted(Barrier::NotPermitted)];
+        check(&locked, RoleKnowledge::Sound, "locked");
+        assert!(!assess(&locked, RoleKnowledge::Sound).is_everywhere());
+    }
+
+    #[test]
+    fn nodes_that_differ_are_told() {
+        let outcomes = [
+            LoginOutcome::PasswordAccepted(Barrier::Database),
+            LoginOutcome::PasswordRefused,
+        ];
+        check(&outcomes, RoleKnowledge::Sound, "on some nodes");
+    }
+}

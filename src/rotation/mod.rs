@@ -1,0 +1,20 @@
+//! The brain: what a rotation has been through, what is found, what to do next.
+//!
+//! Pure. `assess` folds logins into a standing, `admit` says whether a rotation may
+//! begin, `decide` names the one case that holds and the one action that follows.
+//! Going forward, resuming after a crash and parking are the same function; there
+//! is no second place that chooses what to do.
+
+mod admit;
+mod assess;
+mod decide;
+mod journal;
+mod plan;
+mod words;
+
+pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit};
+pub use assess::{RoleKnowledge, Standing, assess};
+pub use decide::{Action, Case, Decision, Evidence, GateLook, Intent, Manager, decide};
+pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
+pub use plan::{Plan, PlannedSession};
+pub use words::describe_gate;

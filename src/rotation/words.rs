@@ -1,0 +1,99 @@
+//! Facts in words, for refusals and plans.
+
+use std::time::Duration;
+
+use crate::model::{Gate, Session, Shut, UserName};
+use crate::untrusted::Untrusted;
+
+/// The gate in words; empty when it is open.
+#[must_use]
+pub fn describe_gate(gate: &Gate) -> String {
+    match gate {
+        Gate::Open => String::new(),
+        Gate::Shut(reasons) => {
+            let texts: Vec<String> = reasons.iter().map(describe).collect();
+            texts.join("; ")
+        }
+    }
+}
+
+/// One reason in words.
+pub(super) fn describe(reason: &Shut) -> String {
+    match reason {
+        Shut::Sessions(sessions) => {
+            let shown: Vec<String> = sessions.iter().take(5).map(describe_session).collect();
+            let more = match sessions.len() {
+                count if count > 5 => format!(" and {} more", count - 5),
+                _ => String::new(),
+            };
+            format!(
+                "{} connected: {}{more}",
+                plural(sessions.len(), "session is", "sessions are"),
+                shown.join(", ")
+            )
+        }
+        Shut::MaskedView { .. } => {
+            "the managing user does not see all of its sessions, so none seen means nothing"
+                .to_owned()
+        }
+        Shut::Propagating { until, remaining } => format!(
+            "consumers may still read it: `propagation` has not passed since the last promote; \
+             until {} ({} left)",
+            until.format("%Y-%m-%d %H:%M:%S UTC"),
+            seconds(*remaining)
+        ),
+    }
+}
+
+fn describe_session(session: &Session) -> String {
+    let application = match session.application.as_str() {
+        "" => "no application name".to_owned(),
+        name => format!("\"{name}\""),
+    };
+    let client = match &session.client {
+        Some(client) => format!(" from {client}"),
+        None => String::new(),
+    };
+    let since = match session.started {
+        Some(started) => format!(" since {}", started.format("%Y-%m-%d %H:%M:%S UTC")),
+        None => String::new(),
+    };
+    format!(
+        "{application}{client} on {} (pid {}){since}",
+        session.node, session.pid
+    )
+}
+
+/// What opens the gate again.
+pub(super) fn mend(reason: &Shut, user: &UserName) -> String {
+    match reason {
+        Shut::Sessions(_) => format!("end the sessions of {}, or wait for them", shown(user)),
+        Shut::MaskedView { grant } => match grant {
+            Some(grant) => format!("as a superuser: {grant}"),
+            None => "let the managing user see all sessions".to_owned(),
+        },
+        Shut::Propagating { remaining, .. } => format!("rotate in {}", seconds(*remaining)),
+    }
+}
+
+/// A user's name, safe to draw.
+pub(super) fn shown(user: &UserName) -> Untrusted {
+    Untrusted::new(user.as_str())
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
+}
+
+/// A span for people, rounded up so that waiting this long is enough.
+fn seconds(span: Duration) -> String {
+    let whole = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    match whole {
+        0..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min", whole.div_ceil(60)),
+        _ => format!("{} h", whole.div_ceil(3600)),
+    }
+}

@@ -1,0 +1,103 @@
+//! What can be wrong with the store, each with its remedy.
+
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+use crate::process::PrivacyError;
+use crate::untrusted::Untrusted;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no store in the folder.
+    #[error("there is no store in {}", .0.display())]
+    Missing(PathBuf),
+    /// There is a store already.
+    #[error("there is a store in {} already", .0.display())]
+    Exists(PathBuf),
+    /// Others could read it.
+    #[error("the store is not private: {0}")]
+    NotPrivate(#[from] PrivacyError),
+    /// Written by a newer version of the program.
+    #[error("the store has schema version {found}; this program knows up to {known}")]
+    Newer {
+        /// What the file says.
+        found: i64,
+        /// What this program knows.
+        known: i64,
+    },
+    /// The file is something else.
+    #[error("the file is not a handover store")]
+    Foreign,
+    /// The file is damaged.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The disk is full, read-only, or the file may not be written.
+    #[error("the store cannot be written: {0}")]
+    CannotWrite(String),
+    /// Another process holds it for longer than we wait.
+    #[error("the store is busy: another process is writing")]
+    Busy,
+    /// The commit was attempted and its outcome is not known.
+    #[error("it is not known whether the store took the change: {0}")]
+    CommitUnknown(String),
+    /// Any other error of SQLite, or of a file beside it.
+    #[error("the store failed: {0}")]
+    Other(String),
+    /// The thread that owns the connection is gone.
+    #[error("the store was closed")]
+    Stopped,
+}
+
+impl StoreError {
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Missing(_) => {
+                "make one with `handover key init --file PATH`, or name its folder with --store"
+                    .to_owned()
+            }
+            Self::Exists(_) => "name another folder with --store, or use this one".to_owned(),
+            Self::NotPrivate(error) => error.remedy(),
+            Self::Newer { .. } => "use the newer program".to_owned(),
+            Self::Foreign => "name the folder of a handover store with --store".to_owned(),
+            Self::Damaged(_) => {
+                "stop, keep a copy of the folder, and restore the last backup of it".to_owned()
+            }
+            Self::CannotWrite(_) => "check free space and the permissions of the folder".to_owned(),
+            Self::Busy => "wait for the other process, then try again".to_owned(),
+            Self::CommitUnknown(_) => "run `handover recover`".to_owned(),
+            Self::Other(_) | Self::Stopped => {
+                "try again; the log in the store's folder says more".to_owned()
+            }
+        }
+    }
+
+    pub(super) fn from_commit(error: rusqlite::Error) -> Self {
+        match Self::from(error) {
+            // SQLite rolls these back by itself: nothing was written.
+            known @ (Self::Busy | Self::CannotWrite(_)) => known,
+            other => Self::CommitUnknown(other.to_string()),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let words = Untrusted::new(&error.to_string()).as_str().to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::Foreign,
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged(words),
+            Some(
+                ErrorCode::DiskFull
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::SystemIoFailure,
+            ) => Self::CannotWrite(words),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            _ => Self::Other(words),
+        }
+    }
+}

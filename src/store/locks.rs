@@ -1,0 +1,142 @@
+//! One lock per environment: an operating-system file lock, so that `kill -9` frees
+//! it, and a row that says who holds it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{LOCKS, Store, StoreError};
+use crate::rotation::LockHolder;
+
+/// The lock; it is free again when this is dropped or the process ends.
+#[derive(Debug)]
+pub struct EnvironmentLock {
+    _file: File,
+}
+
+/// What asking for the lock gave.
+#[derive(Debug)]
+pub enum Locked {
+    /// It is ours.
+    Ours(EnvironmentLock),
+    /// Somebody else has it.
+    By(LockHolder),
+}
+
+impl Store {
+    /// Asks for an environment's lock and does not wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError::CannotWrite`] when the lock file cannot be made, else the store's own.
+    pub async fn lock(&self, environment: &str, us: LockHolder) -> Result<Locked, StoreError> {
+        let path = self
+            .folder()
+            .join(LOCKS)
+            .join(format!("{environment}.lock"));
+        let cannot_write =
+            |error: std::io::Error| StoreError::CannotWrite(format!("{}: {error}", path.display()));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(cannot_write)?;
+        let environment = environment.to_owned();
+        let mut asked = file.try_lock();
+        for _ in 0..5 {
+            // Somebody who only looks holds the lock for an instant.
+            if !matches!(asked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            asked = file.try_lock();
+        }
+        match asked {
+            Ok(()) => {
+                self.write(move |transaction| put(transaction, &environment, &us))
+                    .await?;
+                Ok(Locked::Ours(EnvironmentLock { _file: file }))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let holder = self
+                    .read(move |transaction| holder(transaction, &environment))
+                    .await?;
+                // The holder writes its row right after it took the lock.
+                Ok(Locked::By(holder.unwrap_or(LockHolder {
+                    holder: "another process".to_owned(),
+                    ..us
+                })))
+            }
+            Err(TryLockError::Error(error)) => Err(cannot_write(error)),
+        }
+    }
+}
+
+impl Store {
+    /// Who holds an environment's lock at this moment, without taking it.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn locked_by(&self, environment: &str) -> Result<Option<LockHolder>, StoreError> {
+        let path = self
+            .folder()
+            .join(LOCKS)
+            .join(format!("{environment}.lock"));
+        let Ok(file) = File::open(&path) else {
+            return Ok(None);
+        };
+        // A shared lock is refused only while somebody holds the exclusive one.
+        if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return Ok(None);
+        }
+        let environment = environment.to_owned();
+        self.read(move |transaction| holder(transaction, &environment))
+            .await
+    }
+}
+
+fn put(
+    transaction: &Transaction<'_>,
+    environment: &str,
+    holder: &LockHolder,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT OR REPLACE INTO lock (environment, holder, host, pid, since) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            environment,
+            holder.holder,
+            holder.host,
+            holder.pid,
+            holder.since
+        ],
+    )?;
+    Ok(())
+}
+
+/// Who took the lock last.
+///
+/// # Errors
+/// The store's own.
+pub fn holder(
+    transaction: &Transaction<'_>,
+    environment: &str,
+) -> Result<Option<LockHolder>, StoreError> {
+    Ok(transaction
+        .query_row(
+            "SELECT holder, host, pid, since FROM lock WHERE environment = ?1",
+            [environment],
+            |row| {
+                Ok(LockHolder {
+                    holder: row.get(0)?,
+                    host: row.get(1)?,
+                    pid: row.get(2)?,
+                    since: row.get(3)?,
+                })
+            },
+        )
+        .optional()?)
+}

@@ -1,0 +1,232 @@
+//! The store: one SQLite file in a private folder of one host.
+//!
+//! One file of this room per table. Functions on tables take a transaction that is
+//! passed in, so that what belongs together is written together or not at all. A
+//! single thread owns the connection; callers send it closures and wait for the
+//! answer, so that a slow disk never holds up the runtime. The store knows nothing
+//! of the databases under rotation.
+
+pub mod audit;
+pub mod environments;
+mod error;
+pub mod journal;
+pub mod keys;
+pub mod locks;
+pub mod revisions;
+pub mod rotated_secrets;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+
+pub use audit::{AuditEntry, AuditHead, AuditProblem, NewAuditEntry};
+pub use environments::EnvironmentRow;
+pub use error::StoreError;
+pub use journal::{JournalLine, OpenRotation, RotationRow};
+pub use keys::KeySlot;
+pub use locks::{EnvironmentLock, Locked};
+pub use revisions::{NewRevision, RevisionRow, RevisionSummary};
+pub use rotated_secrets::RotatedSecretRow;
+
+use crate::process::{check_private_file, check_private_folder, create_private_folder};
+
+const FILE: &str = "handover.db";
+const LOCKS: &str = "locks";
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// An open store.
+pub struct Store {
+    folder: PathBuf,
+    jobs: mpsc::Sender<Job>,
+    writable: bool,
+}
+
+/// Whether a store that cannot be written will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The caller is going to write.
+    Write,
+    /// The caller reads, and must be served even from a read-only disk.
+    ReadIfNeedBe,
+}
+
+impl Store {
+    /// Makes the folder and an empty store in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when there is one, else as for [`Store::open`].
+    pub fn create(folder: &Path) -> Result<Self, StoreError> {
+        create_private_folder(folder)?;
+        let file = folder.join(FILE);
+        if file.exists() {
+            return Err(StoreError::Exists(folder.to_owned()));
+        }
+        create_private_folder(&folder.join(LOCKS))?;
+        let mut connection = open_file(&file, OpenFlags::SQLITE_OPEN_CREATE)?;
+        schema::create(&mut connection)?;
+        Ok(Self::start(folder, connection, true))
+    }
+
+    /// Whether there is a store in the folder.
+    #[must_use]
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
+    /// Opens the store in the folder.
+    ///
+    /// # Errors
+    /// A folder that others can read, a missing, foreign, newer or damaged store:
+    /// each has its own [`StoreError`].
+    pub fn open(folder: &Path, access: Access) -> Result<Self, StoreError> {
+        let file = folder.join(FILE);
+        if !file.exists() {
+            return Err(StoreError::Missing(folder.to_owned()));
+        }
+        check_private_folder(folder)?;
+        check_private_file(&file)?;
+        let opened = open_file(&file, OpenFlags::empty())
+            .and_then(|connection| schema::check(&connection).map(|()| connection));
+        match opened {
+            Ok(connection) => Ok(Self::start(folder, connection, true)),
+            Err(StoreError::CannotWrite(_)) if access == Access::ReadIfNeedBe => {
+                let connection = open_read_only(&file)?;
+                schema::check(&connection)?;
+                Ok(Self::start(folder, connection, false))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn start(folder: &Path, mut connection: Connection, writable: bool) -> Self {
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        std::thread::spawn(move || {
+            while let Ok(job) = waiting.recv() {
+                job(&mut connection);
+            }
+        });
+        Self {
+            folder: folder.to_owned(),
+            jobs,
+            writable,
+        }
+    }
+
+    /// The folder that the store lives in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the store could be opened for writing.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Runs `work` in a transaction and commits it when `work` succeeds.
+    ///
+    /// # Errors
+    /// What `work` answers, or the store's own; [`StoreError::CommitUnknown`] when the
+    /// commit itself failed, so that its outcome has to be read again.
+    pub async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.call(move |connection| {
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(StoreError::from)?;
+            let answer = work(&transaction)?;
+            transaction.commit().map_err(StoreError::from_commit)?;
+            Ok(answer)
+        })
+        .await
+    }
+
+    /// Runs `work` on one consistent view of the store.
+    ///
+    /// # Errors
+    /// What `work` answers, or the store's own.
+    pub async fn read<T, E>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.call(move |connection| {
+            let transaction = connection.transaction().map_err(StoreError::from)?;
+            work(&transaction)
+        })
+        .await
+    }
+
+    async fn call<T, E>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, waiting) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let _ = answer.send(work(connection));
+        });
+        self.jobs.send(job).map_err(|_| StoreError::Stopped)?;
+        waiting.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+fn open_file(file: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL makes each commit durable before it is answered: the promise that a
+    // password is safe before the database hears of it rests on this line.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    Ok(connection)
+}
+
+/// A read-only disk cannot hold the files that SQLite shares between processes; what
+/// stands in the main file can still be read.
+fn open_read_only(file: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let plain = Connection::open_with_flags(file, flags).and_then(|connection| {
+        connection
+            .query_row("SELECT 1", [], |_| Ok(()))
+            .map(|()| connection)
+    });
+    if let Ok(connection) = plain {
+        return Ok(connection);
+    }
+    let path = file
+        .to_string_lossy()
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    Ok(Connection::open_with_flags(
+        format!("file:{path}?immutable=1"),
+        flags,
+    )?)
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -1,0 +1,18 @@
+//! Tests against real servers. This binary owns the servers: it starts them at the first
+//! need, and their watchdogs end them with it.
+//!
+//! Each test works in a store, with roles and with a home folder of its own, so that all
+//! may run side by side on the one shared server.
+
+mod bad_input;
+mod consumer;
+mod contract;
+mod crash;
+mod documents;
+mod gate;
+mod harness;
+mod leak;
+mod rotation;
+mod sandbox_room;
+mod shop;
+mod tampering;
