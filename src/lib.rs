@@ -5,6 +5,7 @@
 //! `ARCHITECTURE.md` for the map.
 
 pub mod cli;
+pub mod console;
 pub mod database;
 pub mod document;
 pub mod drain;

@@ -392,7 +392,7 @@ fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
         // The gate was open when S3 was first sent. Whoever came since must not be
         // cut off, and the pending password is not in the database: end it.
         GateLook::Shut => Some(Action::Abort),
-        GateLook::Open if situation.journal.sends >= MOST_TRIES => Some(Action::Park),
+        GateLook::Open if situation.journal.tries >= MOST_TRIES => Some(Action::Park),
         GateLook::Open => Some(Action::Apply),
     }
 }

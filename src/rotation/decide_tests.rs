@@ -189,6 +189,23 @@ fn refused_retryable() {
 }
 
 #[test]
+fn whoever_recovers_after_parking_is_given_new_tries() {
+    let evidence = found(VALID, VALID, REFUSED);
+    let mut events = vec![sealed()];
+    for _ in 0..MOST_TRIES {
+        events.extend([Event::ApplySent, refused(RefusalClass::Retryable)]);
+    }
+    events.push(parked());
+    check(
+        &events,
+        evidence,
+        Recover,
+        Case::RefusedRetryable,
+        Action::Apply,
+    );
+}
+
+#[test]
 fn refused_password() {
     let evidence = found(VALID, VALID, ABSENT);
     let rejected = [sealed(), Event::ApplySent, refused(RefusalClass::Password)];

@@ -192,8 +192,9 @@ pub struct PathJournal {
     pub pending: Option<Pending>,
     /// How often S3 was sent.
     pub sends: u32,
-    /// How often the present pending password was refused for a passing reason,
-    /// before or after it was sent.
+    /// How often S3 was sent since a person last looked.
+    pub tries: u32,
+    /// How often the present pending password was refused since a person last looked.
     pub refusals: u32,
     /// How many passwords the server's policy rejected.
     pub drops: u32,
@@ -229,6 +230,7 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> PathJournal {
         progress: Progress::Begun,
         pending: None,
         sends: 0,
+        tries: 0,
         refusals: 0,
         drops: 0,
         verified: Vec::new(),
@@ -262,6 +264,7 @@ fn apply(journal: &mut PathJournal, event: &Event) {
         }
         Event::ApplySent => {
             journal.sends += 1;
+            journal.tries += 1;
             journal.progress = Progress::Sent { outwaited: false };
         }
         Event::ApplyConfirmed => journal.progress = Progress::Confirmed,
@@ -293,7 +296,12 @@ fn apply(journal: &mut PathJournal, event: &Event) {
                 revision: *revision,
             };
         }
-        Event::Parked { case, .. } => journal.parked = Some(*case),
+        Event::Parked { case, .. } => {
+            journal.parked = Some(*case);
+            // Whoever comes back has mended something, or wants it tried again.
+            journal.tries = 0;
+            journal.refusals = 0;
+        }
         Event::Aborted { case, .. } => {
             journal.parked = Some(*case);
             journal.progress = Progress::Aborted;
@@ -329,6 +337,21 @@ mod tests {
         assert_eq!(journal.pending, None);
         assert_eq!(journal.drops, 1);
         assert_eq!(journal.progress, Progress::Admitted);
+    }
+
+    #[test]
+    fn parking_gives_a_new_budget_of_tries() {
+        let refused = Event::ApplyRefused {
+            class: RefusalClass::Retryable,
+            code: "55P03".to_owned(),
+            message: "lock time-out".to_owned(),
+        };
+        let parked = Event::Parked {
+            case: Case::RefusedRetryable,
+            message: "busy".to_owned(),
+        };
+        let journal = fold(&[sealed(2), Event::ApplySent, refused, parked]);
+        assert_eq!((journal.sends, journal.tries, journal.refusals), (1, 0, 0));
     }
 
     #[test]

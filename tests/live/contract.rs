@@ -129,7 +129,7 @@ fn a_plan_and_a_rotation_print_the_promised_object() {
     assert_eq!(planned["status"], "planned", "{planned:#}");
     assert_eq!(planned["environment"], "shop/orders");
     assert_eq!(planned["rotation"], Value::Null);
-    assert_eq!(planned["revision"], Value::Null);
+    assert_eq!(planned["revision"], Value::Null, "a plan makes no revision");
     assert_eq!(planned["error"], Value::Null);
     assert_eq!(planned["paths"][0]["path"], "db");
     assert_eq!(planned["paths"][0]["status"], "planned");
@@ -146,6 +146,7 @@ fn a_plan_and_a_rotation_print_the_promised_object() {
     assert_eq!(done["status"], "done", "{done:#}");
     assert_eq!(done["environment"], "shop/orders");
     assert!(done["rotation"].is_string(), "{done:#}");
+    assert_eq!(done["revision"], before + 1, "the revision that it made");
     assert_eq!(done["error"], Value::Null);
     assert_eq!(done["paths"].as_array().map(Vec::len), Some(1), "{done:#}");
     assert_eq!(done["paths"][0]["path"], "db");

@@ -41,6 +41,7 @@ fn a_rotation_killed_at_any_moment_is_brought_to_an_end_by_one_recover() {
     println!("a rotation takes {usual:?}");
 
     let mut in_time = 0;
+    let mut continued = 0;
     let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
     for number in 1..=KILLS {
         let delay = chance.up_to(usual + usual / 10);
@@ -61,12 +62,17 @@ fn a_rotation_killed_at_any_moment_is_brought_to_an_end_by_one_recover() {
         shop.assert_current_logs_in(&format!("{when}, before recover"));
         let recovered = recover(&shop, &when);
         shop.assert_current_logs_in(&format!("{when}, after recover"));
+        continued += u32::from(result_of(&recovered)["rotation"].is_string());
         *outcomes.entry(summary(&recovered)).or_default() += 1;
     }
     println!("{in_time} of {KILLS} were killed while they ran; recover said {outcomes:?}");
     assert!(
         in_time >= KILLS / 2,
         "too few kills met a running rotation: {in_time}"
+    );
+    assert!(
+        continued >= 5,
+        "recover had too little to do to be tested: {outcomes:?}"
     );
 
     // A session of a probe that was killed may linger for a moment.
@@ -82,11 +88,19 @@ fn a_rotation_killed_at_any_moment_is_brought_to_an_end_by_one_recover() {
     shop.run(&["audit", "verify"]).expect_code(0);
 }
 
+/// What `recover` found and did, to be counted.
 fn summary(run: &Run) -> String {
-    match serde_json::from_str::<Value>(&run.stdout) {
-        Ok(value) => format!("{} {}", value["status"], value["paths"][0]["case"]),
-        Err(_) => "nothing".to_owned(),
-    }
+    let result = result_of(run);
+    let found = if result["rotation"].is_string() {
+        "open"
+    } else {
+        "nothing open"
+    };
+    let path = &result["paths"][0];
+    format!(
+        "{found}: {} {} {}",
+        path["status"], path["step"], path["case"]
+    )
 }
 
 /// The client dies while its ALTER waits, and the server carries the ALTER out all the

@@ -138,7 +138,7 @@ fn a_managing_user_without_the_right_is_refused_before_any_password_is_made() {
     let statement = format!("ALTER ROLE {managing} CREATEROLE");
     for run in [shop.plan(), shop.rotate(&[])] {
         let result = assert_refused(&run, "no-right");
-        assert_eq!(result["revision"], Value::Null, "{result:#}");
+        assert_eq!(result["rotation"], Value::Null, "{result:#}");
         assert_eq!(result["paths"][0]["step"], "S1", "{result:#}");
         run.expect_told(&[&statement]);
     }

@@ -62,7 +62,8 @@ pub(super) fn unknown_cause(error: &Error) -> UnknownCause {
         if let Some(io) = inner.downcast_ref::<io::Error>() {
             let tls = io
                 .get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>());
+                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+                .is_some();
             return match io.kind() {
                 _ if tls => UnknownCause::Tls(words),
                 io::ErrorKind::TimedOut => UnknownCause::TimedOut,

@@ -99,7 +99,7 @@ pub struct Report {
     pub environment: Option<EnvironmentName>,
     /// How it ended.
     pub status: HandOverStatus,
-    /// The revision that it made, or that it started from when it made none.
+    /// The revision that it made, if it made one.
     pub revision: Option<u64>,
     /// What went wrong as a whole.
     pub error: Option<ErrorReport>,

@@ -55,7 +55,7 @@ pub async fn recover(
     // Whoever held the lock before may have finished it.
     let found = find(workspace, &request.environment).await?;
     let Some((rotation, lines)) = found.open else {
-        return nothing_open(workspace, request, found.revision, observer).await;
+        return nothing_open(workspace, request, observer).await;
     };
     let Some(path) = lines.iter().find_map(|line| line.path.clone()) else {
         return Err(Failure::new(
@@ -95,7 +95,6 @@ pub async fn recover(
 
 struct Found {
     environment_id: String,
-    revision: u64,
     open: Option<(RotationId, Vec<JournalLine>)>,
 }
 
@@ -111,7 +110,6 @@ async fn find(workspace: &Workspace, name: &EnvironmentName) -> Result<Found, Fa
             };
             Ok(Found {
                 environment_id: head.row.id,
-                revision: head.row.head,
                 open,
             })
         })
@@ -225,7 +223,6 @@ fn locked(request: &RecoverRequest, found: &Found, holder: &LockHolder) -> Repor
         rotation: found.open.as_ref().map(|(rotation, _)| *rotation),
         environment: Some(request.environment.clone()),
         status: HandOverStatus::Refused,
-        revision: Some(found.revision),
         error: Some(error),
         exit: ExitCode(Exit::Refused),
         ..Report::nothing_open()
@@ -236,12 +233,10 @@ fn locked(request: &RecoverRequest, found: &Found, holder: &LockHolder) -> Repor
 async fn nothing_open(
     workspace: &Workspace,
     request: &RecoverRequest,
-    revision: u64,
     observer: &Observer,
 ) -> Result<Report, Failure> {
     let mut report = Report {
         environment: Some(request.environment.clone()),
-        revision: Some(revision),
         ..Report::nothing_open()
     };
     for path in rotated_paths(workspace, &request.environment).await? {

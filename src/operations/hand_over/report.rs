@@ -23,7 +23,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
             Exit::Done,
             None,
             None,
-            revision,
+            Some(revision),
         ),
         Ok(Stop::Aborted { case, message }) => {
             // Recovering by ending is what was asked for; a rotation that was asked
@@ -37,8 +37,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
                 message,
                 remedy: format!("rotate again: handover rotate {environment} --plan"),
             };
-            let (outcome, revision) = (PathOutcome::Aborted, run.subject.revision);
-            (status, outcome, exit, case, Some(error), revision)
+            (status, PathOutcome::Aborted, exit, case, Some(error), None)
         }
         Ok(Stop::Parked { case, message }) => {
             let untouched = case == Case::Unreachable && !changed;
@@ -57,14 +56,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
                 message,
                 remedy: remedy(case, environment),
             };
-            (
-                status,
-                outcome,
-                exit,
-                Some(case),
-                Some(error),
-                run.subject.revision,
-            )
+            (status, outcome, exit, Some(case), Some(error), None)
         }
         Err(failure) => {
             let exit = if changed {
@@ -79,21 +71,14 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
                 Exit::NeedsHuman => (HandOverStatus::Parked, PathOutcome::Parked),
                 _ => (HandOverStatus::Failed, PathOutcome::Failed),
             };
-            (
-                status,
-                outcome,
-                exit,
-                None,
-                Some(error),
-                run.subject.revision,
-            )
+            (status, outcome, exit, None, Some(error), None)
         }
     };
     Report {
         rotation: Some(run.rotation),
         environment: Some(environment.clone()),
         status,
-        revision: Some(revision),
+        revision,
         error: error.clone(),
         paths: vec![PathReport {
             path: run.subject.path.to_string(),

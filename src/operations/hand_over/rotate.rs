@@ -218,7 +218,7 @@ fn refused_with(
         rotation: None,
         environment: Some(subject.environment.clone()),
         status,
-        revision: Some(subject.revision),
+        revision: None,
         error: Some(error.clone()),
         paths: vec![PathReport {
             path: subject.path.to_string(),
@@ -241,7 +241,7 @@ fn planned(subject: &Subject, plan: Plan) -> Report {
         rotation: None,
         environment: Some(subject.environment.clone()),
         status: HandOverStatus::Planned,
-        revision: Some(subject.revision),
+        revision: None,
         error: None,
         paths: vec![PathReport {
             path: subject.path.to_string(),
