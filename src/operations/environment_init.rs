@@ -157,8 +157,7 @@ pub async fn init_environment(
 }
 
 fn check_document(document: &Document) -> Result<(Environment, Vec<String>), Failure> {
-    let environment = parse_environment(document)?;
-    let (_, mut diagnostics) = Environment::parse(document);
+    let (environment, mut diagnostics) = parse_environment(document)?;
     diagnostics.extend(check_for_saving(&environment));
     for site in environment.secret_sites() {
         if let SecretForm::Ciphertext(ciphertext) = &site.form {
