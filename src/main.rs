@@ -3,8 +3,12 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use color_eyre::config::{HookBuilder, Theme};
+use handover::cli::{self, Next};
+use handover::console;
+use handover::operations::{Exit, Workspace};
 
 fn main() -> color_eyre::Result<ExitCode> {
     handover::process::harden();
@@ -13,16 +17,32 @@ fn main() -> color_eyre::Result<ExitCode> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let exit = runtime.block_on(handover::cli::run(std::env::args_os().collect()));
+    let exit = runtime.block_on(async {
+        match cli::run(std::env::args_os().collect()).await {
+            Next::End(exit) => exit,
+            Next::Console(workspace) => open_console(workspace).await,
+        }
+    });
     // A name look-up that hangs in the system must not keep the program from ending.
     runtime.shutdown_background();
     Ok(ExitCode::from(exit as u8))
 }
 
+async fn open_console(workspace: Arc<Workspace>) -> Exit {
+    let options = console::Options {
+        banner: None,
+        mono: !cli::wants_colour(),
+    };
+    match console::run(workspace, options).await {
+        Ok(exit) => exit,
+        Err(failure) => cli::explain(&failure),
+    }
+}
+
 /// Reports of faults that are ours; what operators did wrong is told by the command
 /// line itself. The library colours even a pipe, so it is told not to.
 fn install_reports() -> color_eyre::Result<()> {
-    let theme = match std::io::stderr().is_terminal() && handover::cli::wants_colour() {
+    let theme = match std::io::stderr().is_terminal() && cli::wants_colour() {
         true => Theme::dark(),
         false => Theme::new(),
     };

@@ -31,8 +31,7 @@ pub use arguments::Arguments;
 pub use style::wants_colour;
 
 use self::arguments::{AuditCommand, Command, EnvCommand, KeyCommand, SettingsCommand};
-use self::output::Printer;
-use crate::console;
+use self::output::{Output, Printer};
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::start_log;
 use crate::store::{Access, Store};
@@ -43,41 +42,46 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
+/// What the binary does after the command line was read.
+pub enum Next {
+    /// The command was carried out.
+    End(Exit),
+    /// Open the console on this store.
+    Console(Arc<Workspace>),
+}
+
 /// Reads the arguments and does what they say.
-pub async fn run(words: Vec<OsString>) -> Exit {
+pub async fn run(words: Vec<OsString>) -> Next {
     let json = asks_for_json(&words);
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
-        Err(error) => return failure::usage(&error, json),
+        Err(error) => return Next::End(failure::usage(&error, json)),
     };
     let printer = Printer::new(arguments.output);
-    let folder = match store_folder(arguments.store) {
-        Ok(folder) => folder,
-        Err(failure) => return failure::print(&printer, &failure),
-    };
+    let done = carry_out(arguments, &printer).await;
+    done.unwrap_or_else(|failure| Next::End(failure::print(&printer, &failure)))
+}
+
+/// Prints a failure of what followed the command line, for people.
+#[must_use]
+pub fn explain(failure: &Failure) -> Exit {
+    failure::print(&Printer::new(Output::Table), failure)
+}
+
+async fn carry_out(arguments: Arguments, printer: &Printer) -> Result<Next, Failure> {
+    let folder = store_folder(arguments.store)?;
     if Store::exists(&folder) {
         start_log(&folder);
     }
-    match dispatch(arguments.command, folder, &printer).await {
-        Ok(exit) => exit,
-        Err(failure) => failure::print(&printer, &failure),
-    }
+    let Some(command) = arguments.command else {
+        let workspace = Workspace::open(&folder, key_file(), Access::Write).await?;
+        return Ok(Next::Console(Arc::new(workspace)));
+    };
+    dispatch(command, folder, printer).await.map(Next::End)
 }
 
-async fn dispatch(
-    command: Option<Command>,
-    folder: PathBuf,
-    printer: &Printer,
-) -> Result<Exit, Failure> {
+async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Result<Exit, Failure> {
     let open = async |access| Workspace::open(&folder, key_file(), access).await;
-    let Some(command) = command else {
-        let workspace = open(Access::Write).await?;
-        let options = console::Options {
-            banner: None,
-            mono: !wants_colour(),
-        };
-        return console::run(Arc::new(workspace), options).await;
-    };
     match command {
         Command::Key(KeyCommand::Init(init)) => key::init(&folder, &init, printer).await,
         Command::Env(command) => match command {

@@ -149,7 +149,7 @@ impl Effects {
 async fn read_detail(
     workspace: &Workspace,
     environment: &EnvironmentName,
-) -> Result<(operations::History, Vec<crate::store::AuditEntry>), Failure> {
+) -> Result<(operations::History, Vec<operations::AuditEntry>), Failure> {
     let history = operations::environment_history(workspace, environment.clone()).await?;
     let listing =
         operations::list_audit(workspace, Some(environment.clone()), MOST_ENTRIES).await?;

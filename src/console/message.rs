@@ -8,8 +8,7 @@ use super::keys::Key;
 use super::model::{Problem, Target};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{Confirmation, Depth, Look, Progress, Report};
-use crate::operations::{History, Status};
-use crate::store::AuditEntry;
+use crate::operations::{AuditEntry, History, Status};
 
 /// Something that happened.
 #[derive(Debug, Clone)]

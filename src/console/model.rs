@@ -11,8 +11,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::input::LineInput;
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::hand_over::{Look, Report};
-use crate::operations::{EnvironmentStatus, History, PathStatus, Status};
-use crate::store::AuditEntry;
+use crate::operations::{AuditEntry, EnvironmentStatus, History, PathStatus, Status};
 
 /// A password that was not rotated for this long is overdue, until schedules say
 /// otherwise.

@@ -14,6 +14,7 @@ mod settings;
 mod status;
 mod workspace;
 
+pub use crate::store::AuditEntry;
 pub use audit::{AuditListing, list_audit, verify_audit};
 pub use environment_init::{InitReport, InitRequest, SourceFile, init_environment};
 pub use environment_read::{

@@ -6,8 +6,7 @@ use crate::console::message::Effect;
 use crate::console::model::{Model, Overlay, Problem, RunEnd, Screen, Stage, Target, Verb};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{Depth, HandOverStatus, Look, Progress, Report};
-use crate::operations::{History, Status};
-use crate::store::AuditEntry;
+use crate::operations::{AuditEntry, History, Status};
 
 pub(super) fn status(model: &mut Model, result: Result<Status, Problem>) -> Vec<Effect> {
     match result {
