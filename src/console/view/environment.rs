@@ -34,7 +34,7 @@ pub(super) fn draw(model: &Model, target: &Target, theme: &Theme, area: Rect, bu
     };
     let nothing = Known::default();
     let known = model.known.get(&target.environment).unwrap_or(&nothing);
-    let users = users(model, status, known, theme);
+    let users = users(model, status, known, theme, area.width);
     let wanted = u16::try_from(users.len())
         .unwrap_or(u16::MAX)
         .saturating_add(2);
@@ -110,6 +110,7 @@ fn users(
     status: &EnvironmentStatus,
     known: &Known,
     theme: &Theme,
+    width: u16,
 ) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let plain = |text: String| Line::from(Span::styled(text, theme.style(Role::Text)));
@@ -158,7 +159,7 @@ fn users(
             look.map(|look| &look.previous),
             "",
         ));
-        lines.extend(gate(look, known, theme));
+        lines.extend(gate(look, known, theme, width));
     }
     if status.paths.is_empty() {
         lines.push(plain(
@@ -212,26 +213,24 @@ fn user(
     ])
 }
 
-fn gate(look: Option<&PathLook>, known: &Known, theme: &Theme) -> Option<Line<'static>> {
-    if let Some(fault) = look.and_then(|look| look.fault.as_ref()) {
-        let text = format!("  ? {fault}");
-        return Some(Line::from(Span::styled(text, theme.style(Role::Warn))));
-    }
-    if let Some(problem) = &known.look_problem {
-        let text = format!("  ? {}", problem.message);
-        return Some(Line::from(Span::styled(text, theme.style(Role::Warn))));
-    }
-    let look = look?;
-    Some(match look.gate.as_str() {
-        "" => Line::from(Span::styled(
-            "  ● the gate is open: R can rotate".to_owned(),
-            theme.style(Role::Ok),
-        )),
-        words => Line::from(Span::styled(
-            format!("  ■ the gate is shut: {words}"),
-            theme.style(Role::Draining),
-        )),
-    })
+fn gate(look: Option<&PathLook>, known: &Known, theme: &Theme, width: u16) -> Vec<Line<'static>> {
+    let fault = look.and_then(|look| look.fault.as_deref());
+    let problem = known.look_problem.as_ref();
+    let fault = fault.or(problem.map(|problem| problem.message.as_str()));
+    let (glyph, role, words) = match (fault, look.map(|look| look.gate.as_str())) {
+        (Some(fault), _) => ("?", Role::Warn, fault.to_owned()),
+        (None, None) => return Vec::new(),
+        (None, Some("")) => ("●", Role::Ok, "the gate is open: R can rotate".to_owned()),
+        (None, Some(words)) => ("■", Role::Draining, format!("the gate is shut: {words}")),
+    };
+    words::wrap(&words, usize::from(width).saturating_sub(6).max(10))
+        .into_iter()
+        .enumerate()
+        .map(|(index, part)| {
+            let glyph = if index == 0 { glyph } else { " " };
+            Line::from(Span::styled(format!("  {glyph} {part}"), theme.style(role)))
+        })
+        .collect()
 }
 
 fn sessions(

@@ -168,11 +168,10 @@ fn plan(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
     add(
         "server",
         &format!(
-            "{}, PostgreSQL {}.{}, database of {}",
+            "{}, PostgreSQL {}.{}",
             plan.node,
             version / 10_000,
-            version % 10_000,
-            plan.path
+            version % 10_000
         ),
         text,
     );
