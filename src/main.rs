@@ -2,9 +2,13 @@
 //! command line.
 
 use std::io::IsTerminal;
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use color_eyre::config::{HookBuilder, Theme};
+use handover::console;
+use handover::operations::{Exit, Failure, Workspace};
 
 fn main() -> color_eyre::Result<ExitCode> {
     handover::process::harden();
@@ -13,10 +17,21 @@ fn main() -> color_eyre::Result<ExitCode> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let exit = runtime.block_on(handover::cli::run(std::env::args_os().collect()));
+    let exit = runtime.block_on(handover::cli::run(
+        std::env::args_os().collect(),
+        open_console,
+    ));
     // A name look-up that hangs in the system must not keep the program from ending.
     runtime.shutdown_background();
     Ok(ExitCode::from(exit as u8))
+}
+
+/// The command line and the console do not know each other; here they meet.
+fn open_console(
+    workspace: Arc<Workspace>,
+    banner: Option<String>,
+) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>>>> {
+    Box::pin(console::run(workspace, console::Options { banner }))
 }
 
 /// Reports of faults that are ours; what operators did wrong is told by the command
