@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use super::OpenConsole;
 use super::arguments::DemoArguments;
 use super::output::Printer;
+use super::style::Role;
 use crate::operations::{Exit, Failure};
 use crate::sandbox::{Demo, DemoOptions};
 
@@ -28,10 +29,7 @@ pub(super) async fn run(
     };
     let style = printer.error_style;
     let tell = |words: &str| {
-        printer.note(&format!(
-            "{} {words}",
-            style.paint(super::style::Role::Strong, "demo:")
-        ))
+        printer.note(&format!("{} {words}", style.paint(Role::Strong, "demo:")));
     };
     let demo = Demo::prepare(&options, &tell).await?;
     let ended = if arguments.prepare_only {

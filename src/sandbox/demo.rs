@@ -113,6 +113,10 @@ impl Demo {
         keeper
             .folder()
             .clone_into(&mut server_options.parent_folder);
+        tell(&format!(
+            "all of it lies in {} and goes with this program",
+            keeper.folder().display()
+        ));
         tell("starting a throw-away PostgreSQL over TLS");
         let server = tokio::task::spawn_blocking(move || PostgresServer::start(&server_options))
             .await
