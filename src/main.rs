@@ -2,13 +2,14 @@
 //! command line.
 
 use std::io::IsTerminal;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use color_eyre::config::{HookBuilder, Theme};
-use handover::cli::{self, Next};
+use handover::cli;
 use handover::console;
-use handover::operations::{Exit, Workspace};
+use handover::operations::{Exit, Failure, Workspace};
 
 fn main() -> color_eyre::Result<ExitCode> {
     handover::process::harden();
@@ -17,26 +18,22 @@ fn main() -> color_eyre::Result<ExitCode> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let exit = runtime.block_on(async {
-        match cli::run(std::env::args_os().collect()).await {
-            Next::End(exit) => exit,
-            Next::Console(workspace) => open_console(workspace).await,
-        }
-    });
+    let exit = runtime.block_on(cli::run(std::env::args_os().collect(), open_console));
     // A name look-up that hangs in the system must not keep the program from ending.
     runtime.shutdown_background();
     Ok(ExitCode::from(exit as u8))
 }
 
-async fn open_console(workspace: Arc<Workspace>) -> Exit {
+/// The command line and the console do not know each other; here they meet.
+fn open_console(
+    workspace: Arc<Workspace>,
+    banner: Option<String>,
+) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>>>> {
     let options = console::Options {
-        banner: None,
+        banner,
         mono: !cli::wants_colour(),
     };
-    match console::run(workspace, options).await {
-        Ok(exit) => exit,
-        Err(failure) => cli::explain(&failure),
-    }
+    Box::pin(console::run(workspace, options))
 }
 
 /// Reports of faults that are ours; what operators did wrong is told by the command

@@ -58,6 +58,20 @@ pub(super) enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Open the console on a throw-away PostgreSQL, which leaves nothing behind
+    #[cfg(feature = "sandbox")]
+    Demo(DemoArguments),
+}
+
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
+    /// Folder of PostgreSQL's programs; without it PATH and the usual folders
+    #[arg(long, value_name = "DIR")]
+    pub(super) postgres: Option<PathBuf>,
+    /// Open no console: print where everything is, and wait until standard input ends
+    #[arg(long, hide = true)]
+    pub(super) prepare_only: bool,
 }
 
 #[derive(Debug, Subcommand)]

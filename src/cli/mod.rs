@@ -8,6 +8,8 @@
 mod arguments;
 mod ask;
 mod audit;
+#[cfg(feature = "sandbox")]
+mod demo;
 mod environment;
 mod failure;
 mod key;
@@ -22,6 +24,7 @@ mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
@@ -31,7 +34,7 @@ pub use arguments::Arguments;
 pub use style::wants_colour;
 
 use self::arguments::{AuditCommand, Command, EnvCommand, KeyCommand, SettingsCommand};
-use self::output::{Output, Printer};
+use self::output::Printer;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::start_log;
 use crate::store::{Access, Store};
@@ -42,42 +45,42 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// What the binary does after the command line was read.
-pub enum Next {
-    /// The command was carried out.
-    End(Exit),
-    /// Open the console on this store.
-    Console(Arc<Workspace>),
-}
+/// Opens the console on a store, with words for its header. The binary hands it in, for
+/// this room knows nothing of the console.
+pub type OpenConsole =
+    fn(Arc<Workspace>, Option<String>) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>>>>;
 
 /// Reads the arguments and does what they say.
-pub async fn run(words: Vec<OsString>) -> Next {
+pub async fn run(words: Vec<OsString>, open_console: OpenConsole) -> Exit {
     let json = asks_for_json(&words);
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
-        Err(error) => return Next::End(failure::usage(&error, json)),
+        Err(error) => return failure::usage(&error, json),
     };
     let printer = Printer::new(arguments.output);
-    let done = carry_out(arguments, &printer).await;
-    done.unwrap_or_else(|failure| Next::End(failure::print(&printer, &failure)))
+    let done = carry_out(arguments, &printer, open_console).await;
+    done.unwrap_or_else(|failure| failure::print(&printer, &failure))
 }
 
-/// Prints a failure of what followed the command line, for people.
-#[must_use]
-pub fn explain(failure: &Failure) -> Exit {
-    failure::print(&Printer::new(Output::Table), failure)
-}
-
-async fn carry_out(arguments: Arguments, printer: &Printer) -> Result<Next, Failure> {
+async fn carry_out(
+    arguments: Arguments,
+    printer: &Printer,
+    open_console: OpenConsole,
+) -> Result<Exit, Failure> {
+    #[cfg(feature = "sandbox")]
+    if let Some(Command::Demo(demo)) = arguments.command {
+        // It has a store and a log of its own; the operator's are left alone.
+        return demo::run(demo, printer, open_console).await;
+    }
     let folder = store_folder(arguments.store)?;
     if Store::exists(&folder) {
         start_log(&folder);
     }
     let Some(command) = arguments.command else {
         let workspace = Workspace::open(&folder, key_file(), Access::Write).await?;
-        return Ok(Next::Console(Arc::new(workspace)));
+        return open_console(Arc::new(workspace), None).await;
     };
-    dispatch(command, folder, printer).await.map(Next::End)
+    dispatch(command, folder, printer).await
 }
 
 async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Result<Exit, Failure> {
@@ -122,6 +125,8 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
         Command::Audit(AuditCommand::Verify) => {
             audit::verify(&open(Access::ReadIfNeedBe).await?, printer).await
         }
+        #[cfg(feature = "sandbox")]
+        Command::Demo(_) => unreachable!("the demo has a store of its own"),
     }
 }
 
