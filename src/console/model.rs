@@ -100,6 +100,8 @@ pub(super) struct Problem {
 pub(super) struct Run {
     pub(super) verb: Verb,
     pub(super) target: Target,
+    /// The last step that an earlier run had reached, for a recovery.
+    pub(super) before: Option<Step>,
     /// Steps that are done, with the time they were done at.
     pub(super) done: Vec<(Step, DateTime<Utc>)>,
     pub(super) current: Option<Step>,

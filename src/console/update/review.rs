@@ -111,6 +111,10 @@ fn act(model: &mut Model) -> Vec<Effect> {
     }
     let verb = review.verb;
     let target = review.target.clone();
+    let before = match (&review.stage, verb) {
+        (Stage::Ready(report), Verb::Recover) => report.paths.first().map(|path| path.step),
+        _ => None,
+    };
     let confirmation = match model.is_protected(&target.environment) {
         true => Confirmation::Named(review.typed.text().to_owned()),
         false => Confirmation::Yes,
@@ -119,6 +123,7 @@ fn act(model: &mut Model) -> Vec<Effect> {
     model.run = Some(Run {
         verb,
         target: target.clone(),
+        before,
         done: Vec::new(),
         current: None,
         waiting: None,

@@ -159,7 +159,9 @@ fn users(
             look.map(|look| &look.previous),
             "",
         ));
-        lines.extend(gate(look, known, theme, width));
+        if status.open_rotation.is_none() {
+            lines.extend(gate(look, known, theme, width));
+        }
     }
     if status.paths.is_empty() {
         lines.push(plain(
@@ -264,11 +266,11 @@ fn sessions(
             let age = session.since.map(|since| words::age(since, model.now));
             Line::from(vec![
                 Span::styled(
-                    format!("{:<14} ", words::cut(&user.user, 14)),
+                    format!("{:<12} ", words::cut(&user.user, 12)),
                     theme.style(Role::Text),
                 ),
                 Span::styled(
-                    format!("{:<22} ", words::cut(session.application.as_str(), 22)),
+                    format!("{:<18} ", words::cut(session.application.as_str(), 18)),
                     theme.style(Role::Text),
                 ),
                 Span::styled(

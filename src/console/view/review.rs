@@ -213,6 +213,19 @@ fn evidence(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
             ),
             Span::styled(case.to_uppercase(), theme.style(Role::Pending)),
         ]));
+        if let Some(words) = &path.consumers {
+            let role = match words.starts_with("OK") {
+                true => Role::Ok,
+                false => Role::Danger,
+            };
+            lines.extend(labelled_lines(
+                theme,
+                "consumers",
+                words,
+                theme.style(role),
+                width,
+            ));
+        }
         for (index, words) in path.evidence.iter().enumerate() {
             let label = if index == 0 { "found" } else { "" };
             lines.extend(labelled_lines(

@@ -78,6 +78,7 @@ fn step_line(theme: &Theme, run: &Run, step: Step, words: &'static str) -> Line<
     let (glyph, word, role) = match done {
         Some(_) => ("✓", "done", Role::Ok),
         None if run.current == Some(step) => ("◐", "running", Role::Pending),
+        None if run.before.is_some_and(|before| step <= before) => ("✓", "before", Role::Muted),
         None => ("·", "", Role::Muted),
     };
     let took = done.map_or(String::new(), |(_, at)| {
