@@ -42,7 +42,7 @@ use crate::store::Access;
 const REPLACE_SOON: Duration = Duration::from_secs(1);
 
 /// The billing worker holds on to its sessions: it drains over a few minutes.
-const REPLACE_LATE: Duration = Duration::from_secs(40);
+const REPLACE_LATE: Duration = Duration::from_secs(30);
 
 /// How long ago the overdue environment was promoted.
 const OVERDUE: TimeDelta = TimeDelta::days(120);
