@@ -19,10 +19,12 @@ Exit codes:
   6  unreachable, nothing changed
 
 Environment:
-  HANDOVER_STORE     folder of the store, instead of --store
-  HANDOVER_KEY_FILE  where the key file is now, instead of where its slot says
-  HANDOVER_LOG       level of the log in the store's folder, for example debug
-  NO_COLOR           no colours when not empty";
+  HANDOVER_STORE                folder of the store, instead of --store
+  HANDOVER_KEY_FILE             where the key file is now, instead of where its slot says
+  HANDOVER_PASSPHRASE_FILE      a private file that holds the store's passphrase
+  HANDOVER_NEW_PASSPHRASE_FILE  the same for the new passphrase of `key rotate`
+  HANDOVER_LOG                  level of the log in the store's folder, for example debug
+  NO_COLOR                      no colours when not empty";
 
 /// Hands a database over from one credential to the next without dropping a connection.
 #[derive(Debug, Parser)]
@@ -43,10 +45,13 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make the master key
+    /// The master key: make, list, replace
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Environments: make, list, read, open
+    /// Copies of the whole store
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Environments: make, list, read, open, set, remove
     #[command(subcommand)]
     Env(EnvCommand),
     /// Give the idle user a new password and make it current
@@ -77,13 +82,40 @@ pub(super) struct DemoArguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
     /// Make a new master key, and the empty store that it belongs to
-    Init(KeyInitArguments),
+    Init(KeySourceArguments),
+    /// List the key slots; this needs no key
+    Ls,
+    /// Replace the master key; all data keys are wrapped anew at once
+    #[command(after_help = "The old key still opens older backups; keep it as long as these.")]
+    Rotate(KeySourceArguments),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct KeyInitArguments {
+#[group(required = true, multiple = false)]
+pub(super) struct KeySourceArguments {
     /// Write the key to this new file, which nobody else can read
-    #[arg(long, required = true, value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
+    pub(super) file: Option<PathBuf>,
+    /// Keep the key in the system's keyring
+    #[arg(long)]
+    pub(super) keyring: bool,
+    /// Derive the key from a passphrase (HANDOVER_PASSPHRASE_FILE, or asked for)
+    #[arg(long)]
+    pub(super) passphrase: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Copy the store, while it is in use, into a new file; the same master key opens it
+    Backup(StoreFileArguments),
+    /// Make a backup the store of an empty or absent folder (--store)
+    Restore(StoreFileArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StoreFileArguments {
+    /// The backup
+    #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
 }
 
@@ -97,6 +129,10 @@ pub(super) enum EnvCommand {
     Get(EnvGetArguments),
     /// Show the evaluated values, secrets included
     Open(EnvPathArguments),
+    /// Set one value, or add it; every other byte of the document stays
+    Set(EnvSetArguments),
+    /// Remove an environment and destroy the key of its secrets
+    Rm(EnvRemoveArguments),
     /// Show the revisions, newest first
     History(EnvNameArguments),
     /// What operates the environment and is not part of its document
@@ -138,6 +174,50 @@ pub(super) struct EnvPathArguments {
     /// Only this value, without `values.`
     #[arg(value_name = "PATH")]
     pub(super) path: Option<PropertyPath>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  handover env set shop/orders pool.size 20
+  handover env set shop/orders greeting 2.0 --string
+  pass show smtp | handover env set shop/orders smtp.password --secret")]
+pub(super) struct EnvSetArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// Where, without `values.`
+    #[arg(value_name = "PATH")]
+    pub(super) path: PropertyPath,
+    /// A number, a boolean, null or a string, as YAML reads it
+    #[arg(
+        value_name = "VALUE",
+        required_unless_present = "secret",
+        conflicts_with = "secret",
+        allow_negative_numbers = true
+    )]
+    pub(super) value: Option<String>,
+    /// Seal the value, which is read from standard input or asked for, never an argument
+    #[arg(long)]
+    pub(super) secret: bool,
+    /// Take VALUE as a string, whatever it looks like
+    #[arg(long, conflicts_with = "secret")]
+    pub(super) string: bool,
+    /// VALUE is no secret, though its key looks like one
+    #[arg(long, conflicts_with = "secret")]
+    pub(super) plaintext: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnvRemoveArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// The environment's name, typed; needed when its users were handed over, or in production
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Option<String>,
 }
 
 #[derive(Debug, Args)]

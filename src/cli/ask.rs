@@ -2,8 +2,14 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::terminal;
+use zeroize::Zeroizing;
+
 use super::output::Printer;
 use crate::operations::hand_over::Confirmation;
+use crate::process::KeyError;
+use crate::secret::Secret;
 
 /// What the options of a command agree to.
 pub(super) fn from_options(yes: bool, confirm: Option<&String>) -> Confirmation {
@@ -16,7 +22,73 @@ pub(super) fn from_options(yes: bool, confirm: Option<&String>) -> Confirmation 
 
 /// Whether there is somebody to ask.
 pub(super) fn can_ask(printer: &Printer) -> bool {
-    !printer.is_json() && io::stdin().is_terminal() && io::stderr().is_terminal()
+    !printer.is_json() && has_terminal()
+}
+
+/// Whether there is a terminal to ask on, whatever the form of the answer.
+pub(super) fn has_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks for a passphrase, as a key source needs it.
+pub(super) fn passphrase(question: &str) -> Result<Secret, KeyError> {
+    match hidden(question) {
+        Ok(Some(secret)) => Ok(secret),
+        Ok(None) | Err(_) => Err(KeyError::Cancelled),
+    }
+}
+
+/// Puts the terminal back, however the question ends.
+struct RawMode;
+
+impl RawMode {
+    fn begin() -> io::Result<Self> {
+        terminal::enable_raw_mode()?;
+        Ok(Self)
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = terminal::disable_raw_mode();
+        let _ = writeln!(io::stderr());
+    }
+}
+
+/// Asks for a line and shows nothing of it; `None` when the operator leaves.
+///
+/// The keys are read one by one: a terminal that only does not echo would be left so by
+/// an interrupt.
+pub(super) fn hidden(question: &str) -> io::Result<Option<Secret>> {
+    let raw = RawMode::begin()?;
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{question}: ");
+    let _ = err.flush();
+    drop(err);
+    // Enough that it need not grow, which would leave copies behind.
+    let mut line = Zeroizing::new(String::with_capacity(4096));
+    let answer = loop {
+        let Event::Key(key) = event::read()? else {
+            continue;
+        };
+        if key.kind == KeyEventKind::Release {
+            continue;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Enter => break Some(Secret::new(line.as_str().to_owned())),
+            KeyCode::Esc => break None,
+            KeyCode::Char('c' | 'd') if control => break None,
+            KeyCode::Char('u') if control => line.clear(),
+            KeyCode::Backspace => {
+                line.pop();
+            }
+            KeyCode::Char(letter) if !control => line.push(letter),
+            _ => {}
+        }
+    };
+    drop(raw);
+    Ok(answer)
 }
 
 /// Asks for a yes, or for a name to be typed. The safe answer is the default.

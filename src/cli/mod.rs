@@ -11,6 +11,7 @@ mod audit;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod environment;
+mod environment_edit;
 mod failure;
 mod key;
 mod output;
@@ -19,6 +20,7 @@ mod report;
 mod rotate;
 mod source;
 mod status;
+mod store;
 mod style;
 mod table;
 
@@ -33,10 +35,12 @@ use etcetera::BaseStrategy;
 pub use arguments::Arguments;
 pub use style::wants_colour;
 
-use self::arguments::{AuditCommand, Command, EnvCommand, KeyCommand, SettingsCommand};
+use self::arguments::{
+    AuditCommand, Command, EnvCommand, KeyCommand, SettingsCommand, StoreCommand,
+};
 use self::output::Printer;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::process::start_log;
+use crate::process::{KeyAccess, start_log};
 use crate::store::{Access, Store};
 
 /// The whole command line, for help pages and their tests.
@@ -77,16 +81,27 @@ async fn carry_out(
         start_log(&folder);
     }
     let Some(command) = arguments.command else {
-        let workspace = Workspace::open(&folder, key_file(), Access::Write).await?;
+        let workspace = Workspace::open(&folder, &key_access(), Access::Write).await?;
         return open_console(Arc::new(workspace), None).await;
     };
     dispatch(command, folder, printer).await
 }
 
 async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Result<Exit, Failure> {
-    let open = async |access| Workspace::open(&folder, key_file(), access).await;
+    let keys = key_access();
+    let open = async |access| Workspace::open(&folder, &keys, access).await;
     match command {
-        Command::Key(KeyCommand::Init(init)) => key::init(&folder, &init, printer).await,
+        Command::Key(KeyCommand::Init(source)) => key::init(&folder, source, &keys, printer).await,
+        Command::Key(KeyCommand::Ls) => key::list(&folder, printer).await,
+        Command::Key(KeyCommand::Rotate(source)) => {
+            key::rotate(&open(Access::Write).await?, source, &keys, printer).await
+        }
+        Command::Store(StoreCommand::Backup(named)) => {
+            store::back_up(&open(Access::Write).await?, &named, printer).await
+        }
+        Command::Store(StoreCommand::Restore(named)) => {
+            store::restore(&folder, &named, &keys, printer).await
+        }
         Command::Env(command) => match command {
             EnvCommand::Init(init) => {
                 environment::init(&open(Access::Write).await?, init, printer).await
@@ -97,6 +112,14 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
             }
             EnvCommand::Open(named) => {
                 environment::open(&open(Access::ReadIfNeedBe).await?, named, printer).await
+            }
+            EnvCommand::Set(set) => {
+                // Whatever is wrong with the value is said before any key is asked for.
+                let request = environment_edit::request(set)?;
+                environment_edit::set(&open(Access::Write).await?, request, printer).await
+            }
+            EnvCommand::Rm(named) => {
+                environment_edit::remove(&open(Access::Write).await?, named, printer).await
             }
             EnvCommand::History(named) => {
                 environment::history(&open(Access::ReadIfNeedBe).await?, named, printer).await
@@ -146,10 +169,13 @@ fn store_folder(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
     Ok(strategy.data_dir().join("handover"))
 }
 
-fn key_file() -> Option<PathBuf> {
-    std::env::var_os("HANDOVER_KEY_FILE")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
+/// A passphrase is asked for where somebody sits; the question goes to standard error.
+fn key_access() -> KeyAccess {
+    let access = KeyAccess::from_environment();
+    match ask::has_terminal() {
+        true => access.with_prompt(Box::new(ask::passphrase)),
+        false => access,
+    }
 }
 
 /// A command line that cannot be parsed must still answer in the format it asks for.

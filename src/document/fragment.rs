@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::literal::resolve_plain;
 use super::{Literal, Node, NodeKind};
 
 /// A value to set. It may hold a secret: `Debug` shows its shape only.
@@ -55,6 +56,21 @@ impl Fragment {
         }
     }
 
+    /// What a text means where it stands plain in YAML: `8080` is a number, `no` a
+    /// string. An empty text is an empty string, which is what was typed.
+    #[must_use]
+    pub fn from_plain(text: &str) -> Self {
+        if text.is_empty() {
+            return Self::string(text);
+        }
+        match resolve_plain(text) {
+            Literal::Null => Self::Null,
+            Literal::Bool(value) => Self::Bool(value),
+            Literal::Number(number) => Self::Number(number),
+            Literal::String(text) => Self::string(text),
+        }
+    }
+
     /// A string.
     #[must_use]
     pub fn string(text: &str) -> Self {
@@ -74,6 +90,26 @@ impl fmt::Debug for Fragment {
                 .entries(entries.iter().map(|(key, value)| (key, value)))
                 .finish(),
             Self::Sequence(items) => formatter.debug_list().entries(items).finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typed_text_means_what_it_means_in_yaml() {
+        for (text, expected) in [
+            ("8080", Fragment::Number("8080".to_owned())),
+            ("true", Fragment::Bool(true)),
+            ("null", Fragment::Null),
+            ("no", Fragment::string("no")),
+            ("0123", Fragment::string("0123")),
+            ("", Fragment::string("")),
+            ("a: b", Fragment::string("a: b")),
+        ] {
+            assert_eq!(Fragment::from_plain(text), expected, "{text}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod expression;
 mod inputs;
 mod interpolation;
 mod parse;
+mod references;
 mod rotators;
 mod secret_sites;
 mod state;

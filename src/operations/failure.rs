@@ -156,13 +156,18 @@ impl From<StoreError> for Failure {
             StoreError::Newer { .. } => "store-newer",
             StoreError::Foreign => "store-foreign",
             StoreError::Damaged(_) => "store-damaged",
+            StoreError::KeyChanged { .. } => "key-changed",
+            StoreError::NotEmpty { .. } => "store-not-empty",
+            StoreError::BackupExists(_) => "backup-exists",
             StoreError::CannotWrite(_) => "store-unwritable",
             StoreError::Busy => "store-busy",
             StoreError::CommitUnknown(_) => "store-unknown",
             StoreError::Other(_) | StoreError::Stopped => "store-failed",
         };
         let exit = match &error {
-            StoreError::Exists(_) => Exit::Refused,
+            StoreError::Exists(_) | StoreError::NotEmpty { .. } | StoreError::BackupExists(_) => {
+                Exit::Refused
+            }
             StoreError::CommitUnknown(_) => Exit::NeedsHuman,
             _ => Exit::Error,
         };
@@ -172,14 +177,15 @@ impl From<StoreError> for Failure {
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
-        let (code, exit) = match &error {
-            KeyError::Exists(_) => ("key-exists", Exit::Refused),
-            KeyError::Missing(_) => ("key-missing", Exit::Error),
-            KeyError::NotPrivate(_) => ("not-private", Exit::Error),
-            KeyError::Malformed(_) => ("key-malformed", Exit::Error),
-            KeyError::Io { .. } => ("key-unreadable", Exit::Error),
+        let exit = match &error {
+            KeyError::Exists(_)
+            | KeyError::PassphraseTooShort(_)
+            | KeyError::PassphrasesDiffer
+            | KeyError::Cancelled
+            | KeyError::NoPassphrase(_) => Exit::Refused,
+            _ => Exit::Error,
         };
-        Self::new(code, exit, error.to_string(), error.remedy())
+        Self::new(error.code(), exit, error.to_string(), error.remedy())
     }
 }
 

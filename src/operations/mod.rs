@@ -6,12 +6,19 @@
 mod audit;
 mod environment_init;
 mod environment_read;
+mod environment_remove;
+mod environment_set;
 mod failure;
 pub mod hand_over;
 mod key_init;
+mod key_list;
+mod key_rotate;
 mod loading;
 mod settings;
+mod slot_source;
 mod status;
+mod store_backup;
+mod store_restore;
 mod workspace;
 
 pub use crate::store::AuditEntry;
@@ -23,8 +30,14 @@ pub use environment_read::{
     Definition, EnvironmentSummary, History, OpenedValue, environment_history, get_environment,
     list_environments, open_environment,
 };
+pub use environment_remove::{RemovalPlan, StillValid, plan_removal, remove_environment};
+pub use environment_set::{NewValue, SetReport, SetRequest, set_value};
 pub use failure::{Exit, Failure, SourceOfTruth};
-pub use key_init::{KeyInitReport, init_key_file};
+pub use key_init::{KeyInitReport, init_key};
+pub use key_list::{KeyListing, SlotSummary, list_keys};
+pub use key_rotate::{KeyRotateReport, rotate_key};
 pub use settings::{SettingsReport, get_settings, set_settings};
 pub use status::{EnvironmentStatus, PathStatus, Status, read_status};
+pub use store_backup::{BackupReport, back_up_store};
+pub use store_restore::{RestoreReport, restore_store};
 pub use workspace::Workspace;

@@ -1,17 +1,18 @@
 //! An opened store with its master key: what every use case works on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-use super::{Exit, Failure};
+use super::Failure;
+use super::slot_source::fetch_master;
 use crate::model::EnvironmentName;
-use crate::process::{host_name, read_key_file, requester};
+use crate::process::{KeyAccess, host_name, requester};
 use crate::rotation::LockHolder;
 use crate::secret::MasterKey;
-use crate::store::{Access, KeySlot, NewAuditEntry, Store, StoreError, audit, keys};
+use crate::store::{Access, NewAuditEntry, Store, StoreError, audit, keys as key_slots};
 
 /// An opened store with its master key.
 pub struct Workspace {
@@ -25,19 +26,15 @@ pub struct Workspace {
 
 impl Workspace {
     /// Opens the store and fetches the master key from the source that its slot
-    /// names; `key_file` overrides the slot's path.
+    /// names; `keys` says what this process was told of it beyond the slot.
     ///
     /// # Errors
     /// Whatever is wrong with the store or the key, each with its remedy. There is no
     /// fall-back to another source.
-    pub async fn open(
-        folder: &Path,
-        key_file: Option<PathBuf>,
-        access: Access,
-    ) -> Result<Self, Failure> {
+    pub async fn open(folder: &Path, keys: &KeyAccess, access: Access) -> Result<Self, Failure> {
         let store = Store::open(folder, access)?;
-        let slot = store.read(keys::slot).await?;
-        let master = Arc::new(fetch_key(&slot, key_file)?);
+        let slot = store.read(key_slots::slot).await?;
+        let master = Arc::new(fetch_master(&slot, keys).await?);
         Ok(Self {
             store,
             master,
@@ -68,7 +65,7 @@ impl Workspace {
         environment: Option<&EnvironmentName>,
         detail: Value,
     ) -> Result<(), StoreError> {
-        let key = keys::data_key(transaction, master, keys::AUDIT_PURPOSE)?;
+        let key = key_slots::data_key(transaction, master, key_slots::AUDIT_PURPOSE)?;
         audit::append(
             transaction,
             &key,
@@ -81,46 +78,6 @@ impl Workspace {
             },
         )
     }
-}
-
-fn fetch_key(slot: &KeySlot, key_file: Option<PathBuf>) -> Result<MasterKey, Failure> {
-    if slot.kind != "file" {
-        return Err(Failure::new(
-            "key-kind",
-            Exit::Error,
-            format!(
-                "key slot {} is of a kind that this program does not know: {}",
-                slot.id, slot.kind
-            ),
-            "use the program that made the store",
-        ));
-    }
-    let path = key_file
-        .or_else(|| slot.path.as_ref().map(PathBuf::from))
-        .ok_or_else(|| {
-            Failure::new(
-                "key-missing",
-                Exit::Error,
-                format!("key slot {} names no file", slot.id),
-                "name the key file with HANDOVER_KEY_FILE",
-            )
-        })?;
-    let key = read_key_file(&path)?;
-    if key.id() != slot.key_id {
-        return Err(Failure::new(
-            "key-wrong",
-            Exit::Error,
-            format!(
-                "{} holds key {}, but slot {} of this store needs key {}",
-                path.display(),
-                key.id(),
-                slot.id,
-                slot.key_id
-            ),
-            "name the file that holds the right key with HANDOVER_KEY_FILE",
-        ));
-    }
-    Ok(key)
 }
 
 /// Now, as the store writes times.

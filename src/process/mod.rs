@@ -5,7 +5,7 @@
 
 mod clock;
 mod hardening;
-mod key_source;
+mod keys;
 mod log;
 mod private_files;
 mod random;
@@ -13,7 +13,10 @@ mod requester;
 
 pub use clock::Deadline;
 pub use hardening::harden;
-pub use key_source::{KeyError, create_key_file, read_key_file};
+pub use keys::{
+    Ask, KeyAccess, KeyError, KeySource, NewKeySource, PassphraseParameters, create_key,
+    probe_source,
+};
 pub use log::start_log;
 pub use private_files::{
     PrivacyError, check_private_file, check_private_folder, create_private_folder,

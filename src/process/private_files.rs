@@ -1,11 +1,12 @@
 //! Folders and files that nobody else may read.
 
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
+use zeroize::Zeroizing;
 
 /// Why a folder or file is not private.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +106,54 @@ pub fn check_private_file(path: &Path) -> Result<(), PrivacyError> {
     check_metadata(path, &metadata, 0o600)
 }
 
+/// Reads a file that nobody else can read. Links are followed, as a mounted secret needs
+/// it, and the file that was opened is judged.
+///
+/// # Errors
+/// See [`PrivacyError`].
+pub(super) fn read_private_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivacyError> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    read_private_file_with(path, credentials.as_deref())
+}
+
+fn read_private_file_with(
+    path: &Path,
+    credentials: Option<&Path>,
+) -> Result<Zeroizing<Vec<u8>>, PrivacyError> {
+    let failed = |source| io_error(path, source);
+    let mut file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(PrivacyError::WrongKind {
+            path: path.to_owned(),
+            wanted: "file",
+        });
+    }
+    let is_credential = credentials.is_some_and(|folder| is_credential(path, &metadata, folder));
+    if !is_credential {
+        check_metadata(path, &metadata, 0o600)?;
+    }
+    let length = usize::try_from(metadata.len()).unwrap_or(0);
+    // Read into one piece of memory: one that grows leaves copies behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(length.saturating_add(1)));
+    file.read_to_end(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+/// A credential that systemd hands to a service belongs to root and shows group bits,
+/// since an access list names the service's user. The folder keeps all others out.
+fn is_credential(path: &Path, metadata: &fs::Metadata, folder: &Path) -> bool {
+    let (Ok(path), Ok(folder)) = (fs::canonicalize(path), fs::canonicalize(folder)) else {
+        return false;
+    };
+    let Ok(around) = fs::metadata(&folder) else {
+        return false;
+    };
+    let is_kept =
+        |metadata: &fs::Metadata| metadata.uid() == 0 && metadata.permissions().mode() & 0o027 == 0;
+    path.starts_with(&folder) && is_kept(metadata) && is_kept(&around)
+}
+
 fn check_metadata(path: &Path, metadata: &fs::Metadata, wanted: u32) -> Result<(), PrivacyError> {
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
@@ -161,5 +210,33 @@ mod tests {
         set_mode(&file, 0o400);
         check_private_file(&file).expect("private now");
         assert!(check_private_folder(&file).is_err());
+    }
+
+    /// Only root can show what root's files look like.
+    #[test]
+    fn a_credential_of_the_service_manager_may_show_group_bits() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("key");
+        fs::write(&file, "x").expect("written");
+        set_mode(&file, 0o440);
+        set_mode(folder.path(), 0o550);
+        let read = |credentials| read_private_file_with(&file, credentials).is_ok();
+        assert!(read(Some(folder.path())));
+        assert!(!read(None), "group bits outside of the folder");
+        let other = tempfile::tempdir().expect("a folder");
+        assert!(!read(Some(other.path())), "another folder");
+        for mode in [0o444, 0o460, 0o420] {
+            set_mode(&file, mode);
+            assert!(!read(Some(folder.path())), "{mode:o}");
+        }
+        set_mode(&file, 0o440);
+        set_mode(folder.path(), 0o555);
+        assert!(!read(Some(folder.path())), "a folder that all may enter");
+        set_mode(&file, 0o400);
+        assert!(read(None), "private by itself");
+        set_mode(folder.path(), 0o700);
     }
 }

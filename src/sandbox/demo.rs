@@ -32,9 +32,9 @@ use crate::model::EnvironmentName;
 use crate::operations::hand_over::{self, Confirmation, Observer, RotateRequest};
 use crate::operations::{
     Exit, Failure, InitRequest, SourceFile, Workspace, init_environment, init_environment_as_of,
-    init_key_file,
+    init_key,
 };
-use crate::process::start_log;
+use crate::process::{KeyAccess, NewKeySource, start_log};
 use crate::store::Access;
 
 /// How fast a usual pool replaces its sessions: all of them within the propagation of ten
@@ -132,9 +132,11 @@ impl Demo {
         let passwords = Passwords::generate();
         tell("making roles, tables and a temporary store");
         server.sql(&passwords.setup().map_err(broken)?)?;
-        init_key_file(&place.store, &place.key_file).await?;
+        let wanted = NewKeySource::File(place.key_file.clone());
+        init_key(&place.store, wanted, &KeyAccess::default()).await?;
         start_log(&place.store);
-        let workspace = Arc::new(Workspace::open(&place.store, None, Access::Write).await?);
+        let workspace =
+            Arc::new(Workspace::open(&place.store, &KeyAccess::default(), Access::Write).await?);
         make_environments(&workspace, &server, &passwords).await?;
         let pools = bring_into_state(&workspace, &server, &mut keeper, &passwords, tell).await?;
         Ok(Self {
@@ -260,7 +262,7 @@ async fn open_pool(
     replacing: Duration,
 ) -> Result<Pool, Failure> {
     let store: &Path = workspace.store.folder();
-    let mut own = Workspace::open(store, None, Access::ReadIfNeedBe).await?;
+    let mut own = Workspace::open(store, &KeyAccess::default(), Access::ReadIfNeedBe).await?;
     application.pool.clone_into(&mut own.requester);
     let source = Source::Environment(Arc::new(own), environment(application.name)?);
     Pool::open(application, server.door().clone(), source, replacing).await

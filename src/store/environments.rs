@@ -1,4 +1,7 @@
 //! Environments: names and their newest revision.
+//!
+//! A removed environment keeps its rows under its id and gives its name back; only
+//! [`remove`] knows of it afterwards, and no function here finds it again.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -58,7 +61,7 @@ pub fn find(
 ) -> Result<Option<EnvironmentRow>, StoreError> {
     transaction
         .query_row(
-            &format!("{COLUMNS} WHERE project = ?1 AND name = ?2"),
+            &format!("{COLUMNS} WHERE project = ?1 AND name = ?2 AND removed_at IS NULL"),
             params![name.project(), name.name()],
             read,
         )
@@ -72,7 +75,22 @@ pub fn find(
 /// # Errors
 /// The store's own.
 pub fn list(transaction: &Transaction<'_>) -> Result<Vec<EnvironmentRow>, StoreError> {
-    let mut statement = transaction.prepare(&format!("{COLUMNS} ORDER BY project, name"))?;
+    let mut statement = transaction.prepare(&format!(
+        "{COLUMNS} WHERE removed_at IS NULL ORDER BY project, name"
+    ))?;
     let rows = statement.query_map([], read)?;
     rows.map(|row| environment(row?)).collect()
+}
+
+/// Marks an environment as removed. Its data key is destroyed beside this, by
+/// [`keys::destroy_data_key`](super::keys::destroy_data_key).
+///
+/// # Errors
+/// The store's own.
+pub fn remove(transaction: &Transaction<'_>, id: &str, now: &str) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE environment SET removed_at = ?2 WHERE id = ?1",
+        params![id, now],
+    )?;
+    Ok(())
 }

@@ -33,6 +33,27 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// Another process gave the store a new master key after we fetched ours.
+    #[error("the master key was changed meanwhile: key slot {slot} needs key {wanted}, not {ours}")]
+    KeyChanged {
+        /// The slot in use now.
+        slot: i64,
+        /// The key that it needs.
+        wanted: String,
+        /// The key that we have.
+        ours: String,
+    },
+    /// The folder that a store shall be restored into holds something.
+    #[error("{} is not empty: it holds {found}", folder.display())]
+    NotEmpty {
+        /// Which folder.
+        folder: PathBuf,
+        /// The first thing in it.
+        found: String,
+    },
+    /// A backup never overwrites anything.
+    #[error("{} exists already; a backup is never overwritten", .0.display())]
+    BackupExists(PathBuf),
     /// The disk is full, read-only, or the file may not be written.
     #[error("the store cannot be written: {0}")]
     CannotWrite(String),
@@ -66,6 +87,15 @@ impl StoreError {
             Self::Damaged(_) => {
                 "stop, keep a copy of the folder, and restore the last backup of it".to_owned()
             }
+            Self::KeyChanged { .. } => {
+                "try again: the command then fetches the new key; `handover key ls` shows the slots"
+                    .to_owned()
+            }
+            Self::NotEmpty { .. } => {
+                "name a folder that does not exist yet with --store; nothing is overwritten"
+                    .to_owned()
+            }
+            Self::BackupExists(_) => "name a file that does not exist yet".to_owned(),
             Self::CannotWrite(_) => "check free space and the permissions of the folder".to_owned(),
             Self::Busy => "wait for the other process, then try again".to_owned(),
             Self::CommitUnknown(_) => "run `handover recover`".to_owned(),

@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -31,29 +32,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::CannotWrite`] when the lock file cannot be made, else the store's own.
     pub async fn lock(&self, environment: &str, us: LockHolder) -> Result<Locked, StoreError> {
-        let path = self
-            .folder()
-            .join(LOCKS)
-            .join(format!("{environment}.lock"));
-        let cannot_write =
-            |error: std::io::Error| StoreError::CannotWrite(format!("{}: {error}", path.display()));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(cannot_write)?;
+        let (file, asked) = self.ask_for(environment).await?;
         let environment = environment.to_owned();
-        let mut asked = file.try_lock();
-        for _ in 0..5 {
-            // Somebody who only looks holds the lock for an instant.
-            if !matches!(asked, Err(TryLockError::WouldBlock)) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            asked = file.try_lock();
-        }
         match asked {
             Ok(()) => {
                 self.write(move |transaction| put(transaction, &environment, &us))
@@ -70,8 +50,59 @@ impl Store {
                     ..us
                 })))
             }
-            Err(TryLockError::Error(error)) => Err(cannot_write(error)),
+            Err(TryLockError::Error(error)) => Err(self.cannot_lock(&environment, &error)),
         }
+    }
+
+    /// Takes an environment's lock and does not say so: whoever began an open rotation
+    /// stays on record as its holder. `None` when somebody else has it.
+    ///
+    /// # Errors
+    /// As for [`Store::lock`].
+    pub async fn lock_quietly(
+        &self,
+        environment: &str,
+    ) -> Result<Option<EnvironmentLock>, StoreError> {
+        let (file, asked) = self.ask_for(environment).await?;
+        match asked {
+            Ok(()) => Ok(Some(EnvironmentLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(self.cannot_lock(environment, &error)),
+        }
+    }
+
+    async fn ask_for(
+        &self,
+        environment: &str,
+    ) -> Result<(File, Result<(), TryLockError>), StoreError> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.lock_file(environment))
+            .map_err(|error| self.cannot_lock(environment, &error))?;
+        let mut asked = file.try_lock();
+        for _ in 0..5 {
+            // Somebody who only looks holds the lock for an instant.
+            if !matches!(asked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            asked = file.try_lock();
+        }
+        Ok((file, asked))
+    }
+
+    fn lock_file(&self, environment: &str) -> PathBuf {
+        self.folder()
+            .join(LOCKS)
+            .join(format!("{environment}.lock"))
+    }
+
+    fn cannot_lock(&self, environment: &str, error: &std::io::Error) -> StoreError {
+        let path = self.lock_file(environment);
+        StoreError::CannotWrite(format!("{}: {error}", path.display()))
     }
 }
 
@@ -81,11 +112,7 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn locked_by(&self, environment: &str) -> Result<Option<LockHolder>, StoreError> {
-        let path = self
-            .folder()
-            .join(LOCKS)
-            .join(format!("{environment}.lock"));
-        let Ok(file) = File::open(&path) else {
+        let Ok(file) = File::open(self.lock_file(environment)) else {
             return Ok(None);
         };
         // A shared lock is refused only while somebody holds the exclusive one.

@@ -7,8 +7,10 @@
 //! of the databases under rotation.
 
 pub mod audit;
+mod backup;
 pub mod environments;
 mod error;
+pub mod identity;
 pub mod journal;
 pub mod keys;
 pub mod locks;
@@ -27,10 +29,11 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 pub use audit::{AuditEntry, AuditHead, AuditProblem, NewAuditEntry};
+pub use backup::Restoring;
 pub use environments::EnvironmentRow;
 pub use error::StoreError;
 pub use journal::{JournalLine, OpenRotation, RotationRow};
-pub use keys::KeySlot;
+pub use keys::{KeySlot, NewSlot};
 pub use locks::{EnvironmentLock, Locked};
 pub use revisions::{NewRevision, RevisionRow, RevisionSummary};
 pub use rotated_secrets::RotatedSecretRow;
@@ -114,13 +117,13 @@ impl Store {
         }
         check_private_folder(folder)?;
         check_private_file(&file)?;
-        let opened =
-            open_file(&file).and_then(|connection| schema::check(&connection).map(|()| connection));
+        let opened = open_file(&file)
+            .and_then(|mut connection| schema::migrate(&mut connection).map(|()| connection));
         match opened {
             Ok(connection) => Ok(Self::start(folder, connection, true)),
             Err(StoreError::CannotWrite(_)) if access == Access::ReadIfNeedBe => {
                 let connection = open_read_only(&file)?;
-                schema::check(&connection)?;
+                schema::check_newest(&connection)?;
                 Ok(Self::start(folder, connection, false))
             }
             Err(error) => Err(error),
@@ -197,6 +200,20 @@ impl Store {
         .await
     }
 
+    /// Empties the write-ahead log into the main file, so that what was deleted is in
+    /// neither. A reader elsewhere may keep it from happening, which the next commit
+    /// makes up for.
+    pub async fn forget_deleted(&self) {
+        let emptied: Result<(), StoreError> = self
+            .call(|connection| {
+                Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+            })
+            .await;
+        if let Err(error) = emptied {
+            tracing::warn!(%error, "the write-ahead log was not emptied");
+        }
+    }
+
     async fn call<T, E>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
@@ -225,6 +242,8 @@ fn open_file(file: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
+    // A data key that was destroyed, or wrapped anew, leaves no copy in a free page.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     Ok(connection)
 }
 

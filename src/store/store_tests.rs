@@ -23,6 +23,16 @@ fn entry(action: &'static str) -> NewAuditEntry<'static> {
     }
 }
 
+fn slot(key_id: &str) -> NewSlot<'_> {
+    NewSlot {
+        kind: "file",
+        key_id,
+        path: Some("/key"),
+        parameters: None,
+        now: "2026-11-21T02:00:00Z",
+    }
+}
+
 #[tokio::test]
 async fn a_new_store_opens_again_and_is_private() {
     let folder = private_folder();
@@ -109,7 +119,7 @@ async fn a_second_process_reads_while_one_writes() {
     let writing = tokio::spawn(async move {
         writer
             .write(move |transaction| {
-                keys::add_slot(transaction, "file", "k", None, "2026-11-21T02:00:00Z")?;
+                keys::add_slot(transaction, &slot("k"))?;
                 begun.send(()).expect("the test waits");
                 may_go.recv().expect("the test lets go");
                 Ok::<_, StoreError>(())
@@ -225,6 +235,7 @@ async fn data_keys_open_with_their_master_key_only() {
     let answer: Result<bool, StoreError> = store
         .write(move |transaction| {
             let key = DataKey::new(random_key());
+            keys::add_slot(transaction, &slot(&master.id()))?;
             keys::put_data_key(
                 transaction,
                 &master,
@@ -234,8 +245,230 @@ async fn data_keys_open_with_their_master_key_only() {
             )?;
             let opened = keys::data_key(transaction, &master, keys::AUDIT_PURPOSE)?;
             assert_eq!(opened.authenticate(b"x"), key.authenticate(b"x"));
-            Ok(keys::data_key(transaction, &other, keys::AUDIT_PURPOSE).is_err())
+            // Another key is told from a damaged store.
+            let refused = keys::data_key(transaction, &other, keys::AUDIT_PURPOSE);
+            let late = keys::put_data_key(transaction, &other, "late", &key, random_bytes());
+            Ok(matches!(refused, Err(StoreError::KeyChanged { .. }))
+                && matches!(late, Err(StoreError::KeyChanged { .. })))
         })
         .await;
     assert!(answer.expect("written"));
+}
+
+/// A store as the first version made it, with one of everything.
+fn old_store(folder: &Path, master: &MasterKey) {
+    fs::create_dir(folder.join(LOCKS)).expect("made");
+    let file = folder.join(FILE);
+    fs::write(&file, "").expect("made");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("chmod");
+    let connection = open_file(&file).expect("opens");
+    schema::create_version_1(&connection).expect("made");
+    let wrapped = master.wrap(
+        &DataKey::new(random_key()),
+        keys::AUDIT_PURPOSE,
+        random_bytes(),
+    );
+    connection
+        .execute(
+            "INSERT INTO key_slot (kind, key_id, path, created_at) \
+             VALUES ('file', ?1, '/key', '2026-11-21T02:00:00Z')",
+            [master.id()],
+        )
+        .expect("added");
+    connection
+        .execute(
+            "INSERT INTO data_key (purpose, wrapped) VALUES ('audit', ?1)",
+            [wrapped],
+        )
+        .expect("added");
+    connection
+        .execute_batch(
+            "INSERT INTO environment VALUES ('e1', 'shop', 'orders', 1, '2026-11-21T02:00:00Z');
+             INSERT INTO revision VALUES ('e1', 1, 'values: {}', '', '{}', 'init', 'alice', NULL,
+                 NULL, '2026-11-21T02:00:00Z');
+             INSERT INTO rotation (environment, opened_at) VALUES ('e1', '2026-11-21T02:00:00Z');
+             INSERT INTO lock VALUES ('e1', 'alice', 'bastion', 7, '2026-11-21T02:00:00Z');",
+        )
+        .expect("filled");
+}
+
+#[tokio::test]
+async fn an_older_store_is_brought_up_to_date_and_loses_nothing() {
+    let folder = private_folder();
+    let master = MasterKey::new(random_key());
+    old_store(folder.path(), &master);
+    let store = Store::open(folder.path(), Access::Write).expect("migrates");
+    let id = store.read(identity::get).await.expect("has a name");
+    assert_eq!(id.len(), 32);
+    store
+        .read(move |transaction| {
+            let slot = keys::slot(transaction)?;
+            assert_eq!((slot.key_id, slot.retired_at), (master.id(), None));
+            keys::check_data_keys(transaction, &master)?;
+            let name = "shop/orders".parse().expect("a name");
+            let row = environments::find(transaction, &name)?.expect("is there");
+            assert_eq!(
+                revisions::get(transaction, &row.id, 1)?.document,
+                "values: {}"
+            );
+            assert!(journal::find_open(transaction, "e1")?.is_some());
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .expect("reads");
+    drop(store);
+    let again = Store::open(folder.path(), Access::Write).expect("opens");
+    assert_eq!(again.read(identity::get).await.expect("reads"), id);
+    // References still hold after the table was made anew.
+    let dangling: Result<usize, StoreError> = again
+        .write(|transaction| {
+            Ok(transaction.execute(
+                "INSERT INTO rotation (environment, opened_at) VALUES ('none', 'now')",
+                [],
+            )?)
+        })
+        .await;
+    assert!(dangling.is_err());
+}
+
+#[tokio::test]
+async fn a_step_that_fails_leaves_the_older_store_as_it_was() {
+    let folder = private_folder();
+    let master = MasterKey::new(random_key());
+    old_store(folder.path(), &master);
+    let file = folder.path().join(FILE);
+    let connection = Connection::open(&file).expect("opens");
+    connection
+        .execute_batch("CREATE TABLE environment_2 (in_the_way TEXT)")
+        .expect("made");
+    drop(connection);
+    assert!(Store::open(folder.path(), Access::Write).is_err());
+    let connection = Connection::open(&file).expect("opens");
+    assert_eq!(schema::check(&connection).expect("reads"), 1);
+    let slots: u32 = connection
+        .query_row("SELECT count(*) FROM key_slot", [], |row| row.get(0))
+        .expect("reads");
+    assert_eq!(slots, 1);
+    let has_identity = connection
+        .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'store_identity'")
+        .and_then(|mut statement| statement.exists([]))
+        .expect("reads");
+    assert!(!has_identity);
+}
+
+#[tokio::test]
+async fn a_new_master_key_opens_everything_and_the_old_one_nothing() {
+    let folder = private_folder();
+    let store = Store::create(folder.path()).expect("made");
+    let (old, new) = (MasterKey::new(random_key()), MasterKey::new(random_key()));
+    let answer: Result<(), StoreError> = store
+        .write(move |transaction| {
+            keys::add_slot(transaction, &slot(&old.id()))?;
+            for purpose in ["audit", "environment e1"] {
+                let key = DataKey::new(random_key());
+                keys::put_data_key(transaction, &old, purpose, &key, random_bytes())?;
+            }
+            let before = keys::data_key(transaction, &old, "audit")?.authenticate(b"x");
+            assert_eq!(keys::rewrap(transaction, &old, &new, random_bytes)?, 2);
+            keys::add_slot(transaction, &slot(&new.id()))?;
+            keys::check_data_keys(transaction, &new)?;
+            let after = keys::data_key(transaction, &new, "audit")?.authenticate(b"x");
+            assert_eq!(before, after, "the audit chain goes on");
+            assert!(keys::check_data_keys(transaction, &old).is_err());
+            let slots = keys::slots(transaction)?;
+            assert_eq!(slots.len(), 2);
+            assert!(slots[0].retired_at.is_some() && slots[1].retired_at.is_none());
+            assert_eq!(keys::slot(transaction)?.key_id, new.id());
+            Ok(())
+        })
+        .await;
+    answer.expect("written");
+}
+
+#[tokio::test]
+async fn a_removed_environment_gives_its_name_back_and_nothing_else() {
+    let folder = private_folder();
+    let store = Store::create(folder.path()).expect("made");
+    let answer: Result<(), StoreError> = store
+        .write(|transaction| {
+            let now = "2026-11-21T02:00:00Z";
+            let name = "shop/orders".parse().expect("a name");
+            environments::add(transaction, "e1", &name, now)?;
+            assert!(environments::add(transaction, "e2", &name, now).is_err());
+            environments::remove(transaction, "e1", now)?;
+            assert_eq!(environments::find(transaction, &name)?, None);
+            assert!(environments::list(transaction)?.is_empty());
+            environments::add(transaction, "e2", &name, now)?;
+            for statement in [
+                "UPDATE environment SET removed_at = NULL WHERE id = 'e1'",
+                "DELETE FROM environment WHERE id = 'e1'",
+            ] {
+                assert!(transaction.execute(statement, []).is_err(), "{statement}");
+            }
+            Ok(())
+        })
+        .await;
+    answer.expect("written");
+}
+
+#[tokio::test]
+async fn a_backup_is_private_new_and_becomes_a_store_only_in_an_empty_folder() {
+    let folder = private_folder();
+    let store = Store::create(folder.path()).expect("made");
+    store
+        .write(|transaction| {
+            identity::set(transaction, "this store")?;
+            keys::add_slot(transaction, &slot("k")).map(drop)
+        })
+        .await
+        .expect("written");
+    let elsewhere = private_folder();
+    let file = elsewhere.path().join("backup");
+    store.back_up(file.clone()).await.expect("copied");
+    let mode = fs::metadata(&file).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(matches!(
+        store.back_up(file.clone()).await,
+        Err(StoreError::BackupExists(_))
+    ));
+    assert!(matches!(
+        Restoring::begin(&file, folder.path()),
+        Err(StoreError::NotEmpty { .. })
+    ));
+
+    let target = elsewhere.path().join("new");
+    Restoring::begin(&file, &target).expect("copied").give_up();
+    assert_eq!(fs::read_dir(&target).expect("lists").count(), 0);
+    // As if it had been killed in the middle.
+    fs::write(target.join("handover.db.restoring"), "half").expect("written");
+    let restoring = Restoring::begin(&file, &target).expect("copied");
+    assert!(!Store::exists(&target), "not before it was checked");
+    restoring.finish().expect("done");
+    let restored = Store::open(&target, Access::Write).expect("opens");
+    assert_eq!(
+        restored.read(identity::get).await.expect("reads"),
+        "this store"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_or_foreign_backup_leaves_nothing_behind() {
+    let folder = private_folder();
+    let file = folder.path().join("backup");
+    fs::write(&file, "a letter to my aunt\n".repeat(300)).expect("written");
+    let target = folder.path().join("new");
+    assert!(matches!(
+        Restoring::begin(&file, &target),
+        Err(StoreError::Foreign)
+    ));
+    let store = Store::create(&folder.path().join("store")).expect("made");
+    let good = folder.path().join("good");
+    store.back_up(good.clone()).await.expect("copied");
+    let mut bytes = fs::read(&good).expect("reads");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4096].fill(0xa5);
+    fs::write(&file, bytes).expect("written");
+    let error = Restoring::begin(&file, &target).err().expect("refused");
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    assert_eq!(fs::read_dir(&target).expect("lists").count(), 0);
 }
