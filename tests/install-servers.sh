@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes sure that the server programs that the tests start are on this machine.
-# Nothing is created or started: the tests make their own throw-away servers.
+# Makes sure that the server programs that the tests start are on this machine: PostgreSQL,
+# and on Debian a keyring with its bus. Nothing is created or started: the tests make their
+# own throw-away servers.
 set -eu
 
 has_postgres() {
@@ -12,13 +13,25 @@ has_postgres() {
     return 1
 }
 
-if has_postgres; then
-    exit 0
-fi
+has_keyring() {
+    command -v gnome-keyring-daemon >/dev/null 2>&1 && command -v dbus-daemon >/dev/null 2>&1
+}
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
+
+# The test of the keyring says that it was left out where there is none.
+if ! has_keyring && command -v apt-get >/dev/null 2>&1; then
+    echo "installing gnome-keyring and dbus (no session is started)"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        gnome-keyring dbus >/dev/null
+fi
+
+if has_postgres; then
+    exit 0
+fi
 
 if command -v apt-get >/dev/null 2>&1; then
     echo "installing postgresql (no system cluster is created)"
