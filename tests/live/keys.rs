@@ -2,6 +2,7 @@
 //! store copied and restored.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -328,4 +329,72 @@ fn a_backup_holds_everything_but_the_key_and_is_restored_into_an_empty_folder() 
     fs::write(&backup, "not a store at all\n".repeat(400)).expect("writes");
     let run = restore(&shop.home().join("third"), &[]).expect_code(1);
     assert_eq!(code_of(&run), "store-foreign");
+}
+
+/// Types `lines` into the program, each at the next question; answers what was shown.
+fn typed(shop: &Shop, arguments: &[&str], lines: &[&str]) -> (String, bool) {
+    let pair = portable_pty::native_pty_system()
+        .openpty(portable_pty::PtySize::default())
+        .expect("opens a terminal");
+    let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_handover"));
+    command.args(arguments);
+    command.env_clear();
+    command.env("HOME", shop.home());
+    command.env("TERM", "dumb");
+    command.env("HANDOVER_STORE", shop.store());
+    command.cwd(shop.home());
+    let mut child = pair.slave.spawn_command(command).expect("starts");
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().expect("reads");
+    let mut writer = pair.master.take_writer().expect("writes");
+    let shown = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let seen = std::sync::Arc::clone(&shown);
+    let reading = std::thread::spawn(move || {
+        let mut bytes = [0; 1024];
+        while let Ok(count @ 1..) = reader.read(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes[..count]);
+            seen.lock().expect("not poisoned").push_str(&text);
+        }
+    });
+    for (number, line) in lines.iter().enumerate() {
+        crate::harness::wait_until("the question is asked", || {
+            shown.lock().expect("not poisoned").matches(": ").count() > number
+        });
+        write!(writer, "{line}\r").expect("types");
+    }
+    let status = child.wait().expect("ends");
+    reading.join().expect("reads");
+    let shown = shown.lock().expect("not poisoned").clone();
+    (shown, status.success())
+}
+
+#[test]
+fn a_passphrase_and_a_secret_are_asked_for_and_never_shown() {
+    let shop = Shop::bare("typed", ShopOptions::default());
+    let init = &["key", "init", "--passphrase"][..];
+    let (shown, done) = typed(&shop, init, &[PASSPHRASE, "something else altogether"]);
+    assert!(!done && shown.contains("not the same"), "{shown}");
+    let (shown, done) = typed(&shop, init, &["\u{3}"]);
+    assert!(
+        !done && shown.contains("no passphrase was given"),
+        "{shown}"
+    );
+    assert!(!shop.store().exists());
+    let (shown, done) = typed(&shop, init, &[PASSPHRASE, &format!("x\u{8}{PASSPHRASE}")]);
+    assert!(done && !shown.contains("battery"), "{shown}");
+
+    let file = private(&shop, "right", PASSPHRASE);
+    let document = shop.file("managing.yaml").display().to_string();
+    let arguments = ["env", "init", "shop/managing", "-f", &document];
+    run_with(&shop, &with(&file), &arguments).expect_code(0);
+    let set = &["env", "set", "shop/managing", "db.password", "--secret"][..];
+    let value = "typed-canary";
+    let (shown, done) = typed(&shop, set, &[value, value, PASSPHRASE]);
+    assert!(done && !shown.contains("canary"), "{shown}");
+    let opened = run_with(
+        &shop,
+        &with(&file),
+        &["env", "open", "shop/managing", "db.password"],
+    );
+    assert_eq!(opened.stdout.trim_end(), value);
 }
