@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes sure that PostgreSQL's server programs, of which the tests and the demo start
-# throw-away servers, are on this machine. No system cluster is created or started.
-# With --ask it says what it will install and asks on the terminal before it does.
+# Makes sure that the server programs that the tests and the demo start are on this
+# machine: PostgreSQL, and for the tests on Debian a keyring with its bus. No system cluster
+# and no session is created or started. With --ask, for the demo, it says what it will
+# install and asks on the terminal before it does.
 set -eu
 
 has_postgres() {
@@ -13,13 +14,25 @@ has_postgres() {
     return 1
 }
 
-if has_postgres; then
-    exit 0
-fi
+has_keyring() {
+    command -v gnome-keyring-daemon >/dev/null 2>&1 && command -v dbus-daemon >/dev/null 2>&1
+}
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
+
+# Only the tests need a keyring; the demo's key is a file.
+if [ "${1:-}" != --ask ] && ! has_keyring && command -v apt-get >/dev/null 2>&1; then
+    echo "installing gnome-keyring and dbus (no session is started)"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        gnome-keyring dbus >/dev/null
+fi
+
+if has_postgres; then
+    exit 0
+fi
 
 if command -v apt-get >/dev/null 2>&1; then
     manager=apt-get

@@ -77,10 +77,16 @@ pub(super) fn hidden(question: &str) -> io::Result<Option<Secret>> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             KeyCode::Enter => break Some(Secret::new(line.as_str().to_owned())),
+            // A line end that came before the terminal was raw.
+            KeyCode::Char('j') if control => break Some(Secret::new(line.as_str().to_owned())),
             KeyCode::Esc => break None,
             KeyCode::Char('c' | 'd') if control => break None,
             KeyCode::Char('u') if control => line.clear(),
             KeyCode::Backspace => {
+                line.pop();
+            }
+            // What older terminals send for it.
+            KeyCode::Char('h') if control => {
                 line.pop();
             }
             KeyCode::Char(letter) if !control => line.push(letter),
