@@ -13,6 +13,8 @@ mod keys;
 mod message;
 mod model;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod theme;
 mod update;
 mod view;

@@ -10,7 +10,7 @@ pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
     match need {
         Need::Down => ("✗", "consumers down", Role::Danger),
         Need::Open => ("▲", "stopped", Role::Danger),
-        Need::Broken => ("✗", "document at fault", Role::Danger),
+        Need::Broken => ("✗", "bad document", Role::Danger),
         Need::Running => ("◐", "running", Role::Pending),
         Need::Silent => ("?", "no answer", Role::Warn),
         Need::Unfinished => ("○", "no state yet", Role::Warn),
@@ -22,6 +22,9 @@ pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
     }
 }
 
+/// Stands for healthy while nobody has looked yet.
+pub(super) const UNSEEN: (&str, &str, Role) = ("◌", "not seen yet", Role::Muted);
+
 /// An age for people: minutes are the smallest unit, so that nothing has to be
 /// redrawn more often.
 pub(super) fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
@@ -31,6 +34,14 @@ pub(super) fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
         1..=119 => format!("{minutes} min"),
         120..=2879 => format!("{} h", minutes / 60),
         _ => format!("{} d", minutes / 1440),
+    }
+}
+
+/// An age as the end of a sentence.
+pub(super) fn ago(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    match age(since, now).as_str() {
+        "now" => "just now".to_owned(),
+        age => format!("{age} ago"),
     }
 }
 

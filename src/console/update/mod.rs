@@ -6,6 +6,8 @@
 mod answers;
 mod moves;
 mod review;
+#[cfg(test)]
+mod tests;
 
 pub(super) use review::{blocked, wants_name};
 

@@ -6,80 +6,123 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use super::put;
-use crate::console::commands::{Entry, Scope, TABLE, disabled, is_here};
-use crate::console::model::{Model, Screen, Verb};
+use crate::console::commands::{Command, Entry, Scope, TABLE, disabled, is_here};
+use crate::console::model::{Model, Overlay, Screen, Verb};
 use crate::console::theme::{Role, Theme};
 use crate::console::words;
 
-/// Where the operator is, badges, and how old the data is.
+/// Where the operator is, badges, and how old the data is. Where it is narrow the path
+/// is cut first and the badges never.
 pub(super) fn header(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     buffer.set_style(area, theme.style(Role::Header));
-    let mut left = vec![Span::styled(" handover ", theme.style(Role::Title))];
-    for screen in &model.screens {
-        let name = match screen {
-            Screen::Environments => "environments".to_owned(),
-            Screen::Environment(target) => target.environment.to_string(),
-            Screen::Run => match model.run.as_ref().map(|run| run.verb) {
-                Some(Verb::Recover) => "recovery".to_owned(),
-                _ => "rotation".to_owned(),
-            },
-        };
-        left.push(Span::raw(format!("▸ {name} ")));
+    let badges = badges(model, theme);
+    let width = usize::from(area.width);
+    let of_badges: usize = badges.iter().map(Span::width).sum();
+    let mut crumbs = crumbs(model);
+    let (role, mut right) = liveness(model);
+    if of_badges + right.width() + 2 + LEAST_CRUMBS > width {
+        // The glyph alone: the words do not fit.
+        right.truncate(right.chars().next().map_or(0, char::len_utf8));
     }
+    let right = format!(" {right} ");
+    let free = width.saturating_sub(of_badges + right.width());
+    if TITLE.width() + crumbs.width() > free {
+        crumbs = words::cut(&crumbs, free.saturating_sub(TITLE.width() + 1));
+        crumbs.push(' ');
+    }
+    let mut left = vec![
+        Span::styled(TITLE, theme.style(Role::Title)),
+        Span::raw(crumbs),
+    ];
+    left.extend(badges);
+    put(buffer, area, 0, &Line::from(left));
+    let columns = u16::try_from(right.width()).unwrap_or(u16::MAX);
+    let columns = columns.min(area.width);
+    let place = Rect {
+        x: area.right() - columns,
+        width: columns,
+        ..area
+    };
+    let style = theme.style(Role::Header).patch(theme.style(role));
+    put(buffer, place, 0, &Line::from(Span::styled(right, style)));
+}
+
+const TITLE: &str = " handover ";
+/// Columns that the path keeps before the words at the right end give way.
+const LEAST_CRUMBS: usize = 24;
+
+fn crumbs(model: &Model) -> String {
+    let names = model.screens.iter().map(|screen| match screen {
+        Screen::Environments => "▸ environments ".to_owned(),
+        Screen::Environment(target) => format!("▸ {} ", target.environment),
+        Screen::Run => match model.run.as_ref().map(|run| run.verb) {
+            Some(Verb::Recover) => "▸ recovery ".to_owned(),
+            _ => "▸ rotation ".to_owned(),
+        },
+    });
+    names.collect()
+}
+
+fn badges(model: &Model, theme: &Theme) -> Vec<Span<'static>> {
+    let mut badges = Vec::new();
+    let mut add = |text: &str, role| {
+        badges.push(Span::styled(format!(" {text} "), theme.style(role)));
+        badges.push(Span::raw(" "));
+    };
     if let Some(banner) = &model.banner {
-        left.push(Span::styled(
-            format!(" {banner} "),
-            theme.style(Role::Banner),
-        ));
-        left.push(Span::raw(" "));
+        add(banner, Role::Banner);
     }
     if let Some(target) = model.target()
         && model.status.is_some()
         && model.is_protected(&target.environment)
     {
-        left.push(Span::styled(" PROD ", theme.style(Role::Production)));
-        left.push(Span::raw(" "));
-        left.push(match model.is_read_only(&target.environment) {
-            true => Span::styled(" READ-ONLY ", theme.style(Role::Readonly)),
-            false => Span::styled(" UNLOCKED ", theme.style(Role::Unlocked)),
-        });
+        add("PROD", Role::Production);
+        match model.is_read_only(&target.environment) {
+            true => add("READ-ONLY", Role::Readonly),
+            false => add("UNLOCKED", Role::Unlocked),
+        }
     }
-    put(buffer, area, 0, &Line::from(left));
-    let (role, text) = liveness(model);
-    let text = format!(" {text} ");
-    let width = u16::try_from(text.width())
-        .unwrap_or(area.width)
-        .min(area.width);
-    let right = Rect {
-        x: area.right() - width,
-        width,
-        ..area
-    };
-    let style = theme.style(Role::Header).patch(theme.style(role));
-    put(buffer, right, 0, &Line::from(Span::styled(text, style)));
+    badges
 }
 
-/// How old what is drawn is; the word changes at most once a minute.
+/// How old what is drawn is; the words change at most once a minute. The oldest look on
+/// the screen counts, and what was never seen is not called live.
 fn liveness(model: &Model) -> (Role, String) {
     if let Some(problem) = &model.status_problem {
         return (Role::Danger, format!("✗ store: {}", problem.message));
     }
-    let Some(at) = model.status_at else {
+    let Some(mut oldest) = model.status_at else {
         return (Role::Muted, "◌ reading the store".to_owned());
     };
-    let newest = match model.screen() {
-        Screen::Environment(target) => model
-            .known
-            .get(&target.environment)
-            .and_then(|known| known.look.as_ref())
-            .map_or(at, |look| look.at),
-        _ => at,
+    let mut waiting = 0;
+    for environment in model.lookable() {
+        let here = match model.screen() {
+            Screen::Environments => true,
+            Screen::Environment(target) => target.environment == environment,
+            Screen::Run => false,
+        };
+        let known = model.known.get(&environment);
+        let look = known.and_then(|known| known.look.as_ref());
+        match look {
+            _ if !here => {}
+            Some(look) => oldest = oldest.min(look.at),
+            None if known.is_some_and(|known| known.look_problem.is_some()) => {}
+            None => waiting += 1,
+        }
+    }
+    let age = match words::age(oldest, model.now).as_str() {
+        "now" => None,
+        age => Some(format!("data {age} old")),
     };
-    let age = words::age(newest, model.now);
-    match (model.frozen, age.as_str()) {
-        (true, _) => (Role::Stale, format!("‖ frozen, data {age}")),
-        (false, "now") => (Role::Ok, "● live".to_owned()),
-        (false, _) => (Role::Stale, format!("◌ data {age} old")),
+    let with = |words: String| match &age {
+        Some(age) => format!("{words}, {age}"),
+        None => words,
+    };
+    match (model.frozen, waiting, &age) {
+        (true, ..) => (Role::Stale, with("‖ frozen".to_owned())),
+        (_, 1.., _) => (Role::Stale, with(format!("◌ {waiting} not seen yet"))),
+        (_, _, Some(age)) => (Role::Stale, format!("◌ {age}")),
+        (_, _, None) => (Role::Ok, "● live".to_owned()),
     }
 }
 
@@ -117,13 +160,35 @@ pub(super) fn toast(
     None
 }
 
-/// The keys that matter here; one that cannot be used now is drawn in parentheses.
+/// The keys that matter here; one that cannot be used now is drawn in parentheses. What
+/// does not fit is left out, but never the help, which shows all keys, nor the way out.
 pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     buffer.set_style(area, theme.style(Role::Footer));
-    let mut spans = vec![Span::raw(" ")];
-    if *model.screen() != Screen::Environments {
-        spans.extend(label(theme, "esc", "back", false));
+    let mut labels = Vec::new();
+    if let Some(overlay) = &model.overlay {
+        // What lies over the screen takes all keys.
+        let keys: &[(&str, &str)] = match overlay {
+            Overlay::Help => &[("any key", "closes the help")],
+            Overlay::Leave => &[("esc", "stay")],
+            Overlay::Review(_) => &[
+                ("esc", "leave it"),
+                ("tab", "other button"),
+                ("enter", "press the button"),
+                ("Y", "copy command"),
+            ],
+        };
+        let spans = keys
+            .iter()
+            .flat_map(|(key, name)| label(theme, key, name, false));
+        let mut line = vec![Span::raw(" ")];
+        line.extend(spans);
+        put(buffer, area, 0, &Line::from(line));
+        return;
     }
+    if *model.screen() != Screen::Environments {
+        labels.push(label(theme, "esc", "back", false));
+    }
+    let mut kept = Vec::new();
     let here = TABLE
         .iter()
         .filter(|entry| entry.in_footer && is_here(model, entry.scope));
@@ -132,14 +197,30 @@ pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
             continue;
         }
         let off = disabled(model, entry.command).is_some();
-        spans.extend(label(theme, entry.keys[0], entry.name, off));
+        let label = label(theme, entry.keys[0], entry.name, off);
+        match entry.command {
+            Command::Help | Command::Quit => kept.push(label),
+            _ => labels.push(label),
+        }
     }
+    let width = |label: &[Span<'_>; 3]| label.iter().map(Span::width).sum::<usize>();
+    let mut free = usize::from(area.width)
+        .saturating_sub(1)
+        .saturating_sub(kept.iter().map(width).sum());
+    let mut spans = vec![Span::raw(" ")];
+    for label in labels {
+        match free.checked_sub(width(&label)) {
+            Some(left) => free = left,
+            None => continue,
+        }
+        spans.extend(label);
+    }
+    spans.extend(kept.into_iter().flatten());
     put(buffer, area, 0, &Line::from(spans));
 }
 
 /// Unlocking is offered only where something is locked.
 fn needless(model: &Model, entry: &Entry) -> bool {
-    use crate::console::commands::Command;
     let off = disabled(model, entry.command).is_some();
     matches!(entry.command, Command::Unlock) && off
         || matches!(entry.scope, Scope::Target) && model.target().is_none()
@@ -154,6 +235,6 @@ fn label<'a>(theme: &Theme, key: &str, name: &str, off: bool) -> [Span<'a>; 3] {
     [
         Span::styled(key.to_owned(), footer.patch(theme.style(key_role))),
         Span::styled(name, footer),
-        Span::styled("   ", footer),
+        Span::styled("  ", footer),
     ]
 }

@@ -13,6 +13,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::{pane, put, put_all};
 use crate::console::model::{Known, Model, Pane, Target};
@@ -115,13 +116,12 @@ fn users(
     let mut lines = Vec::new();
     let plain = |text: String| Line::from(Span::styled(text, theme.style(Role::Text)));
     if let Some(problem) = &status.problem {
-        let text = format!("✗ {problem}");
-        lines.push(Line::from(Span::styled(text, theme.style(Role::Danger))));
+        lines.extend(marked(theme, "✗", problem, Role::Danger, width));
     }
     if let Some(rotation) = status.open_rotation {
         let holder = status.holder.clone().unwrap_or_default();
-        let text = format!("▲ {rotation} is open, begun by {holder}: V recovers");
-        lines.push(Line::from(Span::styled(text, theme.style(Role::Danger))));
+        let text = format!("{rotation} is open: V recovers · begun by {holder}");
+        lines.extend(marked(theme, "▲", &text, Role::Danger, width));
     }
     for path in &status.paths {
         let look = known
@@ -135,31 +135,33 @@ fn users(
             )));
             continue;
         };
+        let since = match path.promoted_at {
+            None => "never promoted".to_owned(),
+            Some(at) => format!("promoted {}", words::ago(at, model.now)),
+        };
         lines.push(Line::from(vec![
             Span::styled(path.path.clone(), theme.style(Role::Title)),
-            Span::styled(place(look), theme.style(Role::Muted)),
+            Span::styled(
+                format!("  {since}  {}", place(look)),
+                theme.style(Role::Muted),
+            ),
         ]));
-        let since = path.promoted_at.map(|at| words::age(at, model.now));
-        let since = match since.as_deref() {
-            None => "never promoted".to_owned(),
-            Some("now") => "promoted just now".to_owned(),
-            Some(age) => format!("promoted {age} ago"),
-        };
-        lines.push(user(
-            theme,
-            "current",
-            current,
-            look.map(|look| &look.current),
-            &since,
-        ));
-        lines.push(user(
-            theme,
-            "previous",
-            previous,
-            look.map(|look| &look.previous),
-            "",
-        ));
-        if status.open_rotation.is_none() {
+        let both = [
+            ("current", current, look.map(|look| &look.current)),
+            ("previous", previous, look.map(|look| &look.previous)),
+        ];
+        // The words below each other: who is who must be seen at a glance.
+        let name = both.iter().map(|(_, name, _)| name.width()).max();
+        let standing = both
+            .iter()
+            .map(|(_, _, look)| standing(*look).width())
+            .max();
+        let widths = [name.unwrap_or(0).min(32), standing.unwrap_or(0)];
+        for (label, name, look) in both {
+            lines.push(user(theme, label, name, look, widths));
+        }
+        // A gate means something only where a rotation could begin.
+        if status.open_rotation.is_none() && status.problem.is_none() {
             lines.extend(gate(look, known, theme, width));
         }
     }
@@ -173,11 +175,18 @@ fn users(
 
 fn place(look: Option<&PathLook>) -> String {
     match look {
-        None => "  not looked at yet".to_owned(),
+        None => "not looked at yet".to_owned(),
         Some(look) => match &look.server {
-            Some(server) => format!("  {} on {}", server, look.node),
-            None => format!("  {}", look.node),
+            Some(server) => format!("{} on {}", server, look.node),
+            None => look.node.clone(),
         },
+    }
+}
+
+fn standing(look: Option<&UserLook>) -> &str {
+    match look.map_or("", |look| look.standing.as_str()) {
+        "" => "not probed",
+        standing => standing,
     }
 }
 
@@ -186,13 +195,13 @@ fn user(
     label: &str,
     name: &str,
     look: Option<&UserLook>,
-    more: &str,
+    [name_width, standing_width]: [usize; 2],
 ) -> Line<'static> {
-    let standing = look.map_or("", |look| look.standing.as_str());
+    let standing = standing(look);
     let (glyph, role) = match standing {
         "valid" => ("●", Role::Ok),
         "refused" | "locked" | "expired" => ("✗", Role::Danger),
-        "" | "not probed" => ("·", Role::Muted),
+        "not probed" => ("·", Role::Muted),
         _ => ("?", Role::Warn),
     };
     let sessions = match look.map(|look| look.sessions.as_ref().map(Vec::len)) {
@@ -201,17 +210,15 @@ fn user(
         Some(Some(1)) => "1 session".to_owned(),
         Some(Some(count)) => format!("{count} sessions"),
     };
-    let standing = if standing.is_empty() {
-        "not probed"
-    } else {
-        standing
-    };
+    let name = words::cut(name, name_width);
     Line::from(vec![
         Span::styled(format!("  {label:<9}"), theme.style(Role::Muted)),
-        Span::styled(format!("{name:<20} "), theme.style(Role::Text)),
-        Span::styled(format!("{glyph} {standing:<12} "), theme.style(role)),
-        Span::styled(format!("{sessions:<18} "), theme.style(Role::Text)),
-        Span::styled(more.to_owned(), theme.style(Role::Muted)),
+        Span::styled(format!("{name:<name_width$}  "), theme.style(Role::Text)),
+        Span::styled(
+            format!("{glyph} {standing:<standing_width$}  "),
+            theme.style(role),
+        ),
+        Span::styled(sessions, theme.style(Role::Text)),
     ])
 }
 
@@ -225,14 +232,26 @@ fn gate(look: Option<&PathLook>, known: &Known, theme: &Theme, width: u16) -> Ve
         (None, Some("")) => ("●", Role::Ok, "the gate is open: R can rotate".to_owned()),
         (None, Some(words)) => ("■", Role::Draining, format!("the gate is shut: {words}")),
     };
-    words::wrap(&words, usize::from(width).saturating_sub(6).max(10))
+    marked(theme, glyph, &words, role, width).collect()
+}
+
+/// A glyph and its sentence, over as many lines as that needs.
+fn marked(
+    theme: &Theme,
+    glyph: &str,
+    words: &str,
+    role: Role,
+    width: u16,
+) -> impl Iterator<Item = Line<'static>> {
+    let style = theme.style(role);
+    let glyph = glyph.to_owned();
+    words::wrap(words, usize::from(width).saturating_sub(6).max(10))
         .into_iter()
         .enumerate()
-        .map(|(index, part)| {
-            let glyph = if index == 0 { glyph } else { " " };
-            Line::from(Span::styled(format!("  {glyph} {part}"), theme.style(role)))
+        .map(move |(index, part)| {
+            let glyph = if index == 0 { &glyph } else { " " };
+            Line::from(Span::styled(format!("  {glyph} {part}"), style))
         })
-        .collect()
 }
 
 fn sessions(
@@ -281,7 +300,14 @@ fn sessions(
         })
         .collect();
     if lines.is_empty() {
-        let words = "no session of either user was seen";
+        let users = look
+            .paths
+            .iter()
+            .flat_map(|path| [&path.previous, &path.current]);
+        let words = match users.into_iter().any(|user| user.sessions.is_none()) {
+            true => "sessions are not known",
+            false => "no session of either user was seen",
+        };
         return vec![Line::from(Span::styled(words, theme.style(Role::Muted)))];
     }
     lines

@@ -1,10 +1,12 @@
 //! Home: all environments, what needs a human first.
 //!
 //! ```text
-//!   ▲ stopped        shop/payments  db  PROD  R-0001 stopped at S3   V recover
+//!   ▲ stopped        shop/payments  db  PROD  V recovers · R-0001 at S3: applied
 //!   ◑ draining       shop/billing   db        3 sessions on billing_a
-//!   ● healthy        shop/orders    db        orders_b since 4 h
+//!   ● healthy        shop/orders    db        orders_b promoted 4 h ago
 //! ```
+
+use std::ops::Range;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -34,11 +36,8 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
         .iter()
         .position(|row| Some(&row.target) == model.selected.as_ref())
         .unwrap_or(0);
-    // The selection stays in the middle where it can; only visible rows are built.
-    let first = selected
-        .saturating_sub(visible / 2)
-        .min(rows.len().saturating_sub(visible));
-    for (at, row) in (0u16..).zip(rows.iter().skip(first).take(visible)) {
+    let shown = &rows[window(selected, rows.len(), visible)];
+    for (at, row) in (0u16..).zip(shown) {
         let is_selected = Some(&row.target) == model.selected.as_ref();
         put(
             buffer,
@@ -56,6 +55,15 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
             buffer.set_style(whole, theme.style(Role::Selection));
         }
     }
+}
+
+/// The rows that are built, which are only those that can be seen. The selection stays
+/// in the middle where it can.
+pub(super) fn window(selected: usize, count: usize, visible: usize) -> Range<usize> {
+    let first = selected
+        .saturating_sub(visible / 2)
+        .min(count.saturating_sub(visible));
+    first..first.saturating_add(visible).min(count)
 }
 
 struct Columns {
@@ -101,7 +109,7 @@ fn line(
     columns: &Columns,
     selected: bool,
 ) -> Line<'static> {
-    let (glyph, word, role) = words::need(row.need);
+    let (glyph, word, role) = standing(model, row);
     let mark = if selected { "▸" } else { " " };
     let name = row.target.environment.to_string();
     let mut spans = vec![
@@ -127,7 +135,18 @@ fn line(
     Line::from(spans)
 }
 
-/// What is the matter, and which key helps.
+/// A row's need in words; what nobody has looked at yet is not called healthy.
+fn standing(model: &Model, row: &Row<'_>) -> (&'static str, &'static str, Role) {
+    let known = model.known.get(&row.target.environment);
+    let seen = known.is_some_and(|known| known.look.is_some());
+    match row.need {
+        Need::Healthy if !seen => words::UNSEEN,
+        need => words::need(need),
+    }
+}
+
+/// Which key helps, and what is the matter. The key comes first: a narrow terminal cuts
+/// the end.
 fn sentence(model: &Model, row: &Row<'_>) -> String {
     let known = model.known.get(&row.target.environment);
     let look = known
@@ -141,7 +160,7 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
     let rotation = rotation.unwrap_or_default();
     match (row.need, row.path) {
         (Need::Down, Some(path)) => format!(
-            "what consumers read ({}) does not log in   V looks",
+            "V looks · {} does not log in",
             path.current.as_deref().unwrap_or("?")
         ),
         (Need::Open, Some(path)) => {
@@ -150,7 +169,7 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
                 .case
                 .map(|case| format!(": {case}"))
                 .unwrap_or_default();
-            format!("{rotation} stopped at {step}{why}   V recovers")
+            format!("V recovers · {rotation} at {step}{why}")
         }
         (Need::Running, _) => format!("{rotation} is running here"),
         (Need::Broken, _) => row.environment.problem.clone().unwrap_or_default(),
@@ -160,18 +179,16 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
             let words = fault.or_else(|| problem.map(|problem| problem.message.clone()));
             let seen = known
                 .and_then(|known| known.look.as_ref())
-                .map(|look| format!(" (looked {})", words::age(look.at, model.now)));
+                .map(|look| format!(" (looked {})", words::ago(look.at, model.now)));
             format!("{}{}", words.unwrap_or_default(), seen.unwrap_or_default())
         }
-        (Need::Unfinished, _) => {
-            "the document has no `state`: it must say who is current".to_owned()
-        }
+        (Need::Unfinished, _) => "write into the document who is current (`state`)".to_owned(),
         (Need::Overdue, Some(path)) => format!(
-            "{} not rotated for {}   R rotates",
-            path.current.as_deref().unwrap_or("?"),
+            "R rotates · {} old: {}",
             path.promoted_at
                 .map(|at| words::age(at, model.now))
-                .unwrap_or_default()
+                .unwrap_or_default(),
+            path.current.as_deref().unwrap_or("?")
         ),
         (Need::Draining, Some(path)) => {
             let user = path.previous.as_deref().unwrap_or("?");
@@ -184,18 +201,15 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
             }
         }
         (Need::NeverPromoted, Some(path)) => format!(
-            "{} as it was taken over   R rotates",
+            "R rotates · {} as it was taken over",
             path.current.as_deref().unwrap_or("?")
         ),
         (Need::Healthy, Some(path)) => {
-            let since = path.promoted_at.map(|at| words::age(at, model.now));
-            let since = match since.as_deref() {
-                Some("now") | None => "just now".to_owned(),
-                Some(age) => format!("{age} ago"),
-            };
+            let since = path.promoted_at.map(|at| words::ago(at, model.now));
             format!(
-                "{} promoted {since}",
-                path.current.as_deref().unwrap_or("?")
+                "{} promoted {}",
+                path.current.as_deref().unwrap_or("?"),
+                since.unwrap_or_default()
             )
         }
         _ => format!("revision {}", row.environment.revision),

@@ -13,8 +13,8 @@ use crate::console::words;
 pub(super) fn draw(model: &Model, theme: &Theme, screen: Rect, buffer: &mut Buffer) {
     let height = u16::try_from(TABLE.len())
         .unwrap_or(u16::MAX)
-        .saturating_add(4);
-    let inside = dialog(theme, screen, buffer, "keys", (92, height));
+        .saturating_add(2);
+    let inside = dialog(theme, screen, buffer, "keys · any key closes", (92, height));
     let mut lines: Vec<Line<'_>> = Vec::new();
     // What works here comes first, so that a small terminal shows what matters.
     let (here, elsewhere): (Vec<_>, Vec<_>) =
@@ -47,9 +47,5 @@ pub(super) fn draw(model: &Model, theme: &Theme, screen: Rect, buffer: &mut Buff
             ),
         ]));
     }
-    lines.push(Line::from(Span::styled(
-        "any key closes this",
-        theme.style(Role::Muted),
-    )));
     put_all(buffer, inside, &lines);
 }

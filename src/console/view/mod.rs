@@ -14,6 +14,8 @@ mod environments;
 mod help;
 mod review;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};

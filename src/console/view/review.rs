@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
 use super::{dialog, labelled_lines, put, put_all};
@@ -46,6 +47,23 @@ pub(super) fn draw(
         ..inside
     };
     put_all(buffer, text, &lines);
+    // Nobody may agree to what they do not know to be there.
+    let hidden = lines.len().saturating_sub(usize::from(text.height));
+    if let (1.., Some(last)) = (hidden, text.height.checked_sub(1)) {
+        let row = Rect {
+            y: text.y + last,
+            height: 1,
+            ..text
+        };
+        Clear.render(row, buffer);
+        let words = format!("… {} more lines: enlarge the terminal", hidden + 1);
+        put(
+            buffer,
+            row,
+            0,
+            &Line::from(Span::styled(words, theme.style(Role::Warn))),
+        );
+    }
     draw_agreement(model, review, theme, inside, buffer)
 }
 

@@ -11,10 +11,7 @@ use crate::model::Step;
 use crate::operations::hand_over::{HandOverStatus, Report};
 
 const STEPS: [(Step, &str); 5] = [
-    (
-        Step::Preflight,
-        "look at the server, both users and the gate",
-    ),
+    (Step::Preflight, "look at the server, both users, the gate"),
     (Step::Pending, "make the new password and seal it"),
     (Step::Apply, "set it in the database"),
     (Step::Verify, "log in with it everywhere"),
@@ -88,8 +85,8 @@ fn step_line(theme: &Theme, run: &Run, step: Step, words: &'static str) -> Line<
     Line::from(vec![
         Span::styled(format!(" {glyph} {} ", step.code()), theme.style(role)),
         Span::styled(format!("{:<10}", step.word()), theme.style(Role::Text)),
-        Span::styled(format!("{words:<45} "), theme.style(Role::Muted)),
-        Span::styled(format!("{word:<8}{took}"), theme.style(role)),
+        Span::styled(format!("{words:<41}"), theme.style(Role::Muted)),
+        Span::styled(format!("{word} {took}"), theme.style(role)),
     ])
 }
 

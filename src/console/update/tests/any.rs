@@ -1,0 +1,204 @@
+//! Any sequence of keys and answers: what must hold whatever happens.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::console::model::Review;
+
+/// Everything that can happen, weighted so that reviews are reached and agreed to.
+fn events() -> impl Strategy<Value = String> {
+    let keys = prop::sample::select(vec![
+        "j",
+        "k",
+        "g",
+        "G",
+        "enter",
+        "esc",
+        "tab",
+        "R",
+        "V",
+        "U",
+        "Y",
+        "y",
+        "n",
+        "/",
+        "r",
+        "p",
+        "?",
+        "q",
+        "Q",
+        "w",
+        "ctrl-c",
+        "ctrl-d",
+        "ctrl-z",
+        "backspace",
+        "x",
+        "space",
+    ]);
+    let answers = prop::sample::select(vec![
+        "<planned>",
+        "<evidence>",
+        "<refused>",
+        "<failed>",
+        "<planned:shop/alpha>",
+        "<planned:shop/beta>",
+        "<evidence:shop/pay>",
+        "<done>",
+        "<parked>",
+        "<looked>",
+        "<looked:shop/pay>",
+        "<detail:shop/beta>",
+        "<refresh>",
+        "<minute>",
+        "<minutes:7>",
+        "<rows:24>",
+        "<rows:0>",
+        "<type:shop/alpha>",
+        "<type:shop/pay>",
+        "<type:shop/beta>",
+        "<paste:shop/alpha>",
+    ]);
+    // The ways to an end, whole, since chance alone seldom finds them.
+    let ways = prop::sample::select(vec![
+        "esc esc R <planned> y",
+        "esc esc R <planned> tab enter",
+        "esc esc U R <planned> <type:shop/alpha> enter",
+        "esc esc G R <planned> y",
+        "esc esc V <evidence> y",
+        "<store:0>",
+        "<store:1>",
+        "<store:2>",
+        "<store:3>",
+    ]);
+    prop_oneof![
+        6 => keys.prop_map(str::to_owned),
+        4 => answers.prop_map(str::to_owned),
+        3 => ways.prop_map(str::to_owned),
+    ]
+}
+
+/// The store as it may be found: rows come, go, change their need and their protection.
+fn store(number: &str) -> Message {
+    let mut protected = healthy("shop/alpha");
+    protected.protected = true;
+    let mut production = stopped("shop/pay");
+    production.protected = true;
+    Message::Status(match number {
+        "0" => Ok(status(vec![
+            protected,
+            healthy("shop/beta"),
+            healthy("shop/gamma"),
+        ])),
+        "1" => Ok(status(vec![stopped("shop/pay"), protected])),
+        "2" => Ok(status(vec![production, healthy("shop/beta")])),
+        _ => Ok(status(Vec::new())),
+    })
+}
+
+/// The review that could be agreed to before this event, and whether it may be.
+fn agreeable(model: &Model) -> Option<Review> {
+    match &model.overlay {
+        Some(Overlay::Review(review)) if matches!(review.stage, Stage::Ready(_)) => {
+            Some(review.clone())
+        }
+        _ => None,
+    }
+}
+
+/// Takes one event and checks what must hold after it; answers how many changes began.
+fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
+    let before = model.clone();
+    let number = event
+        .strip_prefix("<store:")
+        .and_then(|rest| rest.strip_suffix('>'));
+    let effects = match number {
+        Some(number) => update(model, store(number)),
+        None => run(model, event),
+    };
+    let rows = model.rows();
+    match &model.selected {
+        Some(selected) => prop_assert!(rows.iter().any(|row| row.target == *selected)),
+        None => prop_assert!(rows.is_empty()),
+    }
+    prop_assert_eq!(model.screens.first(), Some(&Screen::Environments));
+    let mut begun = 0;
+    for effect in &effects {
+        let (verb, target, confirmation) = match effect {
+            Effect::Rotate {
+                target,
+                confirmation,
+            } => (Verb::Rotate, target, confirmation),
+            Effect::Recover {
+                target,
+                confirmation,
+            } => (Verb::Recover, target, confirmation),
+            _ => continue,
+        };
+        begun += 1;
+        let review = agreeable(&before);
+        prop_assert!(
+            review.is_some(),
+            "{event} began {verb:?} without a review that was ready"
+        );
+        let review = review.expect("was checked");
+        prop_assert_eq!((review.verb, &review.target), (verb, target));
+        prop_assert!(event == "y" || event == "enter", "{event} is no agreement");
+        prop_assert!(!before.is_running(), "one at a time");
+        prop_assert!(!before.is_read_only(&target.environment));
+        let expected = match before.is_protected(&target.environment) {
+            true => Confirmation::Named(target.environment.to_string()),
+            false => Confirmation::Yes,
+        };
+        prop_assert_eq!(confirmation, &expected);
+    }
+    prop_assert!(begun <= 1);
+    Ok(begun)
+}
+
+/// A name is typed letter by letter, and after each of them everything has to hold.
+fn letters(event: &str) -> Vec<String> {
+    let name = event
+        .strip_prefix("<type:")
+        .and_then(|rest| rest.strip_suffix('>'));
+    match name {
+        Some(name) => name.chars().map(String::from).collect(),
+        None => vec![event.to_owned()],
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_nothing_changes_without_an_agreement(
+        events in prop::collection::vec(events(), 0..60)
+    ) {
+        let mut model = Model::new(None, crate::console::tests::night());
+        for event in events.iter().flat_map(|event| event.split_whitespace()) {
+            for event in letters(event) {
+                step(&mut model, &event)?;
+            }
+        }
+    }
+}
+
+/// The property above would hold for a console that never rotates; this one does.
+#[test]
+fn the_ways_to_an_end_do_end_in_a_change() {
+    for (number, way) in [
+        ("<store:0>", "U R <planned> <type:shop/alpha> enter"),
+        ("<store:0>", "G R <planned> tab enter"),
+        ("<store:1>", "V <evidence> y"),
+        ("<store:2>", "U V <evidence> <type:shop/pay> enter"),
+    ] {
+        let mut model = Model::new(None, crate::console::tests::night());
+        let mut begun = 0;
+        for event in std::iter::once(number)
+            .chain(way.split_whitespace())
+            .flat_map(letters)
+        {
+            begun += step(&mut model, &event).expect("holds");
+        }
+        assert_eq!(begun, 1, "{way}");
+    }
+}
