@@ -1,5 +1,12 @@
 # The few commands of this project; each is a plain line that can be typed by hand.
-.PHONY: test lint servers
+.PHONY: demo test lint servers
+
+# The console on a throw-away PostgreSQL that leaves nothing behind. What is missing is
+# asked for first. The development profile: a release build would take minutes longer.
+demo:
+	@sh tests/install-servers.sh --ask
+	cargo build --locked
+	@cargo run --locked --quiet -- demo
 
 # Everything that has to hold: unit, property, house and live tests against real servers.
 test: servers

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes sure that the server programs that the tests start are on this machine: PostgreSQL,
-# and on Debian a keyring with its bus. Nothing is created or started: the tests make their
-# own throw-away servers.
+# Makes sure that PostgreSQL's server programs, of which the tests and the demo start
+# throw-away servers, are on this machine, and for the tests on Debian a keyring with its
+# bus. No system cluster and no session is created or started.
+# With --ask it says what it will install and asks on the terminal before it does.
 set -eu
 
 has_postgres() {
@@ -22,7 +23,7 @@ as_root() {
 }
 
 # The test of the keyring says that it was left out where there is none.
-if ! has_keyring && command -v apt-get >/dev/null 2>&1; then
+if [ "${1:-}" != --ask ] && ! has_keyring && command -v apt-get >/dev/null 2>&1; then
     echo "installing gnome-keyring and dbus (no session is started)"
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
@@ -34,6 +35,40 @@ if has_postgres; then
 fi
 
 if command -v apt-get >/dev/null 2>&1; then
+    manager=apt-get
+    packages="the package postgresql by apt-get (Debian's own start of a system cluster is switched off first)"
+elif command -v dnf >/dev/null 2>&1; then
+    manager=dnf
+    packages="the packages postgresql-server and postgresql-contrib by dnf"
+elif command -v brew >/dev/null 2>&1; then
+    manager=brew
+    packages="the formula postgresql@17 by brew"
+else
+    echo "install PostgreSQL's server programs (initdb, postgres), then try again" >&2
+    exit 2
+fi
+
+if [ "${1:-}" = --ask ]; then
+    if [ ! -t 0 ]; then
+        echo "PostgreSQL's server programs are missing, and there is no terminal to ask on" >&2
+        echo "remedy: make servers    # installs $packages" >&2
+        exit 2
+    fi
+    echo "PostgreSQL's server programs are missing. This will install $packages;"
+    echo "no database of the system is created or started."
+    printf 'Install now? [y/N] '
+    read -r answer || answer=
+    case $answer in
+    y | Y | yes) ;;
+    *)
+        echo "nothing was installed; to do it later: make servers" >&2
+        exit 2
+        ;;
+    esac
+fi
+
+case $manager in
+apt-get)
     echo "installing postgresql (no system cluster is created)"
     as_root mkdir -p /etc/postgresql-common
     if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
@@ -43,13 +78,9 @@ if command -v apt-get >/dev/null 2>&1; then
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         postgresql >/dev/null
-elif command -v dnf >/dev/null 2>&1; then
-    as_root dnf install -y -q postgresql-server postgresql-contrib
-elif command -v brew >/dev/null 2>&1; then
-    brew install postgresql@17
-else
-    echo "install PostgreSQL's server programs (initdb, postgres), then try again" >&2
-    exit 2
-fi
+    ;;
+dnf) as_root dnf install -y -q postgresql-server postgresql-contrib ;;
+brew) brew install postgresql@17 ;;
+esac
 
 has_postgres || { echo "PostgreSQL's server programs were installed but not found" >&2; exit 2; }

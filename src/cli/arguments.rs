@@ -38,8 +38,9 @@ pub struct Arguments {
     #[arg(long, global = true, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
     pub output: Output,
 
+    /// Without a command the console opens
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(super) command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,6 +63,20 @@ pub(super) enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Open the console on a throw-away PostgreSQL, which leaves nothing behind
+    #[cfg(feature = "sandbox")]
+    Demo(DemoArguments),
+}
+
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
+    /// Folder of PostgreSQL's programs; without it PATH and the usual folders
+    #[arg(long, value_name = "DIR")]
+    pub(super) postgres: Option<PathBuf>,
+    /// Open no console: print where everything is, and wait until standard input ends
+    #[arg(long, hide = true)]
+    pub(super) prepare_only: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,8 @@
 mod arguments;
 mod ask;
 mod audit;
+#[cfg(feature = "sandbox")]
+mod demo;
 mod environment;
 mod environment_edit;
 mod failure;
@@ -24,6 +26,8 @@ mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
 use etcetera::BaseStrategy;
@@ -45,25 +49,42 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
+/// Opens the console on a store, with words for its header. The binary hands it in, for
+/// this room knows nothing of the console.
+pub type OpenConsole =
+    fn(Arc<Workspace>, Option<String>) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>>>>;
+
 /// Reads the arguments and does what they say.
-pub async fn run(words: Vec<OsString>) -> Exit {
+pub async fn run(words: Vec<OsString>, open_console: OpenConsole) -> Exit {
     let json = asks_for_json(&words);
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         Err(error) => return failure::usage(&error, json),
     };
     let printer = Printer::new(arguments.output);
-    let folder = match store_folder(arguments.store) {
-        Ok(folder) => folder,
-        Err(failure) => return failure::print(&printer, &failure),
-    };
+    let done = carry_out(arguments, &printer, open_console).await;
+    done.unwrap_or_else(|failure| failure::print(&printer, &failure))
+}
+
+async fn carry_out(
+    arguments: Arguments,
+    printer: &Printer,
+    open_console: OpenConsole,
+) -> Result<Exit, Failure> {
+    #[cfg(feature = "sandbox")]
+    if let Some(Command::Demo(demo)) = arguments.command {
+        // It has a store and a log of its own; the operator's are left alone.
+        return demo::run(demo, printer, open_console).await;
+    }
+    let folder = store_folder(arguments.store)?;
     if Store::exists(&folder) {
         start_log(&folder);
     }
-    match dispatch(arguments.command, folder, &printer).await {
-        Ok(exit) => exit,
-        Err(failure) => failure::print(&printer, &failure),
-    }
+    let Some(command) = arguments.command else {
+        let workspace = Workspace::open(&folder, &key_access(), Access::Write).await?;
+        return open_console(Arc::new(workspace), None).await;
+    };
+    dispatch(command, folder, printer).await
 }
 
 async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Result<Exit, Failure> {
@@ -127,6 +148,8 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
         Command::Audit(AuditCommand::Verify) => {
             audit::verify(&open(Access::ReadIfNeedBe).await?, printer).await
         }
+        #[cfg(feature = "sandbox")]
+        Command::Demo(_) => unreachable!("the demo has a store of its own"),
     }
 }
 

@@ -92,6 +92,9 @@ fn show(printer: &Printer, seen: &Report) {
             path.path,
             path.step.code()
         ));
+        if let Some(words) = &path.consumers {
+            printer.note(&format!("  CONSUMERS {words}"));
+        }
         for words in &path.evidence {
             printer.note(&format!("  found:  {words}"));
         }

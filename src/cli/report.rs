@@ -166,6 +166,11 @@ fn path_lines(printer: &Printer, report: &Report, path: &PathReport) -> Vec<Stri
     }
     let mut lines = vec![head];
     lines.extend(
+        path.consumers
+            .iter()
+            .map(|words| format!("  CONSUMERS {words}")),
+    );
+    lines.extend(
         path.evidence
             .iter()
             .map(|words| format!("  found:  {words}")),

@@ -127,7 +127,7 @@ pub trait Database: Send + Sync {
 }
 
 /// The managing connection. It is opened for S1 and S3 and closed.
-pub trait Managing: Send {
+pub trait Managing: Send + Sync {
     /// Everything that S1 asks, in one round: identity, clock, both roles, and the
     /// sessions of `user`.
     fn facts<'a>(

@@ -94,6 +94,9 @@ fn number(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
     use super::*;
 
     #[test]
@@ -105,6 +108,9 @@ mod tests {
             ("+1", "1"),
             (".5", "0.5"),
             ("5.", "5.0"),
+            ("-.5e-3", "-0.5e-3"),
+            ("+1.E+5", "1.0E+5"),
+            ("-0", "-0"),
             ("0x1F", "31"),
             ("0o17", "15"),
             ("0", "0"),
@@ -119,7 +125,8 @@ mod tests {
     #[test]
     fn what_only_looks_like_a_number_is_a_string() {
         for text in [
-            "0123", "1_000", "12:30:00", ".", "+", "1e", "0x", "1.2.3", ".inf", "0x+1",
+            "0123", "1_000", "12:30:00", ".", "+", "1e", "0x", "1.2.3", ".inf", "0x+1", "-0x1",
+            "0o8", "-01", "1e5e5", "e5", "-.e1", "٣",
         ] {
             assert!(resolve_plain(text) == Literal::String(text), "{text}");
         }
@@ -129,6 +136,17 @@ mod tests {
     fn yes_and_on_are_strings() {
         for text in ["yes", "on", "NO", "y"] {
             assert!(resolve_plain(text) == Literal::String(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_is_one_in_json(text in "[-+]?(0x|0o)?[0-9a-f.]{0,5}([eE][-+]?[0-9]{0,4})?") {
+            if let Literal::Number(number) = resolve_plain(&text) {
+                // It checks the notation; a reader may have a limit of its own.
+                let read = serde_json::from_str::<IgnoredAny>(&number);
+                prop_assert!(read.is_ok(), "{text} became {number}");
+            }
         }
     }
 }

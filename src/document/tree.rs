@@ -12,9 +12,13 @@ use zeroize::Zeroizing;
 use super::literal::{Literal, resolve_plain};
 use super::{Diagnostic, Segment};
 
+mod places;
+mod problem;
 mod read;
 
-pub(super) use read::{Problem, line_end, read, span_of};
+pub(super) use places::{line_end, span_of};
+pub(super) use problem::Problem;
+pub(super) use read::read;
 
 /// A range of a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,7 +51,6 @@ pub enum ScalarStyle {
 }
 
 /// A scalar's text without its notation.
-#[derive(Clone)]
 pub struct Scalar {
     text: Zeroizing<String>,
     style: ScalarStyle,
@@ -92,7 +95,7 @@ pub struct Key {
 }
 
 /// A key and its value.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Entry {
     /// The key.
     pub key: Key,
@@ -101,7 +104,7 @@ pub struct Entry {
 }
 
 /// What a node is.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum NodeKind {
     /// A single value.
     Scalar(Scalar),
@@ -112,7 +115,7 @@ pub enum NodeKind {
 }
 
 /// A value with its place.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Node {
     /// What it is.
     pub kind: NodeKind,

@@ -69,7 +69,7 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// A `fn::rotate::postgres` node.
+/// A `fn::rotate` node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotatedSecret {
     /// Where it stands below `values`.

@@ -16,7 +16,7 @@ pub(super) enum Unknowns {
     Refused,
 }
 
-/// Reads the inputs of `fn::rotate::postgres`. All problems are reported at once;
+/// Reads the inputs of two users that take turns. All problems are reported at once;
 /// without a result there is at least one, or something is unknown and tolerated.
 pub(super) fn read_inputs(
     value: &Value,

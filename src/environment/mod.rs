@@ -14,6 +14,7 @@ mod inputs;
 mod interpolation;
 mod parse;
 mod references;
+mod rotators;
 mod secret_sites;
 mod state;
 mod value;

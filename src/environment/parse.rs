@@ -7,12 +7,11 @@ use super::expression::{
     SecretArgument, SecretExpression, Step,
 };
 use super::interpolation::{RawPart, split};
-use super::state::check_state;
+use super::rotators;
 use crate::document::{
     Accessor, Diagnostic, Document, Entry, Literal, Node, NodeKind, PropertyPath, Scalar,
     ScalarStyle, Segment, Span, by_distance, document_path_text, nearest,
 };
-use crate::model::Engine;
 use crate::secret::Secret;
 
 const TOP_LEVEL: [&str; 3] = ["description", "imports", "values"];
@@ -286,10 +285,11 @@ impl Parser<'_> {
             );
             return ExpressionKind::Invalid;
         }
-        let known =
-            FUNCTIONS
-                .into_iter()
-                .chain(["fn::secret", "fn::rotate", "fn::rotate::postgres"]);
+        let rotators: Vec<String> = rotators::functions().collect();
+        let known = FUNCTIONS
+            .into_iter()
+            .chain(["fn::secret", "fn::rotate"])
+            .chain(rotators.iter().map(String::as_str));
         let mut diagnostic = Diagnostic::error("'fn::' is a reserved prefix");
         if let Some(near) = nearest(name, known) {
             diagnostic = diagnostic.with_hint(format!("did you mean {near:?}?"));
@@ -371,13 +371,13 @@ impl Parser<'_> {
             self.report(diagnostic, argument.span, &argument_path);
             return ExpressionKind::Invalid;
         };
-        if provider != Engine::Postgres.as_str() {
+        let Some(rotator) = rotators::find(provider) else {
             let diagnostic =
                 Diagnostic::error(format!("fn::rotate::{provider} is not supported yet"))
-                    .with_hint("postgres is the only rotator for now");
+                    .with_hint(rotators::what_there_is());
             self.report(diagnostic, provider_span, &argument_path);
             return ExpressionKind::Invalid;
-        }
+        };
         self.unknown_arguments(argument, short.is_none(), &argument_path);
         let outer_rotated = std::mem::take(&mut self.rotated);
         let inputs_expression = self.parse(&inputs.value, below(&argument_path, "inputs"));
@@ -386,14 +386,14 @@ impl Parser<'_> {
             .filter(|state| !state.value.is_null());
         let state_is_valid = state.is_none_or(|state| {
             let path = below(&argument_path, "state");
-            check_state(self, &state.value, &inputs.value, &path)
+            (rotator.check_state)(self, &state.value, &inputs.value, &path)
         });
         let state_expression =
             state.map(|state| self.parse(&state.value, below(&argument_path, "state")));
         self.refuse_nested(outer_rotated);
         self.rotated.push(RotatedSecret {
             path: PropertyPath(path.get(1..).unwrap_or_default().to_vec()),
-            engine: Engine::Postgres,
+            engine: rotator.engine,
             document_path: argument_path,
             has_state: state_expression.is_some(),
             span,

@@ -3,9 +3,9 @@
 use super::parse::{Parser, below, unknown_property};
 use crate::document::{Diagnostic, Literal, Node, Segment};
 
-/// Checks the shape that `fn::rotate::postgres` keeps its state in. Returns whether it
-/// may be evaluated.
-pub(super) fn check_state(
+/// Checks the state of two users that take turns: `current` and `previous`. Returns
+/// whether it may be evaluated.
+pub(super) fn check_user_pair(
     parser: &mut Parser<'_>,
     state: &Node,
     inputs: &Node,

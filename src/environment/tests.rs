@@ -143,6 +143,27 @@ fn literals_keep_their_types() {
 }
 
 #[test]
+fn numbers_that_json_cannot_write_are_written_as_it_can() {
+    let text = "\
+values:
+  hex: 0x1F
+  octal: 0o17
+  list: [+1, .5, 1., -.5, +1.e3, 0x1F, 1.50]
+  same: ${hex}
+  text: ${octal}/${list[0]}/${list[2]}
+  quoted: \"0x1F\"
+  wide: 0x1FFFFFFFFFFFFFFFF
+";
+    let json = opened(text);
+    assert_eq!(
+        json,
+        "{\"hex\":31,\"list\":[1,0.5,1.0,-0.5,1.0e3,31,1.50],\"octal\":15,\"quoted\":\"0x1F\",\
+         \"same\":31,\"text\":\"15/1/1.0\",\"wide\":\"0x1FFFFFFFFFFFFFFFF\"}"
+    );
+    serde_json::from_str::<serde_json::Value>(&json).expect("it is JSON");
+}
+
+#[test]
 fn references_keep_types_and_interpolations_make_text() {
     let text = "\
 values:

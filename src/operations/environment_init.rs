@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::loading::{explain_seal_error, load_document, parse_environment, parse_settings};
-use super::workspace::timestamp;
+use super::workspace::stored_time;
 use super::{Exit, Failure, SourceOfTruth, Workspace};
 use crate::document::{Diagnostic, Document, Fragment, edit, has_errors};
 use crate::environment::{Environment, Role, SecretForm, SecretSite, check_for_saving};
@@ -67,6 +68,19 @@ pub async fn init_environment(
     workspace: &Workspace,
     request: InitRequest,
 ) -> Result<InitReport, Failure> {
+    init_environment_as_of(workspace, request, Utc::now()).await
+}
+
+/// [`init_environment`] with a first revision that says it was made at `made`: for
+/// fixtures with a past. The audit entry bears the time at which it is written.
+///
+/// # Errors
+/// As for [`init_environment`].
+pub async fn init_environment_as_of(
+    workspace: &Workspace,
+    request: InitRequest,
+    made: DateTime<Utc>,
+) -> Result<InitReport, Failure> {
     let document = load_document(&request.document.name, &request.document.text)?;
     let (environment, warnings) = check_document(&document)?;
     let settings_text = request
@@ -122,7 +136,7 @@ pub async fn init_environment(
                     "choose another name",
                 ));
             }
-            let now = timestamp();
+            let now = stored_time(made);
             environments::add(transaction, &id, &name, &now)?;
             let purpose = keys::environment_purpose(&id);
             keys::put_data_key(transaction, &master, &purpose, &key, random_bytes())?;
@@ -157,8 +171,7 @@ pub async fn init_environment(
 }
 
 fn check_document(document: &Document) -> Result<(Environment, Vec<String>), Failure> {
-    let environment = parse_environment(document)?;
-    let (_, mut diagnostics) = Environment::parse(document);
+    let (environment, mut diagnostics) = parse_environment(document)?;
     diagnostics.extend(check_for_saving(&environment));
     for site in environment.secret_sites() {
         if let SecretForm::Ciphertext(ciphertext) = &site.form {

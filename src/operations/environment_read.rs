@@ -284,7 +284,7 @@ async fn write_reading(
 }
 
 /// The revisions of an environment.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct History {
     /// Newest first.
     pub revisions: Vec<RevisionSummary>,

@@ -312,7 +312,7 @@ fn edited(head: &Head, at: &[Segment], fragment: &Fragment) -> Result<String, Fa
         Failure::in_document("cannot-set", vec![diagnostic], vec![head.source()])
     })?;
     let document = load_document(head.document.source(), &text)?;
-    let environment = parse_environment(&document)?;
+    let (environment, _) = parse_environment(&document)?;
     let diagnostics = check_for_saving(&environment);
     if has_errors(&diagnostics) {
         return Err(in_edited("bad-document", diagnostics, &document));

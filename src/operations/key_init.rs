@@ -7,7 +7,8 @@ use serde_json::json;
 use super::workspace::timestamp;
 use super::{Exit, Failure, Workspace};
 use crate::process::{
-    KeyAccess, NewKeySource, create_key, probe_source, random_bytes, random_key, requester,
+    KeyAccess, NewKeySource, create_key, create_private_folder, probe_source, random_bytes,
+    random_key, requester,
 };
 use crate::secret::DataKey;
 use crate::store::{Access, NewSlot, Store, StoreError, identity, keys};
@@ -50,6 +51,8 @@ pub async fn init_key(
         ));
     }
     let wanted = with_absolute_path(wanted)?;
+    // A folder that will be refused must not leave a key behind that nothing refers to.
+    create_private_folder(folder)?;
     probe_source(&wanted).await?;
     let id = hex::encode(random_bytes::<16>());
     let (key, source) = create_key(&wanted, &id, access, None).await?;

@@ -4,7 +4,7 @@
 use rusqlite::Transaction;
 
 use super::{Exit, Failure, SourceOfTruth};
-use crate::document::{Document, PropertyPath, has_errors, nearest};
+use crate::document::{Diagnostic, Document, PropertyPath, has_errors, nearest};
 use crate::environment::{Environment, Loaded, Loader, RotatedSecret, Unseal};
 use crate::model::EnvironmentName;
 use crate::model::settings::Settings;
@@ -31,7 +31,7 @@ impl Head {
         let revision = revisions::get(transaction, &row.id, row.head)?;
         let source = source_name(name, row.head);
         let document = load_document(&source, &revision.document)?;
-        let environment = parse_environment(&document)?;
+        let (environment, _) = parse_environment(&document)?;
         let settings = parse_settings(&format!("{source} (settings)"), &revision.settings)?;
         Ok(Self {
             row,
@@ -131,8 +131,10 @@ pub(super) fn load_document(source: &str, text: &str) -> Result<Document, Failur
     })
 }
 
-/// Parses an environment; warnings do not stop it.
-pub(super) fn parse_environment(document: &Document) -> Result<Environment, Failure> {
+/// Parses an environment; warnings do not stop it, they are handed on.
+pub(super) fn parse_environment(
+    document: &Document,
+) -> Result<(Environment, Vec<Diagnostic>), Failure> {
     let (environment, diagnostics) = Environment::parse(document);
     if has_errors(&diagnostics) {
         let truth = SourceOfTruth {
@@ -145,7 +147,7 @@ pub(super) fn parse_environment(document: &Document) -> Result<Environment, Fail
             vec![truth],
         ));
     }
-    Ok(environment)
+    Ok((environment, diagnostics))
 }
 
 /// Parses settings; an empty text means the defaults.

@@ -21,8 +21,11 @@ mod store_backup;
 mod store_restore;
 mod workspace;
 
+pub use crate::store::AuditEntry;
 pub use audit::{AuditListing, list_audit, verify_audit};
-pub use environment_init::{InitReport, InitRequest, SourceFile, init_environment};
+pub use environment_init::{
+    InitReport, InitRequest, SourceFile, init_environment, init_environment_as_of,
+};
 pub use environment_read::{
     Definition, EnvironmentSummary, History, OpenedValue, environment_history, get_environment,
     list_environments, open_environment,

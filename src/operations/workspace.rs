@@ -85,6 +85,7 @@ pub(super) fn timestamp() -> String {
     stored_time(Utc::now())
 }
 
-fn stored_time(time: DateTime<Utc>) -> String {
+/// A time as the store writes it.
+pub(super) fn stored_time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

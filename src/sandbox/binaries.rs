@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use super::SandboxError;
 
-/// The usual places outside `PATH`: a folder, what its versions' names begin with, and
-/// where the programs are below such a version.
+/// The usual places outside `PATH`, below the root: a folder, what its versions' names
+/// begin with, and where the programs are below such a version.
 const USUAL_PLACES: [(&str, &str, &str); 4] = [
-    ("/usr/lib/postgresql", "", "bin"),
-    ("/usr", "pgsql-", "bin"),
-    ("/opt/homebrew/opt", "postgresql@", "bin"),
-    ("/usr/local/opt", "postgresql@", "bin"),
+    ("usr/lib/postgresql", "", "bin"),
+    ("usr", "pgsql-", "bin"),
+    ("opt/homebrew/opt", "postgresql@", "bin"),
+    ("usr/local/opt", "postgresql@", "bin"),
 ];
 
 /// Package managers in the order in which they are asked for, with the one command.
@@ -41,27 +41,31 @@ impl PostgresBinaries {
     /// [`SandboxError::NoPostgres`], with the command that installs one.
     pub fn find(folder: Option<&Path>) -> Result<Self, SandboxError> {
         let path = env::var_os("PATH").unwrap_or_default();
-        let candidates = match folder {
-            Some(folder) => vec![folder.to_owned()],
-            None => env::split_paths(&path)
-                .chain(USUAL_PLACES.iter().flat_map(|(root, prefix, below)| {
-                    versions_newest_first(Path::new(root), prefix, below)
-                }))
-                .chain([PathBuf::from("/usr/bin")])
-                .collect(),
-        };
-        candidates
-            .iter()
-            .find_map(|folder| Self::in_folder(folder))
-            .ok_or_else(|| SandboxError::NoPostgres {
-                searched: match folder {
-                    Some(folder) => folder.display().to_string(),
-                    None => {
-                        "PATH, /usr/lib/postgresql, /usr/pgsql-*, /usr/bin or Homebrew's folders"
-                            .to_owned()
-                    }
-                },
+        match folder {
+            Some(folder) => Self::in_folder(folder).ok_or_else(|| SandboxError::NoPostgres {
+                searched: folder.display().to_string(),
                 install: install_command(&path),
+            }),
+            None => Self::search(&path, Path::new("/")),
+        }
+    }
+
+    /// Looks in the folders of `path`, then in the usual folders below `root`, which is
+    /// `/` unless a test has a machine of its own.
+    ///
+    /// # Errors
+    /// [`SandboxError::NoPostgres`], with the command that installs one.
+    pub fn search(path: &OsStr, root: &Path) -> Result<Self, SandboxError> {
+        env::split_paths(path)
+            .chain(USUAL_PLACES.iter().flat_map(|(folder, prefix, below)| {
+                versions_newest_first(&root.join(folder), prefix, below)
+            }))
+            .chain([root.join("usr/bin")])
+            .find_map(|folder| Self::in_folder(&folder))
+            .ok_or_else(|| SandboxError::NoPostgres {
+                searched: "PATH, /usr/lib/postgresql, /usr/pgsql-*, /usr/bin or Homebrew's folders"
+                    .to_owned(),
+                install: install_command(path),
             })
     }
 
@@ -141,6 +145,39 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains(&root.path().display().to_string()), "{text}");
         assert!(text.contains("install"), "{text}");
+    }
+
+    #[test]
+    fn a_machine_without_a_server_is_told_the_one_command() {
+        let root = tempfile::tempdir().expect("makes a folder");
+        fs::write(root.path().join("apt-get"), "").expect("writes");
+        let error = PostgresBinaries::search(root.path().as_os_str(), root.path());
+        let text = error.expect_err("there is none").to_string();
+        assert!(text.contains("`apt-get install -y postgresql`"), "{text}");
+    }
+
+    #[test]
+    fn the_usual_folders_are_searched_after_the_path() {
+        let root = tempfile::tempdir().expect("makes a folder");
+        for place in ["usr/lib/postgresql/15/bin", "usr/pgsql-17/bin"] {
+            let folder = root.path().join(place);
+            fs::create_dir_all(&folder).expect("makes a folder");
+            for program in ["postgres", "initdb"] {
+                fs::write(folder.join(program), "").expect("writes");
+            }
+            let found = PostgresBinaries::search(OsStr::new(""), root.path()).expect("finds");
+            assert!(found.postgres.is_file(), "{}", found.postgres.display());
+        }
+        let found = PostgresBinaries::search(
+            root.path().join("usr/pgsql-17/bin").as_os_str(),
+            root.path(),
+        );
+        let postgres = found.expect("finds").postgres;
+        assert!(
+            postgres.to_string_lossy().contains("pgsql-17"),
+            "{}",
+            postgres.display()
+        );
     }
 
     #[test]

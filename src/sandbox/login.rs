@@ -16,6 +16,9 @@ use crate::secret::Secret;
 /// Long enough for a machine under load, short enough for a test to end.
 const CONNECT_TIME_LIMIT: Duration = Duration::from_secs(10);
 
+/// How our own sessions name themselves.
+const APPLICATION: &str = "handover-sandbox";
+
 /// One row of an answer, each value as the server prints it; `None` is NULL.
 pub type Row = Vec<Option<String>>;
 
@@ -88,10 +91,23 @@ impl Door {
         password: &Secret,
         database: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        let (client, connection) = self
-            .configuration(role, password, database)
-            .connect(self.connector.clone())
-            .await?;
+        self.connect_as(role, password, database, APPLICATION).await
+    }
+
+    /// [`Door::connect`] under an application's name, which stands in the list of sessions.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub async fn connect_as(
+        &self,
+        role: &str,
+        password: &Secret,
+        database: &str,
+        application: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let mut configuration = self.configuration(role, password, database);
+        configuration.application_name(application);
+        let (client, connection) = configuration.connect(self.connector.clone()).await?;
         tokio::spawn(connection);
         Ok(client)
     }
@@ -160,7 +176,7 @@ impl Door {
             .user(role)
             .password(password.expose())
             .dbname(database)
-            .application_name("handover-sandbox")
+            .application_name(APPLICATION)
             .ssl_mode(SslMode::Require)
             .channel_binding(ChannelBinding::Require)
             .connect_timeout(CONNECT_TIME_LIMIT);

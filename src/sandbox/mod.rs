@@ -12,6 +12,7 @@
 mod binaries;
 mod certificates;
 mod cluster;
+mod demo;
 mod error;
 mod login;
 mod postgres;
@@ -21,6 +22,7 @@ mod watchdog;
 
 pub use binaries::PostgresBinaries;
 pub use certificates::{Authority, ServerCertificate};
+pub use demo::{Demo, DemoOptions, DemoPlace};
 pub use error::SandboxError;
 pub use login::{Door, LoginOutcome, Row, Superuser};
 pub use postgres::{PostgresOptions, PostgresServer};

@@ -18,8 +18,11 @@ pub mod revisions;
 pub mod rotated_secrets;
 mod schema;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -45,8 +48,21 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 /// An open store.
 pub struct Store {
     folder: PathBuf,
-    jobs: mpsc::Sender<Job>,
+    /// `None` only while the store is being dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
     writable: bool,
+}
+
+impl Drop for Store {
+    /// Waits until the connection is closed, so that whoever opens the file next finds
+    /// it settled.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Whether a store that cannot be written will do.
@@ -70,7 +86,15 @@ impl Store {
             return Err(StoreError::Exists(folder.to_owned()));
         }
         create_private_folder(&folder.join(LOCKS))?;
-        let mut connection = open_file(&file, OpenFlags::SQLITE_OPEN_CREATE)?;
+        // SQLite would make the file with whatever mode the process leaves to it, and
+        // gives the files beside it the same mode.
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&file)
+            .map_err(|error| StoreError::CannotWrite(format!("{}: {error}", file.display())))?;
+        let mut connection = open_file(&file)?;
         schema::create(&mut connection)?;
         Ok(Self::start(folder, connection, true))
     }
@@ -93,7 +117,7 @@ impl Store {
         }
         check_private_folder(folder)?;
         check_private_file(&file)?;
-        let opened = open_file(&file, OpenFlags::empty())
+        let opened = open_file(&file)
             .and_then(|mut connection| schema::migrate(&mut connection).map(|()| connection));
         match opened {
             Ok(connection) => Ok(Self::start(folder, connection, true)),
@@ -108,14 +132,15 @@ impl Store {
 
     fn start(folder: &Path, mut connection: Connection, writable: bool) -> Self {
         let (jobs, waiting) = mpsc::channel::<Job>();
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             while let Ok(job) = waiting.recv() {
                 job(&mut connection);
             }
         });
         Self {
             folder: folder.to_owned(),
-            jobs,
+            jobs: Some(jobs),
+            thread: Some(thread),
             writable,
         }
     }
@@ -201,13 +226,14 @@ impl Store {
         let job: Job = Box::new(move |connection| {
             let _ = answer.send(work(connection));
         });
-        self.jobs.send(job).map_err(|_| StoreError::Stopped)?;
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Stopped)?;
+        jobs.send(job).map_err(|_| StoreError::Stopped)?;
         waiting.await.map_err(|_| StoreError::Stopped)?
     }
 }
 
-fn open_file(file: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+fn open_file(file: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -259,8 +259,9 @@ async fn data_keys_open_with_their_master_key_only() {
 fn old_store(folder: &Path, master: &MasterKey) {
     fs::create_dir(folder.join(LOCKS)).expect("made");
     let file = folder.join(FILE);
-    let connection = open_file(&file, OpenFlags::SQLITE_OPEN_CREATE).expect("made");
+    fs::write(&file, "").expect("made");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("chmod");
+    let connection = open_file(&file).expect("opens");
     schema::create_version_1(&connection).expect("made");
     let wrapped = master.wrap(
         &DataKey::new(random_key()),

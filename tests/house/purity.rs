@@ -46,12 +46,18 @@ const FORBIDDEN: [&str; 16] = [
 const FORBIDDEN_IN_STD: [&str; 5] = ["fs", "env", "net", "process", "thread"];
 
 /// What drawing and deciding in the console must not know, beyond what purity forbids.
-const FORBIDDEN_IN_CONSOLE: [&str; 5] = [
-    "effects",
+/// Reports of operations are data and may be drawn; running an operation takes a
+/// workspace.
+const FORBIDDEN_IN_CONSOLE: [&str; 9] = [
+    "Effects",
+    "console::effects",
+    "console::terminal",
+    "crossterm",
     "crate::database",
     "crate::store",
     "crate::publish",
-    "crate::operations",
+    "crate::process",
+    "Workspace",
 ];
 
 fn impurities(sources: &[Source]) -> Vec<String> {

@@ -8,6 +8,7 @@ mod bad_input;
 mod consumer;
 mod contract;
 mod crash;
+mod demo;
 mod documents;
 mod editing;
 mod gate;

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle as ParsedStyle, StructureStyle, options};
 use zeroize::Zeroizing;
 
+use super::places::{block_scalar_span, convert, span_of, starting_at_first_dash};
+use super::problem::{Problem, problem};
 use super::{Entry, Key, Node, NodeKind, Scalar, ScalarStyle, Span};
-use crate::document::{Diagnostic, Literal};
+use crate::document::Literal;
 
 /// The longest text that is read, in bytes.
 const LARGEST_TEXT: usize = 4 << 20;
@@ -15,26 +17,6 @@ const DEEPEST: usize = 64;
 const TOO_DEEP: &str = "the document is nested deeper than 64 levels";
 /// The most keys and values.
 const MOST_NODES: usize = 200_000;
-
-/// A finding before it knows the name of its text.
-pub(in crate::document) struct Problem {
-    summary: String,
-    hint: String,
-    span: Span,
-}
-
-impl Problem {
-    /// Whether the tree's ranges still cover all of the text's values.
-    pub(in crate::document) fn leaves_ranges_exact(&self) -> bool {
-        self.summary.starts_with("duplicate key")
-    }
-
-    pub(super) fn into_diagnostic(self, source: &str) -> Diagnostic {
-        Diagnostic::error(self.summary)
-            .with_place(source, self.span)
-            .with_hint(self.hint)
-    }
-}
 
 /// Reads as much as there is: a tree, where the syntax allows one, and all problems.
 pub(in crate::document) fn read(text: &str) -> (Option<Node>, Vec<Problem>) {
@@ -230,7 +212,7 @@ impl Reader<'_> {
         if flow {
             self.position = span.end;
         } else if matches!(kind, NodeKind::Sequence(_)) && self.is_inside_mapping() {
-            span = self.starting_at_first_dash(span);
+            span = starting_at_first_dash(self.text, self.position, span);
         }
         self.open.push(Open {
             node: Node { kind, span, flow },
@@ -245,36 +227,15 @@ impl Reader<'_> {
         open.is_some_and(|open| matches!(open.node.kind, NodeKind::Mapping(_)))
     }
 
-    /// Where a list is not indented below its key, granit begins it behind its dash.
-    fn starting_at_first_dash(&self, span: Span) -> Span {
-        let bytes = self.text.as_bytes();
-        let mut dash = self.position;
-        while dash < span.start && bytes[dash] != b'-' {
-            dash = match bytes[dash] {
-                b'#' => line_end(self.text, dash),
-                _ => dash + 1,
-            };
-        }
-        if dash >= span.start {
-            return span;
-        }
-        let near = self.span_near(span, dash, dash);
-        Span {
-            start: dash,
-            line: near.line,
-            column: near.column,
-            ..span
-        }
-    }
-
     fn scalar(&mut self, text: &str, style: ParsedStyle, span: Span) -> Result<(), Problem> {
         let (style, span) = match style {
             ParsedStyle::Plain => (ScalarStyle::Plain, span),
             ParsedStyle::SingleQuoted => (ScalarStyle::SingleQuoted, span),
             ParsedStyle::DoubleQuoted => (ScalarStyle::DoubleQuoted, span),
-            ParsedStyle::Literal | ParsedStyle::Folded => {
-                (ScalarStyle::Block, self.block_scalar_span(span))
-            }
+            ParsedStyle::Literal | ParsedStyle::Folded => (
+                ScalarStyle::Block,
+                block_scalar_span(self.text, self.position, span),
+            ),
         };
         self.position = span.end;
         // granit shows a missing value as `~` that takes no room.
@@ -291,57 +252,6 @@ impl Reader<'_> {
             span,
             flow: false,
         })
-    }
-
-    /// From the header (`|`) to the last line that has text; with `+` to the very end.
-    fn block_scalar_span(&self, content: Span) -> Span {
-        let bytes = self.text.as_bytes();
-        let mut header = self.position;
-        while header < bytes.len() && !matches!(bytes[header], b'|' | b'>') {
-            header = match bytes[header] {
-                b'#' => line_end(self.text, header),
-                _ => header + 1,
-            };
-        }
-        let header_end = line_end(self.text, header);
-        let keeps = self.text[header..header_end]
-            .split('#')
-            .next()
-            .is_some_and(|indicators| indicators.contains('+'));
-        let end = if keeps {
-            // granit may count the indentation of the next line.
-            let line = self.text[..content.end].rfind('\n').map_or(0, |at| at + 1);
-            let only_indentation = self.text[line..content.end].trim().is_empty();
-            if only_indentation { line } else { content.end }
-        } else {
-            let kept = self.text[..content.end.max(header_end)].trim_end().len();
-            line_end(self.text, kept).min(content.end.max(header_end))
-        };
-        self.span_near(content, header, end.max(header_end))
-    }
-
-    /// Counts from a known place, so that many block scalars stay cheap.
-    fn span_near(&self, known: Span, start: usize, end: usize) -> Span {
-        if known.start < start || known.end < end {
-            return span_of(self.text, start, end);
-        }
-        let breaks = |from: usize, to: usize| self.text[from..to].matches('\n').count();
-        let column = |at: usize| {
-            let line_start = self.text[..at].rfind('\n').map_or(0, |found| found + 1);
-            self.text[line_start..at]
-                .trim_start_matches('\u{feff}')
-                .chars()
-                .count()
-                + 1
-        };
-        Span {
-            start,
-            end,
-            line: known.line - breaks(start, known.start),
-            column: column(start),
-            end_line: known.end_line - breaks(end, known.end),
-            end_column: column(end),
-        }
     }
 
     /// Hands a finished node to the collection that it stands in.
@@ -443,66 +353,6 @@ fn null_node(span: Span) -> Node {
         }),
         span,
         flow: false,
-    }
-}
-
-fn problem(summary: &str, hint: &str, span: Span) -> Problem {
-    Problem {
-        summary: summary.to_owned(),
-        hint: hint.to_owned(),
-        span,
-    }
-}
-
-fn convert(span: &granit_parser::Span) -> Span {
-    let start = span.start.byte_offset().unwrap_or(0);
-    Span {
-        start,
-        end: span.end.byte_offset().unwrap_or(start),
-        line: span.start.line(),
-        column: span.start.col() + 1,
-        end_line: span.end.line(),
-        end_column: span.end.col() + 1,
-    }
-}
-
-/// The span of a byte range, counted from the text; for rare places only.
-pub(in crate::document) fn span_of(text: &str, start: usize, end: usize) -> Span {
-    let (line, column) = position_of(text, start);
-    let (end_line, end_column) = position_of(text, end);
-    Span {
-        start,
-        end,
-        line,
-        column,
-        end_line,
-        end_column,
-    }
-}
-
-fn position_of(text: &str, at: usize) -> (usize, usize) {
-    let before = &text.as_bytes()[..at.min(text.len())];
-    let line_start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = String::from_utf8_lossy(&before[line_start..])
-        .chars()
-        .filter(|letter| *letter != '\u{feff}')
-        .count();
-    (line, column + 1)
-}
-
-/// The end of the line that `at` stands in, without its line break.
-pub(in crate::document) fn line_end(text: &str, at: usize) -> usize {
-    let end = text[at..]
-        .find('\n')
-        .map_or(text.len(), |offset| at + offset);
-    if end > at && text.as_bytes()[end - 1] == b'\r' {
-        end - 1
-    } else {
-        end
     }
 }
 

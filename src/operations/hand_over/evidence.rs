@@ -219,6 +219,19 @@ impl Run<'_> {
         }
     }
 
+    /// The first thing that an operator has to know.
+    pub(super) fn consumers_words(&self) -> String {
+        let current = self.weigh().current;
+        let user = crate::untrusted::Untrusted::new(self.subject.current_user().as_str());
+        if current.is_everywhere() {
+            format!("OK: they read {user}, which logs in")
+        } else if current.refused > 0 || current.barred > 0 {
+            format!("DOWN: they read {user}, which does not log in")
+        } else {
+            format!("NOT KNOWN: they read {user}, and the database does not say whether it logs in")
+        }
+    }
+
     /// The evidence in words, for people.
     pub(super) fn evidence_words(&self) -> Vec<String> {
         let evidence = self.weigh();

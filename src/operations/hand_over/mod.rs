@@ -8,6 +8,7 @@
 mod actions;
 mod apply;
 mod evidence;
+mod look;
 mod outcome;
 mod preflight;
 mod recover;
@@ -16,6 +17,7 @@ mod rotate;
 mod run;
 mod subject;
 
+pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
 pub use recover::{RecoverRequest, list_open, recover};
 pub use rotate::{RotateRequest, plan, rotate};

@@ -82,6 +82,12 @@ pub struct PathReport {
     pub user: Option<String>,
     /// What went wrong.
     pub error: Option<ErrorReport>,
+    /// Whether consumers can log in, in words for people; not part of the JSON.
+    #[serde(skip)]
+    pub consumers: Option<String>,
+    /// What the case means, in words for people; not part of the JSON.
+    #[serde(skip)]
+    pub meaning: Option<String>,
     /// What was found, in words for people; not part of the JSON.
     #[serde(skip)]
     pub evidence: Vec<String>,

@@ -77,6 +77,8 @@ pub async fn recover(
         for of_path in &mut report.paths {
             of_path.step = run.journal.progress.step();
             of_path.case = decision.case.map(|case| case.name().to_owned());
+            of_path.meaning = decision.case.map(|case| case.meaning().to_owned());
+            of_path.consumers = Some(run.consumers_words());
             of_path.evidence = run.evidence_words();
             of_path.action = Some(decision.action.words().to_owned());
         }
@@ -87,6 +89,7 @@ pub async fn recover(
     run.close_managing().await;
     let mut report = report::of_run(&run, stopped);
     for of_path in &mut report.paths {
+        of_path.consumers = Some(run.consumers_words());
         of_path.evidence = run.evidence_words();
         of_path.action = Some(decision.action.words().to_owned());
     }
@@ -266,6 +269,8 @@ async fn nothing_open(
             case: Some(case.name().to_owned()),
             user: Some(report::shown(subject.user())),
             error: Some(error),
+            consumers: Some(run.consumers_words()),
+            meaning: Some(case.meaning().to_owned()),
             evidence: run.evidence_words(),
             action: Some(Action::Park.words().to_owned()),
         });

@@ -87,6 +87,8 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
             case: case.map(|case| case.name().to_owned()),
             user: Some(shown(run.subject.user())),
             error,
+            consumers: None,
+            meaning: None,
             evidence: Vec::new(),
             action: None,
         }],

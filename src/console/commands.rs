@@ -1,0 +1,367 @@
+//! The command table: what a key means, where, and how dangerous it is.
+//!
+//! Footer, help and key handling read this one table. A command that cannot be used
+//! now stays visible and says why.
+
+use super::keys::Key;
+use super::model::{Model, Need, Screen};
+
+/// What an operator can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Command {
+    Down,
+    Up,
+    Top,
+    Bottom,
+    PageDown,
+    PageUp,
+    Open,
+    Back,
+    NextPane,
+    PreviousPane,
+    Rotate,
+    Recover,
+    Filter,
+    Refresh,
+    Freeze,
+    Unlock,
+    CopyEquivalent,
+    Help,
+    Quit,
+}
+
+/// Where a command has a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Everywhere,
+    Environments,
+    Environment,
+    /// Where an environment is selected or open.
+    Target,
+}
+
+/// What a command may lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Danger {
+    None,
+    /// It always opens a review first.
+    Reviewed,
+}
+
+/// One row of the table.
+pub(super) struct Entry {
+    pub(super) command: Command,
+    pub(super) name: &'static str,
+    pub(super) sentence: &'static str,
+    pub(super) scope: Scope,
+    pub(super) danger: Danger,
+    pub(super) keys: &'static [&'static str],
+    /// Whether the footer offers it; the help shows all.
+    pub(super) in_footer: bool,
+}
+
+const fn entry(
+    command: Command,
+    name: &'static str,
+    sentence: &'static str,
+    scope: Scope,
+    keys: &'static [&'static str],
+) -> Entry {
+    Entry {
+        command,
+        name,
+        sentence,
+        scope,
+        danger: Danger::None,
+        keys,
+        in_footer: false,
+    }
+}
+
+impl Entry {
+    const fn reviewed(mut self) -> Self {
+        self.danger = Danger::Reviewed;
+        self
+    }
+
+    const fn in_footer(mut self) -> Self {
+        self.in_footer = true;
+        self
+    }
+}
+
+/// The table. `g g` is a sequence; everything else is one key.
+pub(super) const TABLE: &[Entry] = &[
+    entry(
+        Command::Open,
+        "open",
+        "Open the selected environment",
+        Scope::Environments,
+        &["enter", "l", "right"],
+    )
+    .in_footer(),
+    entry(
+        Command::Back,
+        "back",
+        "Go back one screen, or clear the filter",
+        Scope::Everywhere,
+        &["esc", "h", "left"],
+    ),
+    entry(
+        Command::Rotate,
+        "rotate",
+        "Rotate: review the plan, then agree",
+        Scope::Target,
+        &["R"],
+    )
+    .reviewed()
+    .in_footer(),
+    entry(
+        Command::Recover,
+        "recover",
+        "Recover an open rotation: review case, evidence and action",
+        Scope::Target,
+        &["V"],
+    )
+    .reviewed()
+    .in_footer(),
+    entry(
+        Command::Filter,
+        "filter",
+        "Show only rows that contain the words",
+        Scope::Environments,
+        &["/"],
+    )
+    .in_footer(),
+    entry(
+        Command::NextPane,
+        "next pane",
+        "Give the keys to the next pane",
+        Scope::Environment,
+        &["tab"],
+    )
+    .in_footer(),
+    entry(
+        Command::PreviousPane,
+        "previous pane",
+        "Give the keys to the pane before",
+        Scope::Environment,
+        &["shift-tab"],
+    ),
+    entry(
+        Command::Refresh,
+        "refresh",
+        "Look again now",
+        Scope::Everywhere,
+        &["r"],
+    ),
+    entry(
+        Command::Freeze,
+        "freeze",
+        "Stop looking by itself, or go on",
+        Scope::Everywhere,
+        &["p"],
+    ),
+    entry(
+        Command::Unlock,
+        "unlock",
+        "Unlock a production environment for 15 minutes",
+        Scope::Target,
+        &["U"],
+    )
+    .in_footer(),
+    entry(
+        Command::CopyEquivalent,
+        "copy command",
+        "Copy the equivalent command line",
+        Scope::Target,
+        &["Y"],
+    )
+    .in_footer(),
+    entry(
+        Command::Down,
+        "down",
+        "Move down",
+        Scope::Everywhere,
+        &["j", "down"],
+    ),
+    entry(
+        Command::Up,
+        "up",
+        "Move up",
+        Scope::Everywhere,
+        &["k", "up"],
+    ),
+    entry(
+        Command::Top,
+        "top",
+        "Move to the first row",
+        Scope::Everywhere,
+        &["g g", "home"],
+    ),
+    entry(
+        Command::Bottom,
+        "bottom",
+        "Move to the last row",
+        Scope::Everywhere,
+        &["G", "end"],
+    ),
+    entry(
+        Command::PageDown,
+        "page down",
+        "Move down half a page",
+        Scope::Everywhere,
+        &["ctrl-d", "pgdn"],
+    ),
+    entry(
+        Command::PageUp,
+        "page up",
+        "Move up half a page",
+        Scope::Everywhere,
+        &["ctrl-u", "pgup"],
+    ),
+    entry(
+        Command::Help,
+        "help",
+        "Show all keys",
+        Scope::Everywhere,
+        &["?"],
+    )
+    .in_footer(),
+    entry(
+        Command::Quit,
+        "quit",
+        "Leave the console",
+        Scope::Everywhere,
+        &["q", "ctrl-c"],
+    )
+    .in_footer(),
+];
+
+/// What a key, or the second half of a sequence, leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Command(Command),
+    /// The first half of a sequence.
+    Begins(char),
+    Nothing,
+}
+
+/// Finds what a key means on the present screen.
+pub(super) fn meaning(model: &Model, key: Key) -> Meaning {
+    let typed = match (model.pending_key, key) {
+        (Some(first), Key::Char(second)) => format!("{first} {second}"),
+        _ => key.to_string(),
+    };
+    let here = || TABLE.iter().filter(|entry| is_here(model, entry.scope));
+    if let Some(entry) = here().find(|entry| entry.keys.contains(&typed.as_str())) {
+        return Meaning::Command(entry.command);
+    }
+    let begins = here().any(|entry| {
+        entry.keys.iter().any(|keys| {
+            keys.split_once(' ')
+                .is_some_and(|(first, _)| first == typed)
+        })
+    });
+    match key {
+        Key::Char(first) if begins => Meaning::Begins(first),
+        _ => Meaning::Nothing,
+    }
+}
+
+/// Whether a scope holds on the present screen.
+pub(super) fn is_here(model: &Model, scope: Scope) -> bool {
+    match scope {
+        Scope::Everywhere => true,
+        Scope::Environments => *model.screen() == Screen::Environments,
+        Scope::Environment => matches!(model.screen(), Screen::Environment(_)),
+        Scope::Target => matches!(
+            model.screen(),
+            Screen::Environments | Screen::Environment(_)
+        ),
+    }
+}
+
+/// Why a command cannot be used now.
+pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
+    let target = model.target();
+    match command {
+        Command::Rotate | Command::Recover if model.is_running() => {
+            Some("a rotation is running in this console".to_owned())
+        }
+        Command::Rotate => {
+            let Some(target) = target else {
+                return Some("no environment is selected".to_owned());
+            };
+            if target.path.is_none() {
+                return Some(format!("{} has no rotated secret", target.environment));
+            }
+            if let Some(rotation) = model.open_rotation(target) {
+                return Some(format!("{rotation} is open: V recovers it"));
+            }
+            let unfinished = model
+                .path(target)
+                .is_some_and(|path| path.current.is_none());
+            unfinished.then(|| {
+                "it has no `state` yet; the document has to say which user is current".to_owned()
+            })
+        }
+        Command::Recover => {
+            let Some(target) = target else {
+                return Some("no environment is selected".to_owned());
+            };
+            let open = model.open_rotation(target).is_some();
+            let down = model
+                .environment(&target.environment)
+                .is_some_and(|status| model.need(status, model.path(target)) == Need::Down);
+            (!open && !down).then(|| format!("no rotation is open on {}", target.environment))
+        }
+        Command::Unlock => {
+            let Some(target) = target else {
+                return Some("no environment is selected".to_owned());
+            };
+            (!model.is_read_only(&target.environment))
+                .then(|| format!("{} is not locked", target.environment))
+        }
+        Command::Open | Command::CopyEquivalent => target
+            .is_none()
+            .then(|| "no environment is selected".to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_default_key_can_be_read_and_none_is_given_twice() {
+        for (one, first) in TABLE.iter().enumerate() {
+            for keys in first.keys {
+                for key in keys.split(' ') {
+                    assert!(Key::parse(key).is_some(), "{key}");
+                }
+                let clash = TABLE[one + 1..].iter().find(|second| {
+                    let together = first.scope == second.scope
+                        || first.scope == Scope::Everywhere
+                        || second.scope == Scope::Everywhere
+                        || first.scope == Scope::Target
+                        || second.scope == Scope::Target;
+                    together && second.keys.contains(keys)
+                });
+                assert!(clash.is_none(), "{keys} is given twice");
+            }
+        }
+    }
+
+    #[test]
+    fn what_changes_something_is_a_capital_letter_and_never_a_control_key() {
+        let reviewed: BTreeSet<&str> = TABLE
+            .iter()
+            .filter(|entry| entry.danger == Danger::Reviewed)
+            .flat_map(|entry| entry.keys.iter().copied())
+            .collect();
+        assert_eq!(reviewed, BTreeSet::from(["R", "V"]));
+    }
+}

@@ -1,0 +1,199 @@
+//! All IO of the console: effects in, messages out.
+//!
+//! Each effect runs as a task of its own, so that a database that hangs holds up
+//! nothing. Looks are bounded: a store with many environments does not open a
+//! connection to each at once.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::message::{Effect, Message};
+use super::model::{Problem, Target};
+use super::terminal;
+use crate::document::PropertyPath;
+use crate::model::EnvironmentName;
+use crate::operations::hand_over::{
+    self, Confirmation, Observer, RecoverRequest, Report, RotateRequest,
+};
+use crate::operations::{self, Failure, Workspace};
+
+/// Looks at the same time.
+const MOST_LOOKS: usize = 4;
+/// Audit entries that an environment's screen holds.
+const MOST_ENTRIES: u64 = 200;
+
+/// Carries out effects.
+pub(super) struct Effects {
+    workspace: Arc<Workspace>,
+    answers: mpsc::Sender<Message>,
+    looks: Arc<Semaphore>,
+}
+
+/// What an effect means for the loop itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ForTheLoop {
+    Nothing,
+    Suspend,
+    Redraw,
+    Quit,
+}
+
+impl Effects {
+    pub(super) fn new(workspace: Arc<Workspace>, answers: mpsc::Sender<Message>) -> Self {
+        Self {
+            workspace,
+            answers,
+            looks: Arc::new(Semaphore::new(MOST_LOOKS)),
+        }
+    }
+
+    /// Begins an effect and does not wait for it.
+    pub(super) fn begin(&self, effect: Effect) -> ForTheLoop {
+        let workspace = Arc::clone(&self.workspace);
+        match effect {
+            Effect::ReadStatus => self.answer(async move {
+                let result = operations::read_status(&workspace, None).await;
+                Message::Status(result.map_err(problem))
+            }),
+            Effect::ReadDetail(environment) => self.answer(async move {
+                let result = read_detail(&workspace, &environment).await.map_err(problem);
+                Message::Detail {
+                    environment,
+                    result,
+                }
+            }),
+            Effect::LookAt { environment, depth } => {
+                let looks = Arc::clone(&self.looks);
+                self.answer(async move {
+                    let _turn = looks.acquire_owned().await;
+                    let result = hand_over::look(&workspace, &environment, depth).await;
+                    Message::Looked {
+                        environment,
+                        result: result.map_err(problem),
+                    }
+                });
+            }
+            Effect::PlanRotation(target) => self.answer(async move {
+                let result = plan(&workspace, &target).await;
+                Message::Reviewed {
+                    target,
+                    result: result.map(Box::new).map_err(problem),
+                }
+            }),
+            Effect::GatherEvidence(target) => self.answer(async move {
+                let request = recover_request(&target, Confirmation::None);
+                let result = hand_over::recover(&workspace, &request, &Observer::default()).await;
+                Message::Reviewed {
+                    target,
+                    result: result.map(Box::new).map_err(problem),
+                }
+            }),
+            Effect::Rotate {
+                target,
+                confirmation,
+            } => self.hand_over(|workspace, observer| async move {
+                let request = rotate_request(&target, confirmation)?;
+                hand_over::rotate(&workspace, &request, &observer).await
+            }),
+            Effect::Recover {
+                target,
+                confirmation,
+            } => self.hand_over(|workspace, observer| async move {
+                let request = recover_request(&target, confirmation);
+                hand_over::recover(&workspace, &request, &observer).await
+            }),
+            Effect::Copy(text) => terminal::copy(&text),
+            Effect::StartTimer { timer, after } => self.answer(async move {
+                tokio::time::sleep(after).await;
+                Message::TimeUp(timer)
+            }),
+            Effect::Suspend => return ForTheLoop::Suspend,
+            Effect::Redraw => return ForTheLoop::Redraw,
+            Effect::Quit => return ForTheLoop::Quit,
+        }
+        ForTheLoop::Nothing
+    }
+
+    /// Runs a task whose result is one message.
+    fn answer(&self, work: impl Future<Output = Message> + Send + 'static) {
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            let message = work.await;
+            let _ = answers.send(message).await;
+        });
+    }
+
+    /// Runs a hand-over whose progress is told while it goes on.
+    fn hand_over<W>(&self, work: impl FnOnce(Arc<Workspace>, Observer) -> W)
+    where
+        W: Future<Output = Result<Report, Failure>> + Send + 'static,
+    {
+        let (sender, mut told) = mpsc::channel(64);
+        let work = work(Arc::clone(&self.workspace), Observer::new(sender));
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            let telling = async {
+                while let Some(progress) = told.recv().await {
+                    let _ = answers.send(Message::Told(progress)).await;
+                }
+            };
+            let (result, ()) = tokio::join!(work, telling);
+            let _ = answers
+                .send(Message::Ended(result.map(Box::new).map_err(problem)))
+                .await;
+        });
+    }
+}
+
+async fn read_detail(
+    workspace: &Workspace,
+    environment: &EnvironmentName,
+) -> Result<(operations::History, Vec<operations::AuditEntry>), Failure> {
+    let history = operations::environment_history(workspace, environment.clone()).await?;
+    let listing =
+        operations::list_audit(workspace, Some(environment.clone()), MOST_ENTRIES).await?;
+    Ok((history, listing.entries))
+}
+
+async fn plan(workspace: &Workspace, target: &Target) -> Result<Report, Failure> {
+    let request = rotate_request(target, Confirmation::None)?;
+    hand_over::plan(workspace, &request, &Observer::default()).await
+}
+
+fn rotate_request(target: &Target, confirmation: Confirmation) -> Result<RotateRequest, Failure> {
+    let path: Option<PropertyPath> = target
+        .path
+        .as_ref()
+        .map(|path| path.parse())
+        .transpose()
+        .map_err(|_| {
+            Failure::new(
+                "no-such-path",
+                operations::Exit::Usage,
+                "the store names a malformed path",
+                "look at `handover env get`",
+            )
+        })?;
+    Ok(RotateRequest {
+        environment: target.environment.clone(),
+        path,
+        confirmation,
+        reason: None,
+        waiver: None,
+    })
+}
+
+fn recover_request(target: &Target, confirmation: Confirmation) -> RecoverRequest {
+    RecoverRequest {
+        environment: target.environment.clone(),
+        confirmation,
+    }
+}
+
+fn problem(failure: Failure) -> Problem {
+    Problem {
+        message: failure.message,
+        remedy: failure.remedy,
+    }
+}

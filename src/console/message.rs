@@ -1,0 +1,91 @@
+//! Everything that can happen to the console, and everything it can ask for.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::keys::Key;
+use super::model::{Problem, Target};
+use crate::model::EnvironmentName;
+use crate::operations::hand_over::{Confirmation, Depth, Look, Progress, Report};
+use crate::operations::{AuditEntry, History, Status};
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub(super) enum Message {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted.
+    Pasted(String),
+    /// The terminal has another size.
+    Resized { rows: u16 },
+    /// The time; sent with every batch of messages.
+    Clock(DateTime<Utc>),
+    /// A timer ran out.
+    TimeUp(Timer),
+    /// The system asks the program to end.
+    Terminated,
+    /// The status was read.
+    Status(Result<Status, Problem>),
+    /// An environment was looked at.
+    Looked {
+        environment: EnvironmentName,
+        result: Result<Look, Problem>,
+    },
+    /// The history and the audit entries of an environment were read.
+    Detail {
+        environment: EnvironmentName,
+        result: Result<(History, Vec<AuditEntry>), Problem>,
+    },
+    /// The plan, or the evidence of a recovery, is here.
+    Reviewed {
+        target: Target,
+        result: Result<Box<Report>, Problem>,
+    },
+    /// The hand-over that runs told something.
+    Told(Progress),
+    /// The hand-over that runs has ended.
+    Ended(Result<Box<Report>, Problem>),
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// Read the status and look at all environments again.
+    Refresh,
+    /// A text with an age changes.
+    Minute,
+}
+
+/// Something that has to be done outside the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    // What is read.
+    ReadStatus,
+    ReadDetail(EnvironmentName),
+    LookAt {
+        environment: EnvironmentName,
+        depth: Depth,
+    },
+    // What is reviewed; nothing is changed by it.
+    PlanRotation(Target),
+    GatherEvidence(Target),
+    // What changes something; only a review leads here.
+    Rotate {
+        target: Target,
+        confirmation: Confirmation,
+    },
+    Recover {
+        target: Target,
+        confirmation: Confirmation,
+    },
+    // The terminal and the clock.
+    Copy(String),
+    StartTimer {
+        timer: Timer,
+        after: Duration,
+    },
+    Suspend,
+    Redraw,
+    Quit,
+}

@@ -1,0 +1,399 @@
+//! The console's state: what is known, where the operator is, what is asked.
+//!
+//! Nothing here holds a secret, performs IO or reads a clock; time arrives in
+//! messages. Whoever draws computes scroll offsets; the selection follows identity,
+//! never a row's number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::input::LineInput;
+use crate::model::{EnvironmentName, RotationId, Step};
+use crate::operations::hand_over::{Look, Report};
+use crate::operations::{AuditEntry, EnvironmentStatus, History, PathStatus, Status};
+
+/// A password that was not rotated for this long is overdue, until schedules say
+/// otherwise.
+pub(super) const OVERDUE_AFTER: Duration = Duration::days(90);
+
+/// How long a production environment stays unlocked.
+pub(super) const UNLOCKED_FOR: Duration = Duration::minutes(15);
+
+/// One row of the home screen: an environment, and one of its rotated secrets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Target {
+    pub(super) environment: EnvironmentName,
+    pub(super) path: Option<String>,
+}
+
+/// Where the operator is; the first screen is always [`Screen::Environments`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Screen {
+    /// All environments, what needs a human first.
+    Environments,
+    /// One environment.
+    Environment(Target),
+    /// A rotation or a recovery while it runs, and how it ended.
+    Run,
+}
+
+/// Which list of the environment screen has the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Pane {
+    #[default]
+    Sessions,
+    Revisions,
+    Audit,
+}
+
+/// What lies over the screen and takes all keys.
+#[derive(Debug, Clone)]
+pub(super) enum Overlay {
+    Help,
+    Review(Review),
+    /// A rotation runs and the operator wants to leave.
+    Leave,
+}
+
+/// What is about to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Rotate,
+    Recover,
+}
+
+/// A review: the plan, then the agreement.
+#[derive(Debug, Clone)]
+pub(super) struct Review {
+    pub(super) verb: Verb,
+    pub(super) target: Target,
+    pub(super) stage: Stage,
+    /// The environment's name, where it has to be typed.
+    pub(super) typed: LineInput,
+    /// Whether the button that acts has the focus; the safe one has it first.
+    pub(super) on_act: bool,
+}
+
+/// How far a review has come.
+#[derive(Debug, Clone)]
+pub(super) enum Stage {
+    /// The plan, or the evidence, is being gathered.
+    Asking,
+    /// It is here and can be agreed to.
+    Ready(Box<Report>),
+    /// It would be refused, or there is nothing to agree to.
+    Closed(Box<Report>),
+    /// Nothing could be found out.
+    Failed(Problem),
+}
+
+/// An error of an operation, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) message: String,
+    pub(super) remedy: String,
+}
+
+/// A hand-over that runs, or the last one that ran.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) verb: Verb,
+    pub(super) target: Target,
+    /// The last step that an earlier run had reached, for a recovery.
+    pub(super) before: Option<Step>,
+    /// Steps that are done, with the time they were done at.
+    pub(super) done: Vec<(Step, DateTime<Utc>)>,
+    pub(super) current: Option<Step>,
+    pub(super) waiting: Option<String>,
+    pub(super) started: DateTime<Utc>,
+    pub(super) ended: Option<RunEnd>,
+}
+
+/// How a hand-over ended.
+#[derive(Debug, Clone)]
+pub(super) enum RunEnd {
+    Report(Box<Report>),
+    Problem(Problem),
+}
+
+/// What is known of one environment beyond the status.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// The last look that succeeded.
+    pub(super) look: Option<Look>,
+    /// Why the last look failed.
+    pub(super) look_problem: Option<Problem>,
+    /// A look is under way since.
+    pub(super) looking_since: Option<DateTime<Utc>>,
+    pub(super) history: Option<History>,
+    pub(super) audit: Vec<AuditEntry>,
+}
+
+/// A line that tells what just happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Toast {
+    pub(super) good: bool,
+    pub(super) text: String,
+}
+
+/// The whole state.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    pub(super) banner: Option<String>,
+    pub(super) now: DateTime<Utc>,
+    /// Rows that a page key moves by; told by resizes.
+    pub(super) page: usize,
+    pub(super) status: Option<Status>,
+    pub(super) status_at: Option<DateTime<Utc>>,
+    pub(super) status_problem: Option<Problem>,
+    pub(super) known: BTreeMap<EnvironmentName, Known>,
+    pub(super) screens: Vec<Screen>,
+    pub(super) overlay: Option<Overlay>,
+    pub(super) selected: Option<Target>,
+    pub(super) filter: LineInput,
+    pub(super) filtering: bool,
+    pub(super) pane: Pane,
+    /// First visible line of the pane that has the keys.
+    pub(super) scroll: usize,
+    pub(super) unlocked: BTreeMap<EnvironmentName, DateTime<Utc>>,
+    pub(super) frozen: bool,
+    pub(super) run: Option<Run>,
+    /// Leave as soon as the run has ended.
+    pub(super) leaving: bool,
+    pub(super) toast: Option<Toast>,
+    /// Half of a sequence such as `g g`.
+    pub(super) pending_key: Option<char>,
+}
+
+impl Model {
+    pub(super) fn new(banner: Option<String>, now: DateTime<Utc>) -> Self {
+        Self {
+            banner,
+            now,
+            page: 10,
+            status: None,
+            status_at: None,
+            status_problem: None,
+            known: BTreeMap::new(),
+            screens: vec![Screen::Environments],
+            overlay: None,
+            selected: None,
+            filter: LineInput::default(),
+            filtering: false,
+            pane: Pane::default(),
+            scroll: 0,
+            unlocked: BTreeMap::new(),
+            frozen: false,
+            run: None,
+            leaving: false,
+            toast: None,
+            pending_key: None,
+        }
+    }
+
+    pub(super) fn screen(&self) -> &Screen {
+        self.screens.last().unwrap_or(&Screen::Environments)
+    }
+
+    /// What the operator's next verb is about.
+    pub(super) fn target(&self) -> Option<&Target> {
+        match self.screen() {
+            Screen::Environments => self.selected.as_ref(),
+            Screen::Environment(target) => Some(target),
+            Screen::Run => self.run.as_ref().map(|run| &run.target),
+        }
+    }
+
+    pub(super) fn environment(&self, name: &EnvironmentName) -> Option<&EnvironmentStatus> {
+        let all = &self.status.as_ref()?.environments;
+        all.iter().find(|status| status.environment == *name)
+    }
+
+    pub(super) fn path(&self, target: &Target) -> Option<&PathStatus> {
+        let path = target.path.as_ref()?;
+        let status = self.environment(&target.environment)?;
+        status.paths.iter().find(|known| known.path == *path)
+    }
+
+    /// Whether an environment is shown read-only.
+    pub(super) fn is_read_only(&self, name: &EnvironmentName) -> bool {
+        let protected = self.environment(name).is_none_or(|status| status.protected);
+        let unlocked = self
+            .unlocked
+            .get(name)
+            .is_some_and(|until| *until > self.now);
+        protected && !unlocked
+    }
+
+    pub(super) fn is_protected(&self, name: &EnvironmentName) -> bool {
+        self.environment(name).is_none_or(|status| status.protected)
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.ended.is_none())
+    }
+
+    /// The rows of the home screen: filtered, what needs a human first.
+    pub(super) fn rows(&self) -> Vec<Row<'_>> {
+        let mut rows = self.all_rows();
+        let words = self.filter.text().to_lowercase();
+        rows.retain(|row| words.split_whitespace().all(|word| row.matches(word)));
+        rows.sort_by(|left, right| (left.need, &left.target).cmp(&(right.need, &right.target)));
+        rows
+    }
+
+    fn all_rows(&self) -> Vec<Row<'_>> {
+        let Some(status) = &self.status else {
+            return Vec::new();
+        };
+        let mut rows = Vec::new();
+        for environment in &status.environments {
+            if environment.paths.is_empty() {
+                rows.push(self.row(environment, None));
+            }
+            for path in &environment.paths {
+                rows.push(self.row(environment, Some(path)));
+            }
+        }
+        rows
+    }
+
+    fn row<'a>(
+        &'a self,
+        environment: &'a EnvironmentStatus,
+        path: Option<&'a PathStatus>,
+    ) -> Row<'a> {
+        Row {
+            need: self.need(environment, path),
+            target: Target {
+                environment: environment.environment.clone(),
+                path: path.map(|path| path.path.clone()),
+            },
+            environment,
+            path,
+        }
+    }
+
+    /// What is the matter with a row, most serious first.
+    pub(super) fn need(&self, environment: &EnvironmentStatus, path: Option<&PathStatus>) -> Need {
+        let known = self.known.get(&environment.environment);
+        if environment.problem.is_some() {
+            return Need::Broken;
+        }
+        let Some(path) = path else {
+            return Need::Plain;
+        };
+        let look = known
+            .and_then(|known| known.look.as_ref())
+            .and_then(|look| look.paths.iter().find(|look| look.path == path.path));
+        if look.is_some_and(|look| {
+            look.current.standing == "refused" || look.current.standing == "locked"
+        }) {
+            return Need::Down;
+        }
+        if environment.open_rotation.is_some() && path.step.is_some() {
+            let ours = self.run.as_ref().is_some_and(|run| {
+                run.ended.is_none() && run.target.environment == environment.environment
+            });
+            return if ours { Need::Running } else { Need::Open };
+        }
+        if path.current.is_none() {
+            return Need::Unfinished;
+        }
+        let silent = known.is_some_and(|known| known.look_problem.is_some())
+            || look.is_some_and(|look| look.fault.is_some());
+        if silent {
+            return Need::Silent;
+        }
+        if path
+            .promoted_at
+            .is_some_and(|at| self.now - at > OVERDUE_AFTER)
+        {
+            return Need::Overdue;
+        }
+        let propagating = path.promoted_at.is_some_and(|at| {
+            let span = i64::try_from(path.propagation_seconds).unwrap_or(i64::MAX);
+            (self.now - at).num_seconds() < span
+        });
+        let held = path.promoted_at.is_some()
+            && look.is_some_and(|look| {
+                let sessions = look.previous.sessions.as_ref();
+                sessions.is_some_and(|sessions| !sessions.is_empty())
+            });
+        if propagating || held {
+            return Need::Draining;
+        }
+        if path.promoted_at.is_none() {
+            return Need::NeverPromoted;
+        }
+        Need::Healthy
+    }
+
+    /// All environments that can be looked at.
+    pub(super) fn lookable(&self) -> BTreeSet<EnvironmentName> {
+        let Some(status) = &self.status else {
+            return BTreeSet::new();
+        };
+        let with_state = status
+            .environments
+            .iter()
+            .filter(|status| status.paths.iter().any(|path| path.current.is_some()));
+        with_state
+            .map(|status| status.environment.clone())
+            .collect()
+    }
+
+    /// The rotation that a row's environment has open.
+    pub(super) fn open_rotation(&self, target: &Target) -> Option<RotationId> {
+        self.environment(&target.environment)?.open_rotation
+    }
+}
+
+/// What is the matter, in the order in which a human is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// What consumers read does not log in.
+    Down,
+    /// A rotation is open and nobody works on it here.
+    Open,
+    /// The document or the settings cannot be used.
+    Broken,
+    /// This console works on it.
+    Running,
+    /// The database does not answer.
+    Silent,
+    /// There is no `state` yet.
+    Unfinished,
+    /// Not rotated for too long.
+    Overdue,
+    /// The outgoing user is, or may be, still in use.
+    Draining,
+    /// handover never promoted it.
+    NeverPromoted,
+    /// All is well.
+    Healthy,
+    /// An environment without rotated secrets.
+    Plain,
+}
+
+/// One row of the home screen.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    pub(super) need: Need,
+    pub(super) target: Target,
+    pub(super) environment: &'a EnvironmentStatus,
+    pub(super) path: Option<&'a PathStatus>,
+}
+
+impl Row<'_> {
+    fn matches(&self, word: &str) -> bool {
+        let text = format!(
+            "{} {} {}",
+            self.target.environment,
+            self.target.path.as_deref().unwrap_or_default(),
+            super::words::need(self.need).1
+        );
+        text.to_lowercase().contains(word)
+    }
+}

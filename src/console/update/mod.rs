@@ -1,0 +1,306 @@
+//! `update(&mut Model, Message) -> Vec<Effect>`: what follows from what happened.
+//!
+//! Pure: no IO, no clock, no waiting. Whatever changes a database leaves this room
+//! only from a review that was agreed to.
+
+mod answers;
+mod moves;
+mod review;
+
+pub(super) use review::{blocked, wants_name};
+
+use std::time::Duration;
+
+use super::commands::{Command, Meaning, disabled, meaning};
+use super::keys::Key;
+use super::message::{Effect, Message, Timer};
+use super::model::{Model, Overlay, Screen, Target, Toast, UNLOCKED_FOR, Verb};
+use crate::operations::hand_over::Depth;
+
+/// How often the console looks by itself.
+const REFRESH: Duration = Duration::from_secs(30);
+/// How often texts with an age are looked at.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What is asked for before anything happened.
+pub(super) fn start() -> Vec<Effect> {
+    vec![
+        Effect::ReadStatus,
+        Effect::StartTimer {
+            timer: Timer::Refresh,
+            after: REFRESH,
+        },
+        Effect::StartTimer {
+            timer: Timer::Minute,
+            after: MINUTE,
+        },
+    ]
+}
+
+/// Takes one message.
+pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Key(key) => press(model, key),
+        Message::Pasted(text) => {
+            for character in text.chars() {
+                review::type_into(model, character);
+            }
+            Vec::new()
+        }
+        Message::Resized { rows } => {
+            model.page = usize::from(rows / 2).max(1);
+            vec![Effect::Redraw]
+        }
+        Message::Clock(now) => {
+            model.now = now;
+            Vec::new()
+        }
+        Message::TimeUp(timer) => time_up(model, timer),
+        Message::Terminated => vec![Effect::Quit],
+        Message::Status(result) => answers::status(model, result),
+        Message::Looked {
+            environment,
+            result,
+        } => answers::looked(model, environment, result),
+        Message::Detail {
+            environment,
+            result,
+        } => answers::detail(model, environment, result),
+        Message::Reviewed { target, result } => answers::reviewed(model, &target, result),
+        Message::Told(progress) => answers::told(model, progress),
+        Message::Ended(result) => answers::ended(model, result),
+    }
+}
+
+fn time_up(model: &mut Model, timer: Timer) -> Vec<Effect> {
+    match timer {
+        Timer::Minute => vec![Effect::StartTimer {
+            timer,
+            after: MINUTE,
+        }],
+        Timer::Refresh => {
+            let mut effects = vec![Effect::StartTimer {
+                timer,
+                after: REFRESH,
+            }];
+            if !model.frozen {
+                effects.extend(refresh(model));
+            }
+            effects
+        }
+    }
+}
+
+/// Reads the status; what is on the screen is looked at when it has arrived.
+fn refresh(model: &Model) -> Vec<Effect> {
+    let mut effects = vec![Effect::ReadStatus];
+    if let Screen::Environment(target) = model.screen() {
+        effects.push(Effect::ReadDetail(target.environment.clone()));
+    }
+    effects
+}
+
+fn press(model: &mut Model, key: Key) -> Vec<Effect> {
+    model.toast = None;
+    if key == Key::Ctrl('z') {
+        return vec![Effect::Suspend];
+    }
+    if key == Key::Ctrl('l') {
+        return vec![Effect::Redraw];
+    }
+    match &model.overlay {
+        Some(Overlay::Help) => {
+            // Any key closes the help; quitting from it is still quitting.
+            model.overlay = None;
+            return match key {
+                Key::Ctrl('c') => quit(model),
+                _ => Vec::new(),
+            };
+        }
+        Some(Overlay::Review(_)) => return review::press(model, key),
+        Some(Overlay::Leave) => return leave(model, key),
+        None => {}
+    }
+    if model.filtering {
+        return moves::type_filter(model, key);
+    }
+    let found = meaning(model, key);
+    model.pending_key = None;
+    match found {
+        Meaning::Command(command) => obey(model, command),
+        Meaning::Begins(first) => {
+            model.pending_key = Some(first);
+            Vec::new()
+        }
+        Meaning::Nothing => Vec::new(),
+    }
+}
+
+fn obey(model: &mut Model, command: Command) -> Vec<Effect> {
+    if let Some(reason) = disabled(model, command) {
+        return refuse(model, reason);
+    }
+    match command {
+        Command::Down => moves::by(model, 1),
+        Command::Up => moves::by(model, -1),
+        Command::PageDown => moves::by(model, page(model)),
+        Command::PageUp => moves::by(model, -page(model)),
+        Command::Top => moves::by(model, isize::MIN),
+        Command::Bottom => moves::by(model, isize::MAX),
+        Command::NextPane => moves::pane(model, true),
+        Command::PreviousPane => moves::pane(model, false),
+        Command::Open => open(model),
+        Command::Back => moves::back(model),
+        Command::Filter => {
+            model.filtering = true;
+            Vec::new()
+        }
+        Command::Rotate => review::open(model, Verb::Rotate),
+        Command::Recover => review::open(model, Verb::Recover),
+        Command::Refresh => {
+            let mut effects = refresh(model);
+            if let Screen::Environment(target) = model.screen().clone() {
+                effects.extend(look_at(model, &target, Depth::Logins));
+            }
+            effects
+        }
+        Command::Freeze => {
+            model.frozen = !model.frozen;
+            let text = match model.frozen {
+                true => "frozen: nothing is looked at until p is pressed again",
+                false => "live again",
+            };
+            tell(model, text);
+            if model.frozen {
+                Vec::new()
+            } else {
+                refresh(model)
+            }
+        }
+        Command::Unlock => unlock(model),
+        Command::CopyEquivalent => copy_command(model),
+        Command::Help => {
+            model.overlay = Some(Overlay::Help);
+            Vec::new()
+        }
+        Command::Quit => quit(model),
+    }
+}
+
+fn page(model: &Model) -> isize {
+    isize::try_from(model.page).unwrap_or(10)
+}
+
+fn open(model: &mut Model) -> Vec<Effect> {
+    let Some(target) = model.selected.clone() else {
+        return Vec::new();
+    };
+    model.screens.push(Screen::Environment(target.clone()));
+    model.scroll = 0;
+    let mut effects = vec![Effect::ReadDetail(target.environment.clone())];
+    effects.extend(look_at(model, &target, Depth::Logins));
+    effects
+}
+
+/// Looks, unless a look is under way: a database that hangs is asked once.
+pub(super) fn look_at(model: &mut Model, target: &Target, depth: Depth) -> Option<Effect> {
+    let lookable = model
+        .environment(&target.environment)
+        .is_some_and(|status| status.paths.iter().any(|path| path.current.is_some()));
+    let now = model.now;
+    let known = model.known.entry(target.environment.clone()).or_default();
+    if !lookable || known.looking_since.is_some() {
+        return None;
+    }
+    known.looking_since = Some(now);
+    Some(Effect::LookAt {
+        environment: target.environment.clone(),
+        depth,
+    })
+}
+
+fn unlock(model: &mut Model) -> Vec<Effect> {
+    let Some(target) = model.target().cloned() else {
+        return Vec::new();
+    };
+    let until = model.now + UNLOCKED_FOR;
+    model.unlocked.insert(target.environment.clone(), until);
+    let text = format!(
+        "{} is unlocked for {} minutes; each change still wants its name typed",
+        target.environment,
+        UNLOCKED_FOR.num_minutes()
+    );
+    tell(model, &text);
+    Vec::new()
+}
+
+/// The command line that does the same as the screen or the review.
+pub(super) fn equivalent_command(model: &Model) -> Option<String> {
+    let target = model.target()?;
+    let name = &target.environment;
+    let path = target
+        .path
+        .as_deref()
+        .map(|path| format!(" {path}"))
+        .unwrap_or_default();
+    let open = model.open_rotation(target).is_some();
+    Some(match (&model.overlay, model.screen()) {
+        (Some(Overlay::Review(review)), _) => match review.verb {
+            Verb::Rotate => format!("handover rotate {name}{path}"),
+            Verb::Recover => format!("handover recover {name}"),
+        },
+        _ if open => format!("handover recover {name}"),
+        (_, Screen::Environment(_)) if target.path.is_some() => {
+            format!("handover rotate {name}{path} --plan")
+        }
+        _ => format!("handover status {name}"),
+    })
+}
+
+pub(super) fn copy_command(model: &mut Model) -> Vec<Effect> {
+    let Some(command) = equivalent_command(model) else {
+        return Vec::new();
+    };
+    tell(model, &format!("copied: {command}"));
+    vec![Effect::Copy(command)]
+}
+
+fn quit(model: &mut Model) -> Vec<Effect> {
+    if model.is_running() {
+        model.overlay = Some(Overlay::Leave);
+        return Vec::new();
+    }
+    vec![Effect::Quit]
+}
+
+/// A rotation runs: staying is the default, leaving waits for its end.
+fn leave(model: &mut Model, key: Key) -> Vec<Effect> {
+    model.overlay = None;
+    match key {
+        Key::Char('w') => {
+            model.leaving = true;
+            if model.is_running() {
+                Vec::new()
+            } else {
+                vec![Effect::Quit]
+            }
+        }
+        Key::Char('Q') => vec![Effect::Quit],
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn tell(model: &mut Model, text: &str) {
+    model.toast = Some(Toast {
+        good: true,
+        text: text.to_owned(),
+    });
+}
+
+pub(super) fn refuse(model: &mut Model, reason: String) -> Vec<Effect> {
+    model.toast = Some(Toast {
+        good: false,
+        text: reason,
+    });
+    Vec::new()
+}

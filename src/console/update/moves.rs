@@ -1,0 +1,111 @@
+//! Moving about: selection, panes, screens, the filter.
+
+use crate::console::keys::Key;
+use crate::console::message::Effect;
+use crate::console::model::{Model, Pane, Screen, Target};
+
+/// Moves the selection, or scrolls the pane that has the keys.
+pub(super) fn by(model: &mut Model, rows: isize) -> Vec<Effect> {
+    match model.screen() {
+        Screen::Environments => select(model, rows),
+        Screen::Environment(_) => {
+            let last = lines_of_pane(model).saturating_sub(1);
+            model.scroll = shifted(model.scroll, rows, last);
+        }
+        Screen::Run => {}
+    }
+    Vec::new()
+}
+
+fn select(model: &mut Model, rows: isize) {
+    let targets: Vec<Target> = model.rows().into_iter().map(|row| row.target).collect();
+    let Some(last) = targets.len().checked_sub(1) else {
+        model.selected = None;
+        return;
+    };
+    let present = targets
+        .iter()
+        .position(|target| Some(target) == model.selected.as_ref());
+    let index = shifted(present.unwrap_or(0), rows, last);
+    model.selected = Some(targets[index].clone());
+}
+
+fn shifted(index: usize, rows: isize, last: usize) -> usize {
+    index.saturating_add_signed(rows).min(last)
+}
+
+/// Keeps a selection whenever there is a row. The selection follows its row; when
+/// that is gone, the row at the top takes it.
+pub(super) fn keep_selection(model: &mut Model) {
+    let rows = model.rows();
+    let still_there = rows
+        .iter()
+        .any(|row| Some(&row.target) == model.selected.as_ref());
+    if still_there {
+        return;
+    }
+    model.selected = rows.first().map(|row| row.target.clone());
+}
+
+fn lines_of_pane(model: &Model) -> usize {
+    let Some(known) = model
+        .target()
+        .and_then(|target| model.known.get(&target.environment))
+    else {
+        return 0;
+    };
+    match model.pane {
+        Pane::Sessions => known
+            .look
+            .iter()
+            .flat_map(|look| &look.paths)
+            .fold(0, |sum, path| {
+                let count = |sessions: &Option<Vec<_>>| sessions.as_ref().map_or(0, Vec::len);
+                sum + count(&path.current.sessions) + count(&path.previous.sessions)
+            }),
+        Pane::Revisions => known
+            .history
+            .as_ref()
+            .map_or(0, |history| history.revisions.len()),
+        Pane::Audit => known.audit.len(),
+    }
+}
+
+/// Gives the keys to another pane.
+pub(super) fn pane(model: &mut Model, forward: bool) -> Vec<Effect> {
+    model.pane = match (model.pane, forward) {
+        (Pane::Sessions, true) | (Pane::Audit, false) => Pane::Revisions,
+        (Pane::Revisions, true) | (Pane::Sessions, false) => Pane::Audit,
+        (Pane::Audit, true) | (Pane::Revisions, false) => Pane::Sessions,
+    };
+    model.scroll = 0;
+    Vec::new()
+}
+
+/// Back one screen; on the first one the filter is cleared.
+pub(super) fn back(model: &mut Model) -> Vec<Effect> {
+    if model.screens.len() > 1 {
+        model.screens.pop();
+        model.scroll = 0;
+        return Vec::new();
+    }
+    model.filter.clear();
+    keep_selection(model);
+    Vec::new()
+}
+
+/// While the filter has the keys, rows narrow with each letter.
+pub(super) fn type_filter(model: &mut Model, key: Key) -> Vec<Effect> {
+    match key {
+        Key::Char(character) => model.filter.push(character),
+        Key::Backspace => model.filter.backspace(),
+        Key::Enter | Key::Down | Key::Up | Key::Tab => model.filtering = false,
+        Key::Escape | Key::Ctrl('c') => {
+            model.filter.clear();
+            model.filtering = false;
+        }
+        _ => {}
+    }
+    keep_selection(model);
+    Vec::new()
+}

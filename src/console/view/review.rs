@@ -1,0 +1,314 @@
+//! Reviews: what will be done, what stays, what it will not touch, and the buttons.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use super::{dialog, labelled_lines, put, put_all};
+use crate::console::model::{Model, Problem, Review, Stage, Verb};
+use crate::console::theme::{Role, Theme};
+use crate::console::update::{blocked, wants_name};
+use crate::operations::hand_over::Report;
+
+pub(super) fn draw(
+    model: &Model,
+    review: &Review,
+    theme: &Theme,
+    screen: Rect,
+    buffer: &mut Buffer,
+) -> Option<Position> {
+    let title = match review.verb {
+        Verb::Rotate => format!("rotate {}", review.target.environment),
+        Verb::Recover => format!("recover {}", review.target.environment),
+    };
+    let width = screen.width.saturating_sub(4).min(100);
+    let inner = width.saturating_sub(4);
+    let lines = match &review.stage {
+        Stage::Asking => vec![Line::from(Span::styled(
+            "looking at the database …",
+            theme.style(Role::Muted),
+        ))],
+        Stage::Ready(report) => match review.verb {
+            Verb::Rotate => plan(theme, report, inner),
+            Verb::Recover => evidence(theme, report, inner),
+        },
+        Stage::Closed(report) => closed(theme, review.verb, report, inner),
+        Stage::Failed(problem) => failed(theme, problem, inner),
+    };
+    let height = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(6);
+    let inside = dialog(theme, screen, buffer, &title, (width, height));
+    let text = Rect {
+        height: inside.height.saturating_sub(3),
+        ..inside
+    };
+    put_all(buffer, text, &lines);
+    draw_agreement(model, review, theme, inside, buffer)
+}
+
+/// The last lines: the name to type, the reason why it does not act yet, the buttons.
+fn draw_agreement(
+    model: &Model,
+    review: &Review,
+    theme: &Theme,
+    inside: Rect,
+    buffer: &mut Buffer,
+) -> Option<Position> {
+    let below = Rect {
+        y: inside.bottom().saturating_sub(3).max(inside.y),
+        height: inside.height.min(3),
+        ..inside
+    };
+    if !matches!(review.stage, Stage::Ready(_)) {
+        let words = " enter or esc closes ";
+        put(
+            buffer,
+            below,
+            2,
+            &Line::from(Span::styled(words, theme.style(Role::ButtonFocus))),
+        );
+        return None;
+    }
+    let mut cursor = None;
+    let reason = blocked(model, review);
+    if wants_name(model, review) {
+        let label = format!("type {} to agree: ", review.target.environment);
+        let typed = review.typed.text();
+        let column = u16::try_from(label.width() + typed.width()).unwrap_or(u16::MAX);
+        let x = below.x.saturating_add(column);
+        if x < below.right() {
+            cursor = Some(Position { x, y: below.y });
+        }
+        put(
+            buffer,
+            below,
+            0,
+            &Line::from(vec![
+                Span::styled(label, theme.style(Role::Warn)),
+                Span::styled(typed.to_owned(), theme.style(Role::Title)),
+            ]),
+        );
+    } else if let Some(reason) = &reason {
+        put(
+            buffer,
+            below,
+            0,
+            &Line::from(Span::styled(format!("■ {reason}"), theme.style(Role::Warn))),
+        );
+    }
+    let act = match review.verb {
+        Verb::Rotate => " Rotate (y) ",
+        Verb::Recover => " Do it (y) ",
+    };
+    let on_act = review.on_act || wants_name(model, review) && reason.is_none();
+    let button = |focused: bool| -> Style {
+        theme.style(if focused {
+            Role::ButtonFocus
+        } else {
+            Role::Button
+        })
+    };
+    let act_text = if reason.is_some() {
+        format!("({})", act.trim())
+    } else {
+        act.to_owned()
+    };
+    put(
+        buffer,
+        below,
+        2,
+        &Line::from(vec![
+            Span::styled(" Leave it (esc) ", button(!on_act)),
+            Span::raw("   "),
+            Span::styled(act_text, button(on_act && reason.is_none())),
+        ]),
+    );
+    cursor
+}
+
+fn plan(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
+    let text = theme.style(Role::Text);
+    let Some(plan) = &report.plan else {
+        return Vec::new();
+    };
+    let version = plan.server.version;
+    let mut lines = Vec::new();
+    let mut add = |label: &'static str, words: &str, style: Style| {
+        lines.extend(labelled_lines(theme, label, words, style, width));
+    };
+    add(
+        "changes",
+        &format!("{} gets a new password and becomes current", plan.user),
+        theme.style(Role::Title),
+    );
+    add(
+        "stays",
+        &format!(
+            "{} stays valid and becomes previous: sessions and logins go on",
+            plan.current
+        ),
+        theme.style(Role::Ok),
+    );
+    let gate = match plan.sessions.len() {
+        0 => format!("nobody is connected as {}", plan.user),
+        count => format!("{count} sessions of {} may be cut off", plan.user),
+    };
+    add(
+        "gate",
+        &gate,
+        if plan.sessions.is_empty() {
+            text
+        } else {
+            theme.style(Role::Danger)
+        },
+    );
+    add(
+        "server",
+        &format!(
+            "{}, PostgreSQL {}.{}",
+            plan.node,
+            version / 10_000,
+            version % 10_000
+        ),
+        text,
+    );
+    add("statement", &plan.statement, theme.style(Role::Muted));
+    if plan.first_promotion {
+        add(
+            "first",
+            &format!(
+                "handover never promoted this secret: agreeing says that no consumer reads {}",
+                plan.user
+            ),
+            theme.style(Role::Warn),
+        );
+    }
+    add(
+        "way back",
+        &format!("{} stays as it is until the next rotation", plan.current),
+        text,
+    );
+    lines
+}
+
+fn evidence(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for path in &report.paths {
+        let case = path.case.as_deref().unwrap_or("complete");
+        let rotation = report
+            .rotation
+            .map(|rotation| rotation.to_string())
+            .unwrap_or_default();
+        lines.push(Line::from(vec![
+            Span::styled(
+                format!(
+                    "{rotation}  {} stopped at {}  ",
+                    path.path,
+                    path.step.code()
+                ),
+                theme.style(Role::Text),
+            ),
+            Span::styled(case.to_uppercase(), theme.style(Role::Pending)),
+        ]));
+        if let Some(words) = &path.consumers {
+            let role = match words.starts_with("OK") {
+                true => Role::Ok,
+                false => Role::Danger,
+            };
+            lines.extend(labelled_lines(
+                theme,
+                "consumers",
+                words,
+                theme.style(role),
+                width,
+            ));
+        }
+        for (index, words) in path.evidence.iter().enumerate() {
+            let label = if index == 0 { "found" } else { "" };
+            lines.extend(labelled_lines(
+                theme,
+                label,
+                words,
+                theme.style(Role::Text),
+                width,
+            ));
+        }
+        if let Some(meaning) = &path.meaning {
+            lines.extend(labelled_lines(
+                theme,
+                "means",
+                meaning,
+                theme.style(Role::Text),
+                width,
+            ));
+        }
+        if let Some(action) = &path.action {
+            lines.extend(labelled_lines(
+                theme,
+                "do",
+                action,
+                theme.style(Role::Title),
+                width,
+            ));
+        }
+        let untouched = "drop or lock a role, end a session, or touch what consumers read now";
+        lines.extend(labelled_lines(
+            theme,
+            "won't",
+            untouched,
+            theme.style(Role::Muted),
+            width,
+        ));
+    }
+    lines
+}
+
+fn closed(theme: &Theme, verb: Verb, report: &Report, width: u16) -> Vec<Line<'static>> {
+    let mut lines = match verb {
+        Verb::Recover => evidence(theme, report, width),
+        Verb::Rotate => Vec::new(),
+    };
+    if let Some(error) = &report.error {
+        let head = match verb {
+            Verb::Rotate => format!("■ would be refused: {}", error.code),
+            Verb::Recover => format!("▲ needs you: {}", error.code),
+        };
+        lines.insert(0, Line::from(Span::styled(head, theme.style(Role::Danger))));
+        let text = theme.style(Role::Text);
+        lines.extend(labelled_lines(theme, "why", &error.message, text, width));
+        lines.extend(labelled_lines(
+            theme,
+            "remedy",
+            &error.remedy,
+            theme.style(Role::Key),
+            width,
+        ));
+        return lines;
+    }
+    lines.push(Line::from(Span::styled(
+        "● nothing is open",
+        theme.style(Role::Ok),
+    )));
+    lines
+}
+
+fn failed(theme: &Theme, problem: &Problem, width: u16) -> Vec<Line<'static>> {
+    let mut lines = labelled_lines(
+        theme,
+        "error",
+        &problem.message,
+        theme.style(Role::Danger),
+        width,
+    );
+    lines.extend(labelled_lines(
+        theme,
+        "remedy",
+        &problem.remedy,
+        theme.style(Role::Key),
+        width,
+    ));
+    lines
+}

@@ -1,0 +1,179 @@
+//! A rotation or a recovery while it runs: its steps, live, and how it ended.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{dialog, labelled_lines, put_all};
+use crate::console::model::{Model, Run, RunEnd, Verb};
+use crate::console::theme::{Role, Theme};
+use crate::model::Step;
+use crate::operations::hand_over::{HandOverStatus, Report};
+
+const STEPS: [(Step, &str); 5] = [
+    (
+        Step::Preflight,
+        "look at the server, both users and the gate",
+    ),
+    (Step::Pending, "make the new password and seal it"),
+    (Step::Apply, "set it in the database"),
+    (Step::Verify, "log in with it everywhere"),
+    (Step::Promote, "make it current in a new revision"),
+];
+
+pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let Some(run) = &model.run else {
+        return;
+    };
+    let inside = Rect {
+        x: area.x + 2,
+        y: area.y + 1,
+        width: area.width.saturating_sub(4),
+        height: area.height.saturating_sub(1),
+    };
+    let verb = match run.verb {
+        Verb::Rotate => "rotating",
+        Verb::Recover => "recovering",
+    };
+    let path = run.target.path.as_deref().unwrap_or_default();
+    let title = format!("{verb} {} {path}", run.target.environment);
+    let mut lines = vec![
+        Line::from(Span::styled(title, theme.style(Role::Title))),
+        Line::default(),
+    ];
+    for (step, words) in STEPS {
+        lines.push(step_line(theme, run, step, words));
+    }
+    lines.push(Line::default());
+    if let Some(reason) = &run.waiting {
+        let text = format!("… waiting {reason}");
+        lines.push(Line::from(Span::styled(text, theme.style(Role::Pending))));
+    }
+    match &run.ended {
+        None => {}
+        Some(RunEnd::Report(report)) => lines.extend(ended(theme, report, inside.width)),
+        Some(RunEnd::Problem(problem)) => {
+            let (bad, key) = (theme.style(Role::Danger), theme.style(Role::Key));
+            lines.extend(labelled_lines(
+                theme,
+                "error",
+                &problem.message,
+                bad,
+                inside.width,
+            ));
+            lines.extend(labelled_lines(
+                theme,
+                "remedy",
+                &problem.remedy,
+                key,
+                inside.width,
+            ));
+        }
+    }
+    put_all(buffer, inside, &lines);
+}
+
+fn step_line(theme: &Theme, run: &Run, step: Step, words: &'static str) -> Line<'static> {
+    let done = run.done.iter().find(|(known, _)| *known == step);
+    let (glyph, word, role) = match done {
+        Some(_) => ("✓", "done", Role::Ok),
+        None if run.current == Some(step) => ("◐", "running", Role::Pending),
+        None if run.before.is_some_and(|before| step <= before) => ("✓", "before", Role::Muted),
+        None => ("·", "", Role::Muted),
+    };
+    let took = done.map_or(String::new(), |(_, at)| {
+        let milliseconds = (*at - run.started).num_milliseconds().max(0);
+        format!("after {milliseconds} ms")
+    });
+    Line::from(vec![
+        Span::styled(format!(" {glyph} {} ", step.code()), theme.style(role)),
+        Span::styled(format!("{:<10}", step.word()), theme.style(Role::Text)),
+        Span::styled(format!("{words:<45} "), theme.style(Role::Muted)),
+        Span::styled(format!("{word:<8}{took}"), theme.style(role)),
+    ])
+}
+
+fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
+    let (glyph, word, role) = match report.status {
+        HandOverStatus::Done => ("✓", "DONE", Role::Ok),
+        HandOverStatus::Planned => ("✓", "PLANNED", Role::Ok),
+        HandOverStatus::Partial => ("◐", "PARTIAL", Role::Warn),
+        HandOverStatus::Refused => ("■", "REFUSED", Role::Warn),
+        HandOverStatus::Parked => ("▲", "PARKED", Role::Danger),
+        HandOverStatus::Unreachable => ("?", "UNREACHABLE", Role::Warn),
+        HandOverStatus::Failed => ("✗", "FAILED", Role::Danger),
+    };
+    let rotation = report
+        .rotation
+        .map(|rotation| rotation.to_string())
+        .unwrap_or_default();
+    let mut lines = vec![Line::from(Span::styled(
+        format!("{glyph} {word}  {rotation}"),
+        theme.style(role),
+    ))];
+    let text = theme.style(Role::Text);
+    for path in &report.paths {
+        match (&path.error, report.revision) {
+            (None, Some(revision)) => {
+                let user = path.user.as_deref().unwrap_or_default();
+                let words = format!("{user} is current since revision {revision}");
+                lines.extend(labelled_lines(theme, "result", &words, text, width));
+            }
+            (Some(error), _) => {
+                if let Some(case) = &path.case {
+                    lines.extend(labelled_lines(
+                        theme,
+                        "case",
+                        case,
+                        theme.style(Role::Pending),
+                        width,
+                    ));
+                }
+                lines.extend(labelled_lines(theme, "why", &error.message, text, width));
+                lines.extend(labelled_lines(
+                    theme,
+                    "remedy",
+                    &error.remedy,
+                    theme.style(Role::Key),
+                    width,
+                ));
+            }
+            (None, None) => {}
+        }
+    }
+    if report.paths.is_empty()
+        && let Some(error) = &report.error
+    {
+        lines.extend(labelled_lines(theme, "why", &error.message, text, width));
+        lines.extend(labelled_lines(
+            theme,
+            "remedy",
+            &error.remedy,
+            theme.style(Role::Key),
+            width,
+        ));
+    }
+    lines.push(Line::default());
+    lines.push(Line::from(Span::styled(
+        "esc goes back",
+        theme.style(Role::Muted),
+    )));
+    lines
+}
+
+/// Leaving while a rotation runs: staying is the default.
+pub(super) fn draw_leave(theme: &Theme, screen: Rect, buffer: &mut Buffer) {
+    let inside = dialog(theme, screen, buffer, "a rotation is running", (64, 9));
+    let text = |words: &'static str| Line::from(Span::styled(words, theme.style(Role::Text)));
+    put_all(
+        buffer,
+        inside,
+        &[
+            Line::default(),
+            text("esc  stay (any other key too)"),
+            text("w    leave as soon as it has ended"),
+            text("Q    leave now: it stops where it is, nothing is lost,"),
+            text("     and `handover recover` goes on with it"),
+        ],
+    );
+}

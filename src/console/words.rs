@@ -1,0 +1,127 @@
+//! Statuses in glyphs and words; colour only repeats what these say.
+
+use chrono::{DateTime, Utc};
+
+use super::model::Need;
+use super::theme::Role;
+
+/// A need's glyph, word and colour role.
+pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
+    match need {
+        Need::Down => ("✗", "consumers down", Role::Danger),
+        Need::Open => ("▲", "stopped", Role::Danger),
+        Need::Broken => ("✗", "document at fault", Role::Danger),
+        Need::Running => ("◐", "running", Role::Pending),
+        Need::Silent => ("?", "no answer", Role::Warn),
+        Need::Unfinished => ("○", "no state yet", Role::Warn),
+        Need::Overdue => ("!", "overdue", Role::Warn),
+        Need::Draining => ("◑", "draining", Role::Draining),
+        Need::NeverPromoted => ("○", "never rotated", Role::Info),
+        Need::Healthy => ("●", "healthy", Role::Ok),
+        Need::Plain => ("·", "values only", Role::Muted),
+    }
+}
+
+/// An age for people: minutes are the smallest unit, so that nothing has to be
+/// redrawn more often.
+pub(super) fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let minutes = (now - since).num_minutes().max(0);
+    match minutes {
+        0 => "now".to_owned(),
+        1..=119 => format!("{minutes} min"),
+        120..=2879 => format!("{} h", minutes / 60),
+        _ => format!("{} d", minutes / 1440),
+    }
+}
+
+/// Cuts a text to a width in columns, with a mark.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        let columns = character.width().unwrap_or(0);
+        if used + columns + 1 > width {
+            break;
+        }
+        cut.push(character);
+        used += columns;
+    }
+    if width > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+/// Breaks a text into lines of at most `width` columns, at spaces where there are any.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    use unicode_width::UnicodeWidthStr;
+    if width == 0 {
+        return Vec::new();
+    }
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let needed = line.width() + usize::from(!line.is_empty()) + word.width();
+        if !line.is_empty() && needed > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        while line.width() > width {
+            let (head, tail) = split_at_width(&line, width);
+            lines.push(head);
+            line = tail;
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+fn split_at_width(text: &str, width: usize) -> (String, String) {
+    use unicode_width::UnicodeWidthChar;
+    let mut used = 0;
+    for (index, character) in text.char_indices() {
+        used += character.width().unwrap_or(0);
+        // At least one character is taken, so that the loop above ends.
+        if used > width && index > 0 {
+            return (text[..index].to_owned(), text[index..].to_owned());
+        }
+    }
+    (text.to_owned(), String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ages_change_with_the_minute_and_not_before() {
+        let start = DateTime::from_timestamp(1_700_000_000, 0).expect("a time");
+        let after = |seconds| age(start, start + chrono::Duration::seconds(seconds));
+        assert_eq!(after(59), "now");
+        assert_eq!(after(60), "1 min");
+        assert_eq!(after(119 * 60), "119 min");
+        assert_eq!(after(120 * 60), "2 h");
+        assert_eq!(after(3 * 86400), "3 d");
+    }
+
+    proptest! {
+        #[test]
+        fn cut_and_wrapped_text_fits(text in "\\PC{0,60}", width in 1usize..20) {
+            use unicode_width::UnicodeWidthStr;
+            prop_assert!(cut(&text, width).width() <= width.max(1));
+            for line in wrap(&text, width.max(2)) {
+                prop_assert!(line.width() <= width.max(2));
+            }
+        }
+    }
+}
