@@ -51,11 +51,17 @@ pub async fn init_key(
         ));
     }
     let wanted = with_absolute_path(wanted)?;
+    probe_source(&wanted).await?;
+    let is_new = !folder.exists();
     // A folder that will be refused must not leave a key behind that nothing refers to.
     create_private_folder(folder)?;
-    probe_source(&wanted).await?;
     let id = hex::encode(random_bytes::<16>());
-    let (key, source) = create_key(&wanted, &id, access, None).await?;
+    let made = create_key(&wanted, &id, access, None).await;
+    if made.is_err() && is_new {
+        // Nor a source that fails a folder; one that holds anything is not removed by this.
+        let _ = std::fs::remove_dir(folder);
+    }
+    let (key, source) = made?;
     let store = match exists {
         true => Store::open(folder, Access::Write)?,
         false => Store::create(folder)?,
