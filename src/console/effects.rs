@@ -191,10 +191,6 @@ fn recover_request(target: &Target, confirmation: Confirmation) -> RecoverReques
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is used as a function for map_err"
-)]
 fn problem(failure: Failure) -> Problem {
     Problem {
         message: failure.message,

@@ -61,13 +61,13 @@ pub async fn run(workspace: Arc<Workspace>, options: Options) -> Result<Exit, Fa
             "run it in one, or use a command: handover --help",
         ));
     }
-    let mut screen = Screen::open().map_err(terminal_failed)?;
+    let mut screen = Screen::open().map_err(|error| terminal_failed(&error))?;
     let result = turn(&mut screen, workspace, options).await;
     drop(screen);
-    result.map_err(terminal_failed)
+    result.map_err(|error| terminal_failed(&error))
 }
 
-fn terminal_failed(error: std::io::Error) -> Failure {
+fn terminal_failed(error: &std::io::Error) -> Failure {
     Failure::new(
         "terminal",
         Exit::Error,

@@ -5,6 +5,7 @@
 //! may run side by side on the one shared server.
 
 mod bad_input;
+mod console;
 mod consumer;
 mod contract;
 mod crash;
@@ -14,5 +15,7 @@ mod harness;
 mod leak;
 mod rotation;
 mod sandbox_room;
+mod screenshots;
 mod shop;
 mod tampering;
+mod terminal;

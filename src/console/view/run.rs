@@ -113,7 +113,7 @@ fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
             (None, Some(revision)) => {
                 let user = path.user.as_deref().unwrap_or_default();
                 let words = format!("{user} is current since revision {revision}");
-                lines.extend(labelled_lines(theme, &"result"[..], &words, text, width));
+                lines.extend(labelled_lines(theme, "result", &words, text, width));
             }
             (Some(error), _) => {
                 if let Some(case) = &path.case {
