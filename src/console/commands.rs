@@ -25,7 +25,7 @@ pub(super) enum Command {
     Refresh,
     Freeze,
     Unlock,
-    CopyEquivalent,
+    Copy,
     Help,
     Quit,
 }
@@ -171,7 +171,7 @@ pub(super) const TABLE: &[Entry] = &[
     )
     .in_footer(),
     entry(
-        Command::CopyEquivalent,
+        Command::Copy,
         "copy command",
         "Copy the equivalent command line",
         Scope::Target,
@@ -323,7 +323,7 @@ pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
             (!model.is_read_only(&target.environment))
                 .then(|| format!("{} is not locked", target.environment))
         }
-        Command::Open | Command::CopyEquivalent => target
+        Command::Open | Command::Copy => target
             .is_none()
             .then(|| "no environment is selected".to_owned()),
         _ => None,

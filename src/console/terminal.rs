@@ -71,10 +71,14 @@ impl Screen {
         Ok(())
     }
 
-    /// Draws everything anew next time.
+    /// Draws everything anew next time. The library's own `clear` would ask the terminal
+    /// where its cursor stands and wait for an answer that the event stream may take, or
+    /// that never comes; a resize to the present size only clears.
     pub(super) fn forget(&mut self) {
         self.last = None;
-        let _ = self.terminal.clear();
+        if let Ok(size) = self.terminal.size() {
+            let _ = self.terminal.resize(size.into());
+        }
     }
 
     /// Gives the terminal back, stops the process until it is continued, takes the

@@ -217,7 +217,7 @@ fn a_lock_that_outlasts_its_time_out_is_no_loss() {
     shop.assert_current_logs_in("after recover");
 }
 
-fn managing_sessions(shop: &Shop) -> u32 {
+pub(crate) fn managing_sessions(shop: &Shop) -> u32 {
     single(&format!(
         "SELECT count(*) FROM pg_stat_activity WHERE usename = {}",
         literal(&shop.managing.name)

@@ -5,6 +5,7 @@
 //! may run side by side on the one shared server.
 
 mod bad_input;
+mod console;
 mod consumer;
 mod contract;
 mod crash;
@@ -18,5 +19,7 @@ mod keys;
 mod leak;
 mod rotation;
 mod sandbox_room;
+mod screenshots;
 mod shop;
 mod tampering;
+mod terminal;

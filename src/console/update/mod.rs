@@ -180,7 +180,7 @@ fn obey(model: &mut Model, command: Command) -> Vec<Effect> {
             }
         }
         Command::Unlock => unlock(model),
-        Command::CopyEquivalent => copy_command(model),
+        Command::Copy => copy_command(model),
         Command::Help => {
             model.overlay = Some(Overlay::Help);
             Vec::new()

@@ -141,7 +141,8 @@ async fn load(
 
 async fn look_at(subject: &Subject, depth: Depth) -> Result<PathLook, Failure> {
     let (current_logins, previous_logins) = match depth {
-        Depth::Sessions => (Vec::new(), None),
+        // Nothing was tried, which is not the same as no password to try.
+        Depth::Sessions => (Vec::new(), Some(Vec::new())),
         Depth::Logins => {
             let (current, previous) = tokio::join!(probe_current(subject), probe_previous(subject));
             (current?, previous)
