@@ -34,11 +34,9 @@ fn svg(screen: &vt100::Screen, title: &str) -> String {
     );
     for row in 0..rows {
         let top = f64::from(row).mul_add(ROW, MARGIN);
-        for column in 0..columns {
-            let Some(cell) = screen.cell(row, column) else {
-                continue;
-            };
-            draw_background(&mut svg, cell, column, top);
+        let mut column = 0;
+        while column < columns {
+            column += draw_background(&mut svg, screen, row, column, top);
         }
         let mut column = 0;
         while column < columns {
@@ -53,18 +51,33 @@ fn left(column: u16) -> f64 {
     f64::from(column).mul_add(COLUMN, MARGIN)
 }
 
-fn draw_background(svg: &mut String, cell: &vt100::Cell, column: u16, top: f64) {
-    let (_, background) = colours(cell);
+/// Draws what lies behind the run of cells that share it, in one piece, so that cells
+/// leave no seam; answers how many they are.
+fn draw_background(
+    svg: &mut String,
+    screen: &vt100::Screen,
+    row: u16,
+    column: u16,
+    top: f64,
+) -> u16 {
+    let behind = |column: u16| screen.cell(row, column).map(|cell| colours(cell).1);
+    let Some(background) = behind(column) else {
+        return 1;
+    };
+    let mut count = 1;
+    while behind(column + count).as_ref() == Some(&background) {
+        count += 1;
+    }
     if background != BACKGROUND {
-        // A little wider than a column, so that neighbours leave no seam.
         writeln!(
             svg,
             "<rect x=\"{:.2}\" y=\"{top:.1}\" width=\"{:.2}\" height=\"{ROW}\" fill=\"{background}\"/>",
             left(column),
-            COLUMN + 0.1
+            COLUMN * f64::from(count)
         )
         .expect("a String takes every text");
     }
+    count
 }
 
 /// Draws the run of cells that look alike from `column` on; answers how many they are.
