@@ -34,11 +34,9 @@ fn svg(screen: &vt100::Screen, title: &str) -> String {
     );
     for row in 0..rows {
         let top = f64::from(row).mul_add(ROW, MARGIN);
-        for column in 0..columns {
-            let Some(cell) = screen.cell(row, column) else {
-                continue;
-            };
-            draw_background(&mut svg, cell, column, top);
+        let mut column = 0;
+        while column < columns {
+            column += draw_background(&mut svg, screen, row, column, top);
         }
         let mut column = 0;
         while column < columns {
@@ -53,21 +51,38 @@ fn left(column: u16) -> f64 {
     f64::from(column).mul_add(COLUMN, MARGIN)
 }
 
-fn draw_background(svg: &mut String, cell: &vt100::Cell, column: u16, top: f64) {
-    let (_, background) = colours(cell);
+/// Draws what lies behind the run of cells that share it, in one piece, so that cells
+/// leave no seam; answers how many they are.
+fn draw_background(
+    svg: &mut String,
+    screen: &vt100::Screen,
+    row: u16,
+    column: u16,
+    top: f64,
+) -> u16 {
+    let behind = |column: u16| screen.cell(row, column).map(|cell| colours(cell).1);
+    let Some(background) = behind(column) else {
+        return 1;
+    };
+    let mut count = 1;
+    while behind(column + count).as_ref() == Some(&background) {
+        count += 1;
+    }
     if background != BACKGROUND {
-        // A little wider than a column, so that neighbours leave no seam.
         writeln!(
             svg,
             "<rect x=\"{:.2}\" y=\"{top:.1}\" width=\"{:.2}\" height=\"{ROW}\" fill=\"{background}\"/>",
             left(column),
-            COLUMN + 0.1
+            COLUMN * f64::from(count)
         )
         .expect("a String takes every text");
     }
+    count
 }
 
-/// Draws the run of cells that look alike from `column` on; answers how many they are.
+/// Draws the word of cells that look alike from `column` on; answers how many they are.
+/// One element a word, as wide as its cells: some readers fold blanks, and some take only
+/// the first of several places.
 fn draw_text(svg: &mut String, screen: &vt100::Screen, row: u16, column: u16, top: f64) -> u16 {
     let look = |column: u16| {
         let cell = screen.cell(row, column)?;
@@ -78,18 +93,17 @@ fn draw_text(svg: &mut String, screen: &vt100::Screen, row: u16, column: u16, to
     };
     let mut count = 0;
     let mut glyphs = String::new();
-    let mut places = Vec::new();
     while look(column + count).is_some_and(|next| next == (colour.clone(), bold, underlined)) {
         let contents = screen
             .cell(row, column + count)
             .map_or("", vt100::Cell::contents);
-        if !contents.trim().is_empty() {
-            glyphs.push_str(&escaped(contents));
-            places.push(format!("{:.2}", left(column + count)));
+        if contents.trim().is_empty() {
+            break;
         }
+        glyphs.push_str(&escaped(contents));
         count += 1;
     }
-    if !places.is_empty() {
+    if !glyphs.is_empty() {
         let weight = if bold { " font-weight=\"bold\"" } else { "" };
         let line = if underlined {
             " text-decoration=\"underline\""
@@ -98,9 +112,11 @@ fn draw_text(svg: &mut String, screen: &vt100::Screen, row: u16, column: u16, to
         };
         writeln!(
             svg,
-            "<text x=\"{}\" y=\"{:.1}\" fill=\"{colour}\"{weight}{line}>{glyphs}</text>",
-            places.join(" "),
-            top + FONT_SIZE * 0.93
+            "<text x=\"{:.2}\" y=\"{:.1}\" textLength=\"{:.2}\" fill=\"{colour}\"{weight}{line}>\
+             {glyphs}</text>",
+            left(column),
+            top + FONT_SIZE * 0.93,
+            COLUMN * f64::from(count)
         )
         .expect("a String takes every text");
     }

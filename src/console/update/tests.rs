@@ -4,7 +4,7 @@
 //! and what it asked for. What effects answer is written between the keys in angle
 //! brackets: `R <planned> y`.
 
-mod any;
+mod any_tests;
 
 use chrono::Duration;
 

@@ -63,6 +63,8 @@ fn events() -> impl Strategy<Value = String> {
         "esc esc R <planned> y",
         "esc esc R <planned> tab enter",
         "esc esc U R <planned> <type:shop/alpha> enter",
+        "esc esc U R <planned> <type:shop/alpha> <minutes:16> tab enter",
+        "<store:0> esc esc g g U R <planned> <type:shop/alpha> <minutes:16> tab enter",
         "esc esc G R <planned> y",
         "esc esc V <evidence> y",
         "<store:0>",
