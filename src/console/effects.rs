@@ -74,18 +74,18 @@ impl Effects {
                     }
                 });
             }
-            Effect::PlanRotation(target) => self.answer(async move {
+            Effect::PlanRotation { target, review } => self.answer(async move {
                 let result = plan(&workspace, &target).await;
                 Message::Reviewed {
-                    target,
+                    number: review,
                     result: result.map(Box::new).map_err(problem),
                 }
             }),
-            Effect::GatherEvidence(target) => self.answer(async move {
+            Effect::GatherEvidence { target, review } => self.answer(async move {
                 let request = recover_request(&target, Confirmation::None);
                 let result = hand_over::recover(&workspace, &request, &Observer::default()).await;
                 Message::Reviewed {
-                    target,
+                    number: review,
                     result: result.map(Box::new).map_err(problem),
                 }
             }),

@@ -39,7 +39,8 @@ pub(super) enum Message {
     },
     /// The plan, or the evidence of a recovery, is here.
     Reviewed {
-        target: Target,
+        /// Which review asked.
+        number: u64,
         result: Result<Box<Report>, Problem>,
     },
     /// The hand-over that runs told something.
@@ -68,8 +69,14 @@ pub(super) enum Effect {
         depth: Depth,
     },
     // What is reviewed; nothing is changed by it.
-    PlanRotation(Target),
-    GatherEvidence(Target),
+    PlanRotation {
+        target: Target,
+        review: u64,
+    },
+    GatherEvidence {
+        target: Target,
+        review: u64,
+    },
     // What changes something; only a review leads here.
     Rotate {
         target: Target,

@@ -66,6 +66,8 @@ pub(super) enum Verb {
 /// A review: the plan, then the agreement.
 #[derive(Debug, Clone)]
 pub(super) struct Review {
+    /// Which of this console's reviews it is: an answer for another one is dropped.
+    pub(super) number: u64,
     pub(super) verb: Verb,
     pub(super) target: Target,
     pub(super) stage: Stage,
@@ -124,6 +126,8 @@ pub(super) struct Known {
     pub(super) look: Option<Look>,
     /// Why the last look failed.
     pub(super) look_problem: Option<Problem>,
+    /// A deeper look was asked for while one was under way.
+    pub(super) look_deeper: bool,
     /// A look is under way since.
     pub(super) looking_since: Option<DateTime<Utc>>,
     pub(super) history: Option<History>,
@@ -150,7 +154,11 @@ pub(super) struct Model {
     pub(super) known: BTreeMap<EnvironmentName, Known>,
     pub(super) screens: Vec<Screen>,
     pub(super) overlay: Option<Overlay>,
+    /// How many reviews were opened.
+    pub(super) reviews: u64,
     pub(super) selected: Option<Target>,
+    /// Where the selection was last, for when its row vanishes.
+    pub(super) selected_row: usize,
     pub(super) filter: LineInput,
     pub(super) filtering: bool,
     pub(super) pane: Pane,
@@ -178,7 +186,9 @@ impl Model {
             known: BTreeMap::new(),
             screens: vec![Screen::Environments],
             overlay: None,
+            reviews: 0,
             selected: None,
+            selected_row: 0,
             filter: LineInput::default(),
             filtering: false,
             pane: Pane::default(),

@@ -38,7 +38,7 @@ pub(super) fn looked(
     environment: EnvironmentName,
     result: Result<Look, Problem>,
 ) -> Vec<Effect> {
-    let known = model.known.entry(environment).or_default();
+    let known = model.known.entry(environment.clone()).or_default();
     known.looking_since = None;
     match result {
         Ok(mut look) => {
@@ -64,8 +64,16 @@ pub(super) fn looked(
         }
         Err(problem) => known.look_problem = Some(problem),
     }
+    let deeper = std::mem::take(&mut known.look_deeper);
+    let target = Target {
+        environment,
+        path: None,
+    };
     keep_selection(model);
-    Vec::new()
+    match deeper {
+        true => look_at(model, &target, Depth::Logins).into_iter().collect(),
+        false => Vec::new(),
+    }
 }
 
 pub(super) fn detail(
@@ -87,13 +95,13 @@ pub(super) fn detail(
 /// An answer for a review that was left meanwhile is dropped.
 pub(super) fn reviewed(
     model: &mut Model,
-    target: &Target,
+    number: u64,
     result: Result<Box<Report>, Problem>,
 ) -> Vec<Effect> {
     let Some(Overlay::Review(review)) = &mut model.overlay else {
         return Vec::new();
     };
-    if review.target != *target {
+    if review.number != number {
         return Vec::new();
     }
     review.stage = match result {

@@ -68,7 +68,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             environment,
             result,
         } => answers::detail(model, environment, result),
-        Message::Reviewed { target, result } => answers::reviewed(model, &target, result),
+        Message::Reviewed { number, result } => answers::reviewed(model, number, result),
         Message::Told(progress) => answers::told(model, progress),
         Message::Ended(result) => answers::ended(model, result),
     }
@@ -197,6 +197,12 @@ fn open(model: &mut Model) -> Vec<Effect> {
     let Some(target) = model.selected.clone() else {
         return Vec::new();
     };
+    let run = model.run.as_ref().filter(|run| run.ended.is_none());
+    if run.is_some_and(|run| run.target.environment == target.environment) {
+        // What runs there is what the operator wants to see.
+        model.screens.push(Screen::Run);
+        return Vec::new();
+    }
     model.screens.push(Screen::Environment(target.clone()));
     model.scroll = 0;
     let mut effects = vec![Effect::ReadDetail(target.environment.clone())];
@@ -211,6 +217,9 @@ pub(super) fn look_at(model: &mut Model, target: &Target, depth: Depth) -> Optio
         .is_some_and(|status| status.paths.iter().any(|path| path.current.is_some()));
     let now = model.now;
     let known = model.known.entry(target.environment.clone()).or_default();
+    if lookable && known.looking_since.is_some() {
+        known.look_deeper |= depth == Depth::Logins;
+    }
     if !lookable || known.looking_since.is_some() {
         return None;
     }

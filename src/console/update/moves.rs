@@ -28,6 +28,7 @@ fn select(model: &mut Model, rows: isize) {
         .position(|target| Some(target) == model.selected.as_ref());
     let index = shifted(present.unwrap_or(0), rows, last);
     model.selected = Some(targets[index].clone());
+    model.selected_row = index;
 }
 
 fn shifted(index: usize, rows: isize, last: usize) -> usize {
@@ -35,16 +36,19 @@ fn shifted(index: usize, rows: isize, last: usize) -> usize {
 }
 
 /// Keeps a selection whenever there is a row. The selection follows its row; when
-/// that is gone, the row at the top takes it.
+/// that is gone, the row that took its place is selected.
 pub(super) fn keep_selection(model: &mut Model) {
-    let rows = model.rows();
-    let still_there = rows
+    let targets: Vec<Target> = model.rows().into_iter().map(|row| row.target).collect();
+    let present = targets
         .iter()
-        .any(|row| Some(&row.target) == model.selected.as_ref());
-    if still_there {
-        return;
-    }
-    model.selected = rows.first().map(|row| row.target.clone());
+        .position(|target| Some(target) == model.selected.as_ref());
+    let before = match model.selected {
+        Some(_) => model.selected_row,
+        None => 0,
+    };
+    let row = present.unwrap_or(before.min(targets.len().saturating_sub(1)));
+    model.selected = targets.get(row).cloned();
+    model.selected_row = row;
 }
 
 fn lines_of_pane(model: &Model) -> usize {

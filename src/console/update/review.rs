@@ -12,7 +12,10 @@ pub(super) fn open(model: &mut Model, verb: Verb) -> Vec<Effect> {
     let Some(target) = model.target().cloned() else {
         return Vec::new();
     };
+    model.reviews += 1;
+    let review = model.reviews;
     model.overlay = Some(Overlay::Review(Review {
+        number: review,
         verb,
         target: target.clone(),
         stage: Stage::Asking,
@@ -20,8 +23,8 @@ pub(super) fn open(model: &mut Model, verb: Verb) -> Vec<Effect> {
         on_act: false,
     }));
     vec![match verb {
-        Verb::Rotate => Effect::PlanRotation(target),
-        Verb::Recover => Effect::GatherEvidence(target),
+        Verb::Rotate => Effect::PlanRotation { target, review },
+        Verb::Recover => Effect::GatherEvidence { target, review },
     }]
 }
 

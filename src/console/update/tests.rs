@@ -48,8 +48,12 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
             .cloned()
             .unwrap_or_else(|| target("shop/none")),
     };
-    let reviewed = |target: Target, report| Message::Reviewed {
-        target,
+    let number = match &model.overlay {
+        Some(Overlay::Review(review)) if review.target == of => review.number,
+        _ => 0,
+    };
+    let reviewed = |_: Target, report| Message::Reviewed {
+        number,
         result: Ok(Box::new(report)),
     };
     let message = match answer {
@@ -57,7 +61,7 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
         "evidence" => reviewed(of.clone(), evidence(&of)),
         "refused" => reviewed(of.clone(), refused(&of)),
         "failed" => Message::Reviewed {
-            target: of,
+            number,
             result: Err(problem()),
         },
         "done" => Message::Ended(Ok(Box::new(done(&of)))),
@@ -164,8 +168,8 @@ fn asked(effects: &[Effect]) -> String {
                 };
                 format!("look {environment} {depth}")
             }
-            Effect::PlanRotation(target) => format!("plan {}", target.environment),
-            Effect::GatherEvidence(target) => format!("evidence {}", target.environment),
+            Effect::PlanRotation { target, .. } => format!("plan {}", target.environment),
+            Effect::GatherEvidence { target, .. } => format!("evidence {}", target.environment),
             Effect::Rotate {
                 target,
                 confirmation,
@@ -267,11 +271,11 @@ fn the_selection_follows_its_environment_when_rows_change_their_order() {
 }
 
 #[test]
-fn when_the_selected_row_is_gone_the_top_row_takes_the_selection() {
+fn when_the_selected_row_is_gone_the_row_in_its_place_is_selected() {
     let mut model = check(quiet(), "j", "home | at shop/beta", "");
     let without = status(vec![healthy("shop/alpha"), healthy("shop/gamma")]);
     update(&mut model, Message::Status(Ok(without)));
-    assert_eq!(stands(&model), "home | at shop/alpha");
+    assert_eq!(stands(&model), "home | at shop/gamma");
     update(&mut model, Message::Status(Ok(status(Vec::new()))));
     assert_eq!(stands(&model), "home");
     check(
@@ -810,4 +814,44 @@ fn a_look_that_asked_for_sessions_only_keeps_the_standing_known_before() {
     later.paths[0].current.user = "beta_a".to_owned();
     update(&mut model, message(later));
     assert_eq!(of_beta(&model).paths[0].current.standing, "not probed");
+}
+
+#[test]
+fn an_answer_for_an_older_review_does_not_fill_a_newer_one() {
+    let mut model = quiet();
+    run(&mut model, "R esc");
+    let late = model.reviews;
+    run(&mut model, "R");
+    let of = model.target().cloned().expect("selected");
+    let answer = Message::Reviewed {
+        number: late,
+        result: Ok(Box::new(planned(&of))),
+    };
+    update(&mut model, answer);
+    let Some(Overlay::Review(review)) = &model.overlay else {
+        panic!("the newer review is open");
+    };
+    assert!(matches!(review.stage, Stage::Asking));
+}
+
+#[test]
+fn a_login_look_that_was_asked_for_during_another_follows_it() {
+    let mut model = quiet();
+    let target = model.target().cloned().expect("selected");
+    let name = target.environment.clone();
+    let first = look_at(&mut model, &target, Depth::Sessions);
+    assert!(first.is_some());
+    assert_eq!(look_at(&mut model, &target, Depth::Logins), None);
+    let effects = update(
+        &mut model,
+        Message::Looked {
+            environment: name.clone(),
+            result: Err(problem()),
+        },
+    );
+    let deeper = Effect::LookAt {
+        environment: name,
+        depth: Depth::Logins,
+    };
+    assert_eq!(effects, vec![deeper]);
 }

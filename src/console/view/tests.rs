@@ -112,6 +112,7 @@ fn environments(add: &mut impl FnMut(&'static str, Model)) {
 
 fn review(mut model: Model, verb: Verb, of: &str, stage: Stage) -> Model {
     model.overlay = Some(Overlay::Review(Review {
+        number: 1,
         verb,
         target: target(of),
         stage,
