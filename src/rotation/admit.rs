@@ -395,6 +395,10 @@ fn check_drained(facts: &Facts<'_>) -> Result<Vec<String>, Refusal> {
         .iter()
         .map(|reason| mend(reason, facts.user))
         .collect();
+    for remedy in &mut remedies {
+        // A statement brings its own end.
+        remedy.truncate(remedy.trim_end_matches(';').len());
+    }
     remedies.push("or sign a waiver with --waive-drain \"REASON\"".to_owned());
     refuse(
         AdmitCase::NotDrained,

@@ -52,6 +52,44 @@ pub enum Case {
 }
 
 impl Case {
+    /// All cases, in the order of the table; the last one is what fits none.
+    pub const ALL: [Self; 14] = [
+        Self::BothAccepted,
+        Self::CurrentDead,
+        Self::NothingDone,
+        Self::PendingUnsent,
+        Self::RefusedRetryable,
+        Self::RefusedPassword,
+        Self::RefusedFinal,
+        Self::ReplyLost,
+        Self::Applied,
+        Self::VerifyFailed,
+        Self::StoreUnknown,
+        Self::ManagerOut,
+        Self::Unreachable,
+        Self::Unrecognised,
+    ];
+
+    /// What is done about it, in a few words for the documentation.
+    #[must_use]
+    pub fn treatment(self) -> &'static str {
+        match self {
+            Self::BothAccepted | Self::CurrentDead | Self::ManagerOut | Self::Unrecognised => {
+                "parked: a person is needed"
+            }
+            Self::NothingDone => "closed",
+            Self::PendingUnsent => "sent if the gate is open, else dropped and closed",
+            Self::RefusedRetryable => "the same password is sent again, a few times, then parked",
+            Self::RefusedPassword => "another password is made, twice at most, then parked",
+            Self::RefusedFinal => "parked; sent again by whoever mended it",
+            Self::ReplyLost => "waited out, looked at, and the same password is sent again",
+            Self::Applied => "verified and promoted",
+            Self::VerifyFailed => "parked; verified again by whoever mended it",
+            Self::StoreUnknown => "read again",
+            Self::Unreachable => "kept as it is until the database answers",
+        }
+    }
+
     /// The name, as in JSON and on screens.
     #[must_use]
     pub fn name(self) -> &'static str {

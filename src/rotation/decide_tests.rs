@@ -456,3 +456,25 @@ proptest! {
         }
     }
 }
+
+/// The table in the README is this one, or this test says what to put there.
+#[test]
+fn the_table_in_the_readme_is_the_one_of_the_code() {
+    let mut table = String::from("| case | situation | what is done |\n|---|---|---|\n");
+    for case in Case::ALL {
+        let (name, meaning, treatment) = (case.name(), case.meaning(), case.treatment());
+        table.push_str(&format!("| `{name}` | {meaning} | {treatment} |\n"));
+    }
+    let readme = include_str!("../../README.md");
+    assert!(
+        readme.contains(&table),
+        "the README must hold this table:\n{table}"
+    );
+}
+
+#[test]
+fn all_cases_stand_in_the_order_of_the_table() {
+    let of_table: Vec<Case> = TABLE.iter().map(|(case, _)| *case).collect();
+    assert_eq!(of_table, Case::ALL[..Case::ALL.len() - 1]);
+    assert_eq!(Case::ALL.last(), Some(&Case::Unrecognised));
+}
