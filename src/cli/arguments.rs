@@ -277,11 +277,24 @@ pub(super) struct RotateArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   handover recover
+  handover recover shop/orders --explain
+  handover recover shop/orders --runbook orders.md
   handover recover shop/orders --yes --output json")]
 pub(super) struct RecoverArguments {
     /// The environment, as project/name; without it all that have an open rotation
     #[arg(value_name = "ENV")]
     pub(super) environment: Option<EnvironmentName>,
+    /// Show case, evidence and action, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) explain: bool,
+    /// Write what --explain shows to a new Markdown file, with the exact commands
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "yes",
+        requires = "environment"
+    )]
+    pub(super) runbook: Option<PathBuf>,
     /// Do not ask
     #[arg(long)]
     pub(super) yes: bool,

@@ -18,6 +18,7 @@ mod output;
 mod recover;
 mod report;
 mod rotate;
+mod runbook;
 mod source;
 mod status;
 mod store;

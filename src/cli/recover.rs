@@ -2,10 +2,10 @@
 
 use super::arguments::RecoverArguments;
 use super::output::Printer;
-use super::{ask, failure, report};
+use super::{ask, failure, report, runbook};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
-    Confirmation, HandOverStatus, RecoverRequest, Report, list_open, recover,
+    Confirmation, HandOverStatus, Observer, RecoverRequest, Report, explain, list_open, recover,
 };
 use crate::operations::{Exit, Failure, Workspace};
 
@@ -46,26 +46,26 @@ async fn one(
     arguments: &RecoverArguments,
     printer: &Printer,
 ) -> Result<Report, Failure> {
+    if arguments.explain || arguments.runbook.is_some() {
+        let seen = explain(workspace, &environment, &Observer::default()).await?;
+        if let Some(file) = &arguments.runbook {
+            runbook::write(file, &seen)?;
+        }
+        return Ok(seen);
+    }
     let mut request = RecoverRequest {
         environment,
         confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
     };
     if request.confirmation == Confirmation::None && ask::can_ask(printer) {
-        let (observer, watching) = report::watch(printer);
-        let seen = recover(workspace, &request, &observer).await?;
-        drop(observer);
-        if let Some(watching) = watching {
-            let _ = watching.await;
-        }
-        // Anything but a missing agreement was already carried out or refused for good.
-        let asks = seen
-            .error
-            .as_ref()
-            .is_some_and(|error| error.code == "not-confirmed");
-        if !asks {
+        let seen = explain(workspace, &request.environment, &Observer::default()).await?;
+        if seen.status != HandOverStatus::Planned {
+            // There is nothing to agree to.
             return Ok(seen);
         }
-        show(printer, &seen);
+        for line in report::recovery_lines(&seen) {
+            printer.note(&line);
+        }
         let name = request.environment.to_string();
         let typed = seen.protected.then_some(name.as_str());
         request.confirmation = ask::ask("Do this now?", typed);
@@ -77,31 +77,6 @@ async fn one(
         let _ = watching.await;
     }
     answer
-}
-
-/// What was found and what would be done, before the question.
-fn show(printer: &Printer, seen: &Report) {
-    for path in &seen.paths {
-        let rotation = seen
-            .rotation
-            .map(|rotation| rotation.to_string())
-            .unwrap_or_default();
-        let case = path.case.as_deref().unwrap_or("complete");
-        printer.note(&format!(
-            "{rotation}  {}  {} {case}",
-            path.path,
-            path.step.code()
-        ));
-        if let Some(words) = &path.consumers {
-            printer.note(&format!("  CONSUMERS {words}"));
-        }
-        for words in &path.evidence {
-            printer.note(&format!("  found:  {words}"));
-        }
-        if let Some(action) = &path.action {
-            printer.note(&format!("  do:     {action}"));
-        }
-    }
 }
 
 fn print_one(printer: &Printer, report: &Report) -> Exit {

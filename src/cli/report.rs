@@ -83,6 +83,40 @@ pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// What was found and what recovering would do, line by line.
+pub(super) fn recovery_lines(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    for path in &report.paths {
+        let rotation = report.rotation.map(|rotation| rotation.to_string());
+        let case = path.case.as_deref().unwrap_or("complete");
+        lines.push(format!(
+            "{}  {}  {} {case}",
+            rotation.unwrap_or_default(),
+            path.path,
+            path.step.code()
+        ));
+        let mut add = |label: &str, words: &str| lines.push(format!("  {label:<10}{words}"));
+        if let Some(words) = &path.consumers {
+            add("CONSUMERS", words);
+        }
+        for words in &path.evidence {
+            add("found", words);
+        }
+        if let Some(words) = &path.meaning {
+            add("means", words);
+        }
+        if let Some(words) = &path.action {
+            add("do", words);
+        }
+        if let Some(advice) = &path.advice {
+            add("or", advice.next_best);
+            add("won't", advice.untouched);
+            add("wrong if", advice.wrong_if);
+        }
+    }
+    lines
+}
+
 /// Prints a report in the form that was asked for.
 pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
     if printer.is_json() {
@@ -94,10 +128,11 @@ pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
         HandOverStatus::Done | HandOverStatus::Planned
     );
     let mut lines = Vec::new();
-    if report.status == HandOverStatus::Planned
-        && let Some(plan) = &report.plan
-    {
-        lines.extend(plan_lines(plan));
+    if report.status == HandOverStatus::Planned {
+        match &report.plan {
+            Some(plan) => lines.extend(plan_lines(plan)),
+            None => lines.extend(recovery_lines(report)),
+        }
     }
     for path in &report.paths {
         lines.extend(path_lines(printer, report, path));

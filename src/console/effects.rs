@@ -82,8 +82,8 @@ impl Effects {
                 }
             }),
             Effect::GatherEvidence { target, review } => self.answer(async move {
-                let request = recover_request(&target, Confirmation::None);
-                let result = hand_over::recover(&workspace, &request, &Observer::default()).await;
+                let name = &target.environment;
+                let result = hand_over::explain(&workspace, name, &Observer::default()).await;
                 Message::Reviewed {
                     number: review,
                     result: result.map(Box::new).map_err(problem),

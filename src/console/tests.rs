@@ -8,11 +8,11 @@ use serde_json::json;
 use super::model::{Known, Model, Need, Problem, Run, Screen, Target, Verb};
 use crate::model::{EnvironmentName, Node, RotationId, ServerIdentity, Step};
 use crate::operations::hand_over::{
-    ErrorReport, HandOverStatus, Look, PathLook, PathOutcome, PathReport, Report, SessionLook,
-    UserLook,
+    Advice, ErrorReport, HandOverStatus, Look, PathLook, PathOutcome, PathReport, Report,
+    SessionLook, UserLook,
 };
 use crate::operations::{AuditEntry, EnvironmentStatus, History, PathStatus, Status};
-use crate::rotation::{Case, Plan, PlannedSession};
+use crate::rotation::{Action, Case, Plan, PlannedSession};
 use crate::store::{AuditHead, RevisionSummary};
 use crate::untrusted::Untrusted;
 
@@ -280,10 +280,9 @@ pub(super) fn planned(of: &Target) -> Report {
 
 /// The evidence of a recovery that waits for the agreement.
 pub(super) fn evidence(of: &Target) -> Report {
-    let mut report = report(of, HandOverStatus::Refused, PathOutcome::Refused);
+    let mut report = report(of, HandOverStatus::Planned, PathOutcome::Planned);
     let user = user(&of.environment, 'a');
     report.rotation = Some(RotationId(7));
-    report.error = Some(error("not-confirmed", "nobody agreed", "agree with --yes"));
     let path = &mut report.paths[0];
     path.step = Step::Apply;
     path.case = Some(Case::Applied.name().to_owned());
@@ -293,7 +292,12 @@ pub(super) fn evidence(of: &Target) -> Report {
         format!("{user}, old password: refused on db-1.example:5432"),
         "what consumers read logs in on every node".to_owned(),
     ];
-    path.action = Some("verify the new password and promote it".to_owned());
+    path.action = Some(Action::Verify.words().to_owned());
+    path.advice = Some(Advice {
+        next_best: Case::Applied.next_best(),
+        untouched: Action::Verify.untouched(),
+        wrong_if: Case::Applied.wrong_if(),
+    });
     report
 }
 
@@ -355,6 +359,7 @@ fn report(of: &Target, status: HandOverStatus, outcome: PathOutcome) -> Report {
             meaning: None,
             evidence: Vec::new(),
             action: None,
+            advice: None,
         }],
         ..Report::nothing_open()
     }

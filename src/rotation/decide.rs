@@ -4,11 +4,8 @@
 //! [`TABLE`] is read from the top; the first case that matches wins, so the order is
 //! part of the table. Evidence that fits no case parks as `unrecognised`.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize, Serializer};
-
 use super::assess::Standing;
+use super::case::Case;
 use super::journal::{PathJournal, Progress, RefusalClass};
 
 /// How often one pending password may be refused for a passing reason, or sent
@@ -16,140 +13,6 @@ use super::journal::{PathJournal, Progress, RefusalClass};
 const MOST_TRIES: u32 = 4;
 /// How many passwords the server's policy may reject before a person is asked.
 const MOST_DROPS: u32 = 2;
-
-/// The named situations. The names are the same in code, tests, JSON and screens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Case {
-    /// Two different passwords of one user log in: something else answers.
-    BothAccepted,
-    /// The password that consumers read does not log in.
-    CurrentDead,
-    /// Stopped before S2.
-    NothingDone,
-    /// S2 done, S3 not sent.
-    PendingUnsent,
-    /// S3 refused for a passing reason.
-    RefusedRetryable,
-    /// S3 refused because of this password.
-    RefusedPassword,
-    /// S3 refused for good.
-    RefusedFinal,
-    /// S3 sent, no answer, and not applied.
-    ReplyLost,
-    /// The new password is set and logs in; not promoted.
-    Applied,
-    /// A configured statement fails as the new user.
-    VerifyFailed,
-    /// The outcome of S5 in the store is not known.
-    StoreUnknown,
-    /// The managing user cannot log in.
-    ManagerOut,
-    /// Too little answered to say anything.
-    Unreachable,
-    /// The evidence fits no case.
-    Unrecognised,
-}
-
-impl Case {
-    /// All cases, in the order of the table; the last one is what fits none.
-    pub const ALL: [Self; 14] = [
-        Self::BothAccepted,
-        Self::CurrentDead,
-        Self::NothingDone,
-        Self::PendingUnsent,
-        Self::RefusedRetryable,
-        Self::RefusedPassword,
-        Self::RefusedFinal,
-        Self::ReplyLost,
-        Self::Applied,
-        Self::VerifyFailed,
-        Self::StoreUnknown,
-        Self::ManagerOut,
-        Self::Unreachable,
-        Self::Unrecognised,
-    ];
-
-    /// What is done about it, in a few words for the documentation.
-    #[must_use]
-    pub fn treatment(self) -> &'static str {
-        match self {
-            Self::BothAccepted | Self::CurrentDead | Self::ManagerOut | Self::Unrecognised => {
-                "parked: a person is needed"
-            }
-            Self::NothingDone => "closed",
-            Self::PendingUnsent => "sent if the gate is open, else dropped and closed",
-            Self::RefusedRetryable => "the same password is sent again, a few times, then parked",
-            Self::RefusedPassword => "another password is made, twice at most, then parked",
-            Self::RefusedFinal => "parked; sent again by whoever mended it",
-            Self::ReplyLost => "waited out, looked at, and the same password is sent again",
-            Self::Applied => "verified and promoted",
-            Self::VerifyFailed => "parked; verified again by whoever mended it",
-            Self::StoreUnknown => "read again",
-            Self::Unreachable => "kept as it is until the database answers",
-        }
-    }
-
-    /// The name, as in JSON and on screens.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::BothAccepted => "both-accepted",
-            Self::CurrentDead => "current-dead",
-            Self::NothingDone => "nothing-done",
-            Self::PendingUnsent => "pending-unsent",
-            Self::RefusedRetryable => "refused-retryable",
-            Self::RefusedPassword => "refused-password",
-            Self::RefusedFinal => "refused-final",
-            Self::ReplyLost => "reply-lost",
-            Self::Applied => "applied",
-            Self::VerifyFailed => "verify-failed",
-            Self::StoreUnknown => "store-unknown",
-            Self::ManagerOut => "manager-out",
-            Self::Unreachable => "unreachable",
-            Self::Unrecognised => "unrecognised",
-        }
-    }
-
-    /// What the case means, in one sentence for an operator.
-    #[must_use]
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Self::BothAccepted => {
-                "two different passwords of one user log in: `trust`, LDAP or a pooler answers, not the password"
-            }
-            Self::CurrentDead => {
-                "the password that consumers read does not log in: consumers are down"
-            }
-            Self::NothingDone => "stopped before a password was made; nothing was changed",
-            Self::PendingUnsent => "a new password is sealed but was never sent to the database",
-            Self::RefusedRetryable => "the database refused the change for a passing reason",
-            Self::RefusedPassword => "the database's password policy rejected the new password",
-            Self::RefusedFinal => "the database refused the change for good",
-            Self::ReplyLost => "the change was sent, its answer was lost, and it was not applied",
-            Self::Applied => "the new password is set and not promoted; nobody is affected",
-            Self::VerifyFailed => {
-                "the new password logs in, but a configured statement fails; nobody is affected"
-            }
-            Self::StoreUnknown => "it is not known whether the store took the promotion",
-            Self::ManagerOut => "the managing user cannot log in; consumers are not affected",
-            Self::Unreachable => "the database does not answer, so nothing is known",
-            Self::Unrecognised => "what was found fits no known case",
-        }
-    }
-}
-
-impl fmt::Display for Case {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
-impl Serialize for Case {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
 
 /// What the run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,6 +89,17 @@ pub enum Action {
 }
 
 impl Action {
+    /// What the action leaves alone.
+    #[must_use]
+    pub fn untouched(self) -> &'static str {
+        match self {
+            Self::Apply | Self::Outwait => {
+                "drop or lock a role, end a session, or touch the user that consumers read"
+            }
+            _ => "change any password in the database, drop or lock a role, or end a session",
+        }
+    }
+
     /// The action in words, for reviews and reports.
     #[must_use]
     pub fn words(self) -> &'static str {

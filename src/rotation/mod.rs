@@ -7,6 +7,7 @@
 
 mod admit;
 mod assess;
+mod case;
 mod decide;
 mod journal;
 mod plan;
@@ -14,7 +15,8 @@ mod words;
 
 pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit};
 pub use assess::{RoleKnowledge, Standing, assess};
-pub use decide::{Action, Case, Decision, Evidence, GateLook, Intent, Manager, decide};
+pub use case::Case;
+pub use decide::{Action, Decision, Evidence, GateLook, Intent, Manager, decide};
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession};
 pub use words::describe_gate;

@@ -3,7 +3,7 @@
 use super::moves::keep_selection;
 use super::{look_at, tell};
 use crate::console::message::Effect;
-use crate::console::model::{Model, Overlay, Problem, RunEnd, Screen, Stage, Target, Verb};
+use crate::console::model::{Model, Overlay, Problem, RunEnd, Screen, Stage, Target};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{Depth, HandOverStatus, Look, Progress, Report};
 use crate::operations::{AuditEntry, History, Status};
@@ -105,22 +105,16 @@ pub(super) fn reviewed(
         return Vec::new();
     }
     review.stage = match result {
-        Ok(report) if can_be_agreed_to(review.verb, &report) => Stage::Ready(report),
+        Ok(report) if can_be_agreed_to(&report) => Stage::Ready(report),
         Ok(report) => Stage::Closed(report),
         Err(problem) => Stage::Failed(problem),
     };
     Vec::new()
 }
 
-fn can_be_agreed_to(verb: Verb, report: &Report) -> bool {
-    match verb {
-        Verb::Rotate => report.status == HandOverStatus::Planned,
-        // Everything but the missing agreement was in order.
-        Verb::Recover => report
-            .error
-            .as_ref()
-            .is_some_and(|error| error.code == "not-confirmed"),
-    }
+/// A plan, or a recovery that has something to do and is refused by nothing.
+fn can_be_agreed_to(report: &Report) -> bool {
+    report.status == HandOverStatus::Planned
 }
 
 pub(super) fn told(model: &mut Model, progress: Progress) -> Vec<Effect> {

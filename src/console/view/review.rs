@@ -272,14 +272,16 @@ fn evidence(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
                 width,
             ));
         }
-        let untouched = "drop or lock a role, end a session, or touch what consumers read now";
-        lines.extend(labelled_lines(
-            theme,
-            "won't",
-            untouched,
-            theme.style(Role::Muted),
-            width,
-        ));
+        if let Some(advice) = &path.advice {
+            let muted = theme.style(Role::Muted);
+            for (label, words) in [
+                ("or", advice.next_best),
+                ("won't", advice.untouched),
+                ("wrong if", advice.wrong_if),
+            ] {
+                lines.extend(labelled_lines(theme, label, words, muted, width));
+            }
+        }
     }
     lines
 }

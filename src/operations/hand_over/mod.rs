@@ -18,8 +18,8 @@ mod run;
 mod subject;
 
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
-pub use outcome::{ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
-pub use recover::{RecoverRequest, list_open, recover};
+pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
+pub use recover::{RecoverRequest, explain, list_open, recover};
 pub use rotate::{RotateRequest, plan, rotate};
 
 use tokio::sync::mpsc;

@@ -67,6 +67,17 @@ impl From<&Failure> for ErrorReport {
     }
 }
 
+/// What an operator weighs before agreeing to a recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advice {
+    /// What else could be done.
+    pub next_best: &'static str,
+    /// What the action leaves alone.
+    pub untouched: &'static str,
+    /// What would make the verdict wrong.
+    pub wrong_if: &'static str,
+}
+
 /// One rotated secret in a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PathReport {
@@ -94,6 +105,9 @@ pub struct PathReport {
     /// What will be done next, in words for people; not part of the JSON.
     #[serde(skip)]
     pub action: Option<String>,
+    /// What else an operator weighs; not part of the JSON.
+    #[serde(skip)]
+    pub advice: Option<Advice>,
 }
 
 /// A whole hand-over.

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::evidence::Epoch;
-use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
-use super::run::Run;
+use super::outcome::{
+    Advice, ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report,
+};
+use super::run::{Run, Stop};
 use super::subject::Subject;
 use super::{Confirmation, Observer, report, rotate};
 use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::loading::Head;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::{Action, Case, Event, Intent, LockHolder, decide, fold};
+use crate::rotation::{Action, Case, Decision, Event, Intent, LockHolder, decide, fold};
 use crate::store::{JournalLine, Locked, OpenRotation, journal};
 
 /// What to recover.
@@ -50,21 +52,14 @@ pub async fn recover(
         .await?;
     let _lock = match asked {
         Locked::Ours(lock) => lock,
-        Locked::By(holder) => return Ok(locked(request, &found, &holder)),
+        Locked::By(holder) => return Ok(locked(&request.environment, &found, &holder)),
     };
     // Whoever held the lock before may have finished it.
     let found = find(workspace, &request.environment).await?;
     let Some((rotation, lines)) = found.open else {
-        return nothing_open(workspace, request, observer).await;
+        return nothing_open(workspace, &request.environment, observer).await;
     };
-    let Some(path) = lines.iter().find_map(|line| line.path.clone()) else {
-        return Err(Failure::new(
-            "store-damaged",
-            Exit::NeedsHuman,
-            format!("the journal of {rotation} names no path"),
-            "keep a copy of the store's folder and restore the last backup",
-        ));
-    };
+    let path = path_of(rotation, &lines)?;
     let subject = load(workspace, &request.environment, &path).await?;
     let mut run = resume(workspace, observer, &subject, rotation, &lines, &path);
     let evidence = run.gather().await?;
@@ -77,23 +72,79 @@ pub async fn recover(
         for of_path in &mut report.paths {
             of_path.step = run.journal.progress.step();
             of_path.case = decision.case.map(|case| case.name().to_owned());
-            of_path.meaning = decision.case.map(|case| case.meaning().to_owned());
-            of_path.consumers = Some(run.consumers_words());
-            of_path.evidence = run.evidence_words();
-            of_path.action = Some(decision.action.words().to_owned());
         }
+        describe(&run, decision, &mut report);
         return Ok(report);
     }
     audit_intent(workspace, &request.environment, rotation, decision.case).await?;
     let stopped = run.drive().await;
     run.close_managing().await;
     let mut report = report::of_run(&run, stopped);
+    describe(&run, decision, &mut report);
+    Ok(report)
+}
+
+/// Names the case of an open rotation and what recovering would do. Nothing is changed,
+/// not even in the journal, and no lock is taken.
+///
+/// # Errors
+/// What is wrong with the input or the store.
+pub async fn explain(
+    workspace: &Workspace,
+    environment: &EnvironmentName,
+    observer: &Observer,
+) -> Result<Report, Failure> {
+    let found = find(workspace, environment).await?;
+    if let Some(holder) = workspace.store.locked_by(&found.environment_id).await? {
+        return Ok(locked(environment, &found, &holder));
+    }
+    let Some((rotation, lines)) = found.open else {
+        return nothing_open(workspace, environment, observer).await;
+    };
+    let path = path_of(rotation, &lines)?;
+    let subject = load(workspace, environment, &path).await?;
+    let mut run = resume(workspace, observer, &subject, rotation, &lines, &path);
+    let evidence = run.gather().await?;
+    run.close_managing().await;
+    let decision = decide(&run.journal, &evidence, Intent::Recover);
+    let mut report = match (decision.action, decision.case) {
+        (Action::Park, Some(case)) => {
+            let message = run.explain(case);
+            report::of_run(&run, Ok(Stop::Parked { case, message }))
+        }
+        _ => report::planned_recovery(&run, decision),
+    };
+    describe(&run, decision, &mut report);
+    Ok(report)
+}
+
+/// What was found and what follows from it, in words.
+fn describe(run: &Run<'_>, decision: Decision, report: &mut Report) {
     for of_path in &mut report.paths {
         of_path.consumers = Some(run.consumers_words());
+        of_path.meaning = decision.case.map(|case| case.meaning().to_owned());
         of_path.evidence = run.evidence_words();
         of_path.action = Some(decision.action.words().to_owned());
+        of_path.advice = decision.case.map(|case| Advice {
+            next_best: case.next_best(),
+            untouched: decision.action.untouched(),
+            wrong_if: case.wrong_if(),
+        });
     }
-    Ok(report)
+}
+
+fn path_of(rotation: RotationId, lines: &[JournalLine]) -> Result<String, Failure> {
+    lines
+        .iter()
+        .find_map(|line| line.path.clone())
+        .ok_or_else(|| {
+            Failure::new(
+                "store-damaged",
+                Exit::NeedsHuman,
+                format!("the journal of {rotation} names no path"),
+                "keep a copy of the store's folder and restore the last backup",
+            )
+        })
 }
 
 struct Found {
@@ -209,12 +260,12 @@ async fn audit_intent(
     Ok(())
 }
 
-fn locked(request: &RecoverRequest, found: &Found, holder: &LockHolder) -> Report {
+fn locked(environment: &EnvironmentName, found: &Found, holder: &LockHolder) -> Report {
     let error = ErrorReport {
         code: "locked-by".to_owned(),
         message: format!(
             "{} is locked by {} on {} (process {}) since {}",
-            request.environment,
+            environment,
             holder.holder,
             holder.host,
             holder.pid,
@@ -224,7 +275,7 @@ fn locked(request: &RecoverRequest, found: &Found, holder: &LockHolder) -> Repor
     };
     Report {
         rotation: found.open.as_ref().map(|(rotation, _)| *rotation),
-        environment: Some(request.environment.clone()),
+        environment: Some(environment.clone()),
         status: HandOverStatus::Refused,
         error: Some(error),
         exit: ExitCode(Exit::Refused),
@@ -235,16 +286,16 @@ fn locked(request: &RecoverRequest, found: &Found, holder: &LockHolder) -> Repor
 /// No rotation is open. Consumers may be down all the same: a login tells.
 async fn nothing_open(
     workspace: &Workspace,
-    request: &RecoverRequest,
+    environment: &EnvironmentName,
     observer: &Observer,
 ) -> Result<Report, Failure> {
     let mut report = Report {
-        environment: Some(request.environment.clone()),
+        environment: Some(environment.clone()),
         ..Report::nothing_open()
     };
-    for path in rotated_paths(workspace, &request.environment).await? {
+    for path in rotated_paths(workspace, environment).await? {
         // Without a state there is nothing that consumers could read.
-        let Ok(subject) = load(workspace, &request.environment, &path).await else {
+        let Ok(subject) = load(workspace, environment, &path).await else {
             continue;
         };
         let mut run = resume(workspace, observer, &subject, RotationId(0), &[], &path);
@@ -257,7 +308,7 @@ async fn nothing_open(
         let error = ErrorReport {
             code: case.name().to_owned(),
             message: case.meaning().to_owned(),
-            remedy: report::remedy(case, &request.environment),
+            remedy: report::remedy(case, environment),
         };
         report.status = HandOverStatus::Parked;
         report.exit = ExitCode(Exit::NeedsHuman);
@@ -273,6 +324,7 @@ async fn nothing_open(
             meaning: Some(case.meaning().to_owned()),
             evidence: run.evidence_words(),
             action: Some(Action::Park.words().to_owned()),
+            advice: None,
         });
     }
     Ok(report)

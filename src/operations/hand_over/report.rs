@@ -4,7 +4,7 @@ use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathRep
 use super::run::{Run, Stop};
 use crate::model::{EnvironmentName, UserName};
 use crate::operations::{Exit, Failure};
-use crate::rotation::{Case, Intent};
+use crate::rotation::{Case, Decision, Intent};
 use crate::untrusted::Untrusted;
 
 /// A user's name, safe to draw.
@@ -91,10 +91,35 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
             meaning: None,
             evidence: Vec::new(),
             action: None,
+            advice: None,
         }],
         plan: None,
         protected: run.subject.protected,
         exit: ExitCode(exit),
+    }
+}
+
+/// The report of a recovery that is shown and not begun.
+pub(super) fn planned_recovery(run: &Run<'_>, decision: Decision) -> Report {
+    Report {
+        rotation: Some(run.rotation),
+        environment: Some(run.subject.environment.clone()),
+        status: HandOverStatus::Planned,
+        protected: run.subject.protected,
+        paths: vec![PathReport {
+            path: run.subject.path.to_string(),
+            status: PathOutcome::Planned,
+            step: run.journal.progress.step(),
+            case: decision.case.map(|case| case.name().to_owned()),
+            user: Some(shown(run.subject.user())),
+            error: None,
+            consumers: None,
+            meaning: None,
+            evidence: Vec::new(),
+            action: None,
+            advice: None,
+        }],
+        ..Report::nothing_open()
     }
 }
 

@@ -216,7 +216,7 @@ impl Run<'_> {
         tokio::time::sleep(span).await;
     }
 
-    fn explain(&self, case: Case) -> String {
+    pub(super) fn explain(&self, case: Case) -> String {
         let mut words = case.meaning().to_owned();
         if let Reached::Refused { code, message, .. } = &self.journal.progress {
             words = format!("{words}: {message} ({code})");
