@@ -11,6 +11,7 @@ demo:
 # Everything that has to hold: unit, property, house and live tests against real servers.
 test: servers
 	cargo test --locked
+	cargo test --locked --features failpoints --test crash_matrix
 
 lint:
 	cargo fmt --check
