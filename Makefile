@@ -15,7 +15,7 @@ test: servers
 
 lint:
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
 
 # Makes sure that PostgreSQL's server programs are there. Debian's package would also
 # create and start a system cluster; that is switched off first.
