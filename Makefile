@@ -11,10 +11,11 @@ demo:
 # Everything that has to hold: unit, property, house and live tests against real servers.
 test: servers
 	cargo test --locked
+	cargo test --locked --features failpoints --test crash_matrix
 
 lint:
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
 
 # Draws the pictures in screenshots/ anew, from the real program in a pseudo-terminal.
 screenshots: servers

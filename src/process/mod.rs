@@ -4,6 +4,7 @@
 //! This room knows nothing of databases, of the store's tables or of terminals.
 
 mod clock;
+pub mod failpoint;
 mod hardening;
 mod keys;
 mod log;

@@ -14,6 +14,7 @@ use crate::model::{
     Barrier, Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node, RoleFacts,
     ServerIdentity, Session, SessionKind, SessionView, UnknownCause, UserName,
 };
+use crate::process::failpoint::{self, Failpoint};
 use crate::rotation::RefusalClass;
 use crate::secret::ScramVerifier;
 use crate::untrusted::Untrusted;
@@ -43,6 +44,11 @@ pub(super) async fn open(
     let Some(password) = &manager.password else {
         return Err(out("no password is given"));
     };
+    let lost = |failpoint: Failpoint| DatabaseFault::Unreachable {
+        node: target.node.clone(),
+        cause: UnknownCause::Unreachable(words(failpoint)),
+    };
+    failpoint::before("managing-login").map_err(lost)?;
     let attempt = connector.connect(Parameters {
         node: &target.node,
         database: &target.database,
@@ -79,6 +85,7 @@ pub(super) async fn open(
             });
         }
     };
+    failpoint::after("managing-login").map_err(lost)?;
     Ok(PostgresManaging {
         connection,
         node: target.node.clone(),
@@ -117,9 +124,10 @@ impl Managing for PostgresManaging {
             )
             .await;
             let text = sql::begin_change(oid, wait);
+            failpoint::before("begin-change").map_err(lost_before_sending)?;
             let exchange = self.client().batch_execute(&text);
             match within(wait + MARGIN, exchange).await {
-                Some(Ok(())) => Ok(()),
+                Some(Ok(())) => failpoint::after("begin-change").map_err(lost_before_sending),
                 // Nothing was sent that could change anything, so even silence is a
                 // refusal that may pass.
                 Some(Err(error)) => Err(refused_before_sending(&error)),
@@ -315,6 +323,19 @@ impl PostgresManaging {
         }
     }
 
+    /// One exchange between its two failpoints; `None` inside when no answer came.
+    async fn send(
+        &self,
+        effect: &'static str,
+        statement: &str,
+        limit: Duration,
+    ) -> Result<Option<Result<(), Error>>, Failpoint> {
+        failpoint::before(effect)?;
+        let answer = within(limit, self.client().batch_execute(statement)).await;
+        failpoint::after(effect)?;
+        Ok(answer)
+    }
+
     async fn alter_and_commit(&self, new: NewPassword<'_>) -> ChangeOutcome {
         let verifier = match ScramVerifier::derive(new.password, new.salt) {
             Ok(verifier) => verifier,
@@ -332,25 +353,27 @@ impl PostgresManaging {
             sql::alter_role(new.user, verifier.as_str())
         ));
         let limit = self.timeouts.statement + MARGIN;
-        match within(limit, self.client().batch_execute(&statement)).await {
-            Some(Ok(())) => {}
+        match self.send("alter", &statement, limit).await {
+            Ok(Some(Ok(()))) => {}
             // The transaction is open: whatever the server said, nothing is applied
             // unless a commit follows, and none will.
-            Some(Err(error)) if error.as_db_error().is_some() => {
+            Ok(Some(Err(error))) if error.as_db_error().is_some() => {
                 let _ = within(MARGIN, self.client().batch_execute("ROLLBACK")).await;
                 return refused_before_sending(&error);
             }
-            Some(Err(error)) => return unknown(&classify::server_words(&error)),
-            None => return unknown(&Untrusted::new("no answer within the time-out")),
+            Ok(Some(Err(error))) => return unknown(&classify::server_words(&error)),
+            Ok(None) => return unknown(&Untrusted::new("no answer within the time-out")),
+            Err(failpoint) => return unknown(&words(failpoint)),
         }
-        match within(limit, self.client().batch_execute("COMMIT")).await {
-            Some(Ok(())) => ChangeOutcome::Confirmed,
+        match self.send("commit", "COMMIT", limit).await {
+            Ok(Some(Ok(()))) => ChangeOutcome::Confirmed,
             // Once the commit was sent, even an error of the server leaves open what
             // was written; a login tells.
-            Some(Err(error)) => unknown(&classify::server_words(&error)),
-            None => unknown(&Untrusted::new(
+            Ok(Some(Err(error))) => unknown(&classify::server_words(&error)),
+            Ok(None) => unknown(&Untrusted::new(
                 "no answer to the commit within the time-out",
             )),
+            Err(failpoint) => unknown(&words(failpoint)),
         }
     }
 }
@@ -358,6 +381,19 @@ impl PostgresManaging {
 fn unknown(message: &Untrusted) -> ChangeOutcome {
     ChangeOutcome::Unknown {
         message: message.clone(),
+    }
+}
+
+fn words(failpoint: Failpoint) -> Untrusted {
+    Untrusted::new(&failpoint.to_string())
+}
+
+/// The line is gone before anything was sent that could change something.
+fn lost_before_sending(failpoint: Failpoint) -> ChangeOutcome {
+    ChangeOutcome::Refused {
+        class: RefusalClass::Retryable,
+        code: "connection".to_owned(),
+        message: words(failpoint),
     }
 }
 

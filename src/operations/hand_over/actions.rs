@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Progress as Told;
+use super::effects;
 use super::run::{Run, Stop, Turn};
 use crate::document::{Fragment, Segment, edit};
 use crate::environment::Unseal;
@@ -42,35 +43,32 @@ impl Run<'_> {
         let environment = self.subject.environment.clone();
         let requester = self.workspace.requester.clone();
         let copy = pending.duplicate();
-        let event = self
-            .workspace
-            .store
-            .write(move |transaction| {
-                let key = EnvironmentKey::load(transaction, &master, &environment_id)?;
-                let generation = rotated_secrets::next_generation(transaction, secret)?;
-                let header = EnvelopeHeader {
-                    secret,
-                    generation: Some(generation),
-                };
-                let event = Event::PendingSealed {
-                    generation,
-                    sealed: seal(key.key(), &environment_id, header, &copy, random_bytes()),
-                    salt,
-                };
-                journal::append(transaction, rotation, Some(&path), &event, &timestamp())?;
-                let detail = json!({"rotation": rotation, "path": path, "generation": generation});
-                let action = "rotation.pending-sealed";
-                Workspace::audit(
-                    &master,
-                    transaction,
-                    &requester,
-                    action,
-                    Some(&environment),
-                    detail,
-                )?;
-                Ok::<_, StoreError>(event)
-            })
-            .await?;
+        let event = effects::write(self.workspace, "pending-sealed", move |transaction| {
+            let key = EnvironmentKey::load(transaction, &master, &environment_id)?;
+            let generation = rotated_secrets::next_generation(transaction, secret)?;
+            let header = EnvelopeHeader {
+                secret,
+                generation: Some(generation),
+            };
+            let event = Event::PendingSealed {
+                generation,
+                sealed: seal(key.key(), &environment_id, header, &copy, random_bytes()),
+                salt,
+            };
+            journal::append(transaction, rotation, Some(&path), &event, &timestamp())?;
+            let detail = json!({"rotation": rotation, "path": path, "generation": generation});
+            let action = "rotation.pending-sealed";
+            Workspace::audit(
+                &master,
+                transaction,
+                &requester,
+                action,
+                Some(&environment),
+                detail,
+            )?;
+            Ok::<_, StoreError>(event)
+        })
+        .await?;
         self.take(event);
         self.pending = Some(pending);
         self.done(Step::Pending);
@@ -153,55 +151,46 @@ impl Run<'_> {
         let admitted = self.journal.admitted.clone();
         let verified = self.journal.verified.clone();
         let reason = self.reason.clone();
-        let written = self
-            .workspace
-            .store
-            .write(move |transaction| {
-                let head = Head::load(transaction, &environment)?;
-                let document = promoted_document(&head, &document_path, &user, &pending.sealed)?;
-                let now = timestamp();
-                let revision = NewRevision {
-                    document: &document,
-                    settings: &head.revision.settings,
-                    files: &head.revision.files,
-                    cause: "rotation",
-                    author: &requester,
-                    reason: reason.as_deref(),
-                    rotation: Some(rotation),
-                    now: &now,
-                };
-                let number = revisions::add(transaction, &head.row.id, &revision)?;
-                if let Some(admitted) = &admitted {
-                    let oids = BTreeMap::from([
-                        (admitted.current.clone(), admitted.oids[0]),
-                        (admitted.user.clone(), admitted.oids[1]),
-                    ]);
-                    let server = &admitted.server;
-                    rotated_secrets::record_promotion(
-                        transaction,
-                        secret,
-                        server,
-                        &oids,
-                        &verified,
-                    )?;
-                }
-                let event = Event::Promoted { revision: number };
-                journal::append(transaction, rotation, Some(&path), &event, &now)?;
-                journal::append(transaction, rotation, None, &Event::Closed, &now)?;
-                journal::close_rotation(transaction, rotation, &now)?;
-                let detail = json!({"rotation": rotation, "path": path, "revision": number});
-                let action = "rotation.promoted";
-                Workspace::audit(
-                    &master,
-                    transaction,
-                    &requester,
-                    action,
-                    Some(&environment),
-                    detail,
-                )?;
-                Ok::<_, Failure>(event)
-            })
-            .await;
+        let written = effects::write(self.workspace, "promoted", move |transaction| {
+            let head = Head::load(transaction, &environment)?;
+            let document = promoted_document(&head, &document_path, &user, &pending.sealed)?;
+            let now = timestamp();
+            let revision = NewRevision {
+                document: &document,
+                settings: &head.revision.settings,
+                files: &head.revision.files,
+                cause: "rotation",
+                author: &requester,
+                reason: reason.as_deref(),
+                rotation: Some(rotation),
+                now: &now,
+            };
+            let number = revisions::add(transaction, &head.row.id, &revision)?;
+            if let Some(admitted) = &admitted {
+                let oids = BTreeMap::from([
+                    (admitted.current.clone(), admitted.oids[0]),
+                    (admitted.user.clone(), admitted.oids[1]),
+                ]);
+                let server = &admitted.server;
+                rotated_secrets::record_promotion(transaction, secret, server, &oids, &verified)?;
+            }
+            let event = Event::Promoted { revision: number };
+            journal::append(transaction, rotation, Some(&path), &event, &now)?;
+            journal::append(transaction, rotation, None, &Event::Closed, &now)?;
+            journal::close_rotation(transaction, rotation, &now)?;
+            let detail = json!({"rotation": rotation, "path": path, "revision": number});
+            let action = "rotation.promoted";
+            Workspace::audit(
+                &master,
+                transaction,
+                &requester,
+                action,
+                Some(&environment),
+                detail,
+            )?;
+            Ok::<_, Failure>(event)
+        })
+        .await;
         match written {
             Ok(event) => {
                 self.take(event);
@@ -262,17 +251,15 @@ impl Run<'_> {
         let detail = json!({"case": case.map(Case::name), "message": message});
         let write = self.journal_write(event.clone(), "rotation.aborted", detail);
         let already = self.journal.progress == Progress::Aborted;
-        self.workspace
-            .store
-            .write(move |transaction| {
-                if !already {
-                    write(transaction)?;
-                }
-                let now = timestamp();
-                journal::append(transaction, rotation, None, &Event::Closed, &now)?;
-                journal::close_rotation(transaction, rotation, &now)
-            })
-            .await?;
+        effects::write(self.workspace, "aborted", move |transaction| {
+            if !already {
+                write(transaction)?;
+            }
+            let now = timestamp();
+            journal::append(transaction, rotation, None, &Event::Closed, &now)?;
+            journal::close_rotation(transaction, rotation, &now)
+        })
+        .await?;
         tracing::info!(%rotation, %path, message, "aborted");
         self.take(event);
         Ok(Turn::Stop(Stop::Aborted { case, message }))

@@ -3,6 +3,7 @@
 //! At most one attempt per candidate and node in each epoch; a wait or an S3 opens a
 //! new one. C is carried over an S3 of ours, since S3 does not touch it.
 
+use super::effects;
 use super::preflight::{application, look_at_gate, probe_current, probe_previous, sessions_of};
 use super::run::Run;
 use crate::database::Login;
@@ -103,7 +104,7 @@ impl Run<'_> {
             application: &application,
             statements: &[],
         };
-        let outcome = self.subject.database.probe(login).await;
+        let outcome = effects::probe(self.subject, "probe-previous", login).await;
         Some(vec![(self.subject.node.clone(), outcome)])
     }
 
@@ -122,7 +123,7 @@ impl Run<'_> {
             application: &application,
             statements: &self.subject.settings.statements,
         };
-        let outcome = self.subject.database.probe(login).await;
+        let outcome = effects::probe(self.subject, "probe-pending", login).await;
         Ok(Some(vec![(self.subject.node.clone(), outcome)]))
     }
 

@@ -7,6 +7,7 @@
 
 mod actions;
 mod apply;
+mod effects;
 mod evidence;
 mod look;
 mod outcome;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::effects;
 use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::{Login, Managing};
@@ -149,7 +150,7 @@ pub(super) async fn probe_current(subject: &Subject) -> Result<Vec<(Node, LoginO
     };
     Ok(vec![(
         subject.node.clone(),
-        subject.database.probe(login).await,
+        effects::probe(subject, "probe-current", login).await,
     )])
 }
 
@@ -166,7 +167,7 @@ pub(super) async fn probe_previous(subject: &Subject) -> Option<Vec<(Node, Login
     };
     Some(vec![(
         subject.node.clone(),
-        subject.database.probe(login).await,
+        effects::probe(subject, "probe-previous", login).await,
     )])
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::effects;
 use super::evidence::Epoch;
 use super::outcome::{
     Advice, ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report,
@@ -46,10 +47,7 @@ pub async fn recover(
     observer: &Observer,
 ) -> Result<Report, Failure> {
     let found = find(workspace, &request.environment).await?;
-    let asked = workspace
-        .store
-        .lock(&found.environment_id, workspace.as_holder())
-        .await?;
+    let asked = effects::lock(workspace, &found.environment_id).await?;
     let _lock = match asked {
         Locked::Ours(lock) => lock,
         Locked::By(holder) => return Ok(locked(&request.environment, &found, &holder)),
@@ -243,20 +241,18 @@ async fn audit_intent(
     let requester = workspace.requester.clone();
     let name = name.clone();
     let detail = json!({"rotation": rotation, "case": case.map(Case::name)});
-    workspace
-        .store
-        .write(move |transaction| {
-            let action = "rotation.recover";
-            Workspace::audit(
-                &master,
-                transaction,
-                &requester,
-                action,
-                Some(&name),
-                detail,
-            )
-        })
-        .await?;
+    effects::write(workspace, "recover", move |transaction| {
+        let action = "rotation.recover";
+        Workspace::audit(
+            &master,
+            transaction,
+            &requester,
+            action,
+            Some(&name),
+            detail,
+        )
+    })
+    .await?;
     Ok(())
 }
 

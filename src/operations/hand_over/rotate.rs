@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::effects;
 use super::evidence::Epoch;
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
 use super::preflight::{self, Circumstances, Preflight};
@@ -70,10 +71,7 @@ pub async fn rotate(
     if let Some(report) = unconfirmed(&subject, &request.confirmation) {
         return Ok(report);
     }
-    let asked = workspace
-        .store
-        .lock(&subject.environment_id, workspace.as_holder())
-        .await?;
+    let asked = effects::lock(workspace, &subject.environment_id).await?;
     let _lock = match asked {
         Locked::Ours(lock) => lock,
         Locked::By(holder) => return Ok(refused_by_lock(&subject, &holder)),
@@ -309,28 +307,26 @@ async fn open_rotation(
     let master = Arc::clone(&workspace.master);
     let requester = workspace.requester.clone();
     let first = Event::Admitted(admitted.clone());
-    let rotation = workspace
-        .store
-        .write(move |transaction| {
-            let now = timestamp();
-            let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
-            journal::append(transaction, rotation, None, &opened, &now)?;
-            journal::append(transaction, rotation, Some(&path), &first, &now)?;
-            let mut detail = detail;
-            detail["rotation"] = json!(rotation);
-            detail["path"] = json!(path);
-            let action = "rotation.opened";
-            Workspace::audit(
-                &master,
-                transaction,
-                &requester,
-                action,
-                Some(&environment),
-                detail,
-            )?;
-            Ok::<_, StoreError>(rotation)
-        })
-        .await?;
+    let rotation = effects::write(workspace, "opened", move |transaction| {
+        let now = timestamp();
+        let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
+        journal::append(transaction, rotation, None, &opened, &now)?;
+        journal::append(transaction, rotation, Some(&path), &first, &now)?;
+        let mut detail = detail;
+        detail["rotation"] = json!(rotation);
+        detail["path"] = json!(path);
+        let action = "rotation.opened";
+        Workspace::audit(
+            &master,
+            transaction,
+            &requester,
+            action,
+            Some(&environment),
+            detail,
+        )?;
+        Ok::<_, StoreError>(rotation)
+    })
+    .await?;
     Ok((rotation, admitted))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::effects;
 use super::evidence::Epoch;
 use super::subject::Subject;
 use super::{Observer, Progress};
@@ -145,7 +146,8 @@ impl Run<'_> {
         detail: Value,
     ) -> Result<(), Failure> {
         let write = self.journal_write(event.clone(), action, detail);
-        self.workspace.store.write(write).await?;
+        let effect = action.strip_prefix("rotation.").unwrap_or(action);
+        effects::write(self.workspace, effect, write).await?;
         self.take(event);
         Ok(())
     }
