@@ -4,7 +4,9 @@ mod classify;
 mod connection;
 mod managing;
 mod sql;
+mod sql_twins;
 mod tls;
+mod twins;
 
 use std::time::Duration;
 
