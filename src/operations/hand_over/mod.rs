@@ -8,6 +8,7 @@
 mod actions;
 mod apply;
 mod evidence;
+mod examine;
 mod look;
 mod outcome;
 mod preflight;
@@ -17,6 +18,7 @@ mod rotate;
 mod run;
 mod subject;
 
+pub(super) use examine::{document_problem, examine};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
 pub use recover::{RecoverRequest, list_open, recover};
