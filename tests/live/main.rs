@@ -9,6 +9,7 @@ mod consumer;
 mod contract;
 mod crash;
 mod demo;
+mod doctor;
 mod documents;
 mod gate;
 mod harness;
