@@ -526,3 +526,26 @@ pub fn verdict(findings: &[Finding]) -> Verdict {
         Verdict::Fit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(findings: &[Finding], expected: Verdict) {
+        assert_eq!(verdict(findings), expected, "{findings:?}");
+    }
+
+    #[test]
+    fn the_most_serious_finding_is_the_verdict() {
+        let warning = Finding::warning(Check::Tls, "", None);
+        let right = Finding::problem(Check::Right, "", None);
+        let reachable = Finding::problem(Check::Reachable, "", None);
+        let unproven = Finding::unknown(Check::CurrentLogin, "", None);
+        let dead = Finding::problem(Check::CurrentLogin, "", None);
+        check(&[warning, not_looked(Check::View)], Verdict::Fit);
+        check(std::slice::from_ref(&right), Verdict::Unfit);
+        check(&[right.clone(), reachable], Verdict::Unreachable);
+        check(&[unproven], Verdict::Unreachable);
+        check(&[right, dead], Verdict::CurrentDead);
+    }
+}

@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn checks_in_order() -> Vec<Check> {
-        super::checks().collect()
+        checks().collect()
     }
 
     #[test]
