@@ -13,13 +13,15 @@ mod finding;
 mod journal;
 mod plan;
 mod twins;
+mod verdict;
 mod words;
 
 pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit};
 pub use assess::{RoleKnowledge, Standing, assess};
 pub use decide::{Action, Case, Decision, Evidence, GateLook, Intent, Manager, decide};
-pub use examine::{Examination, Managed, NOT_LOOKED, Verdict, examine, verdict};
+pub use examine::{Examination, Managed, NOT_LOOKED, examine};
 pub use finding::{Check, Finding, FindingStatus};
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession};
+pub use verdict::{Verdict, verdict};
 pub use words::describe_gate;

@@ -3,6 +3,7 @@
 mod classify;
 mod connection;
 mod managing;
+mod quote;
 mod sql;
 mod sql_twins;
 mod tls;
