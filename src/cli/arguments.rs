@@ -60,6 +60,8 @@ pub(super) enum Command {
     Recover(RecoverArguments),
     /// What the store knows, without asking any database
     Status(StatusArguments),
+    /// Look at everything that would refuse a rotation, or make one fail later
+    Doctor(DoctorArguments),
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -306,6 +308,20 @@ pub(super) struct RecoverArguments {
 #[derive(Debug, Args)]
 pub(super) struct StatusArguments {
     /// The environment, as project/name; without it all
+    #[arg(value_name = "ENV")]
+    pub(super) environment: Option<EnvironmentName>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It changes nothing and takes no lock. It tries one wrong password as the idle user of
+each rotated secret, which must be refused: one failed login.
+
+Exit codes: 0 ok or warnings only, 4 a rotation would be refused, 5 what consumers read
+does not log in, 6 unreachable."
+)]
+pub(super) struct DoctorArguments {
+    /// The environment, as project/name; without it all that have rotated secrets
     #[arg(value_name = "ENV")]
     pub(super) environment: Option<EnvironmentName>,
 }

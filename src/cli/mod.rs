@@ -10,6 +10,7 @@ mod ask;
 mod audit;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod doctor;
 mod environment;
 mod environment_edit;
 mod failure;
@@ -142,6 +143,9 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
         }
         Command::Status(arguments) => {
             status::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
+        }
+        Command::Doctor(arguments) => {
+            doctor::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
         }
         Command::Audit(AuditCommand::Ls(arguments)) => {
             audit::list(&open(Access::ReadIfNeedBe).await?, arguments, printer).await

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{
     Credential, DatabaseFault, Engine, LoginOutcome, ManagingFacts, Node, RoleRemedies,
-    SessionView, UserName,
+    SessionView, TwinFacts, TwinRoles, UserName,
 };
 use crate::rotation::RefusalClass;
 use crate::secret::{SCRAM_SALT_LENGTH, Secret};
@@ -141,6 +141,13 @@ pub trait Managing: Send + Sync {
         &mut self,
         oid: u32,
     ) -> BoxFuture<'_, Result<(SessionView, DateTime<Utc>), DatabaseFault>>;
+
+    /// In what the two users differ, and what room the server has for both. It may take
+    /// longer than the other questions and is not asked while rotating.
+    fn twins<'a>(
+        &'a mut self,
+        roles: TwinRoles<'a>,
+    ) -> BoxFuture<'a, Result<TwinFacts, DatabaseFault>>;
 
     /// Begins the transaction of the change: time-outs, then the advisory lock on
     /// the role. Whoever holds it is alone; in particular no earlier statement of

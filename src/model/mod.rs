@@ -8,6 +8,7 @@ mod names;
 mod server;
 pub mod settings;
 mod steps;
+mod twins;
 
 pub use credential::{Credential, Engine, RotatedState, RotationInputs, UserName, UserNameError};
 pub use gate::{Gate, Shut};
@@ -17,3 +18,4 @@ pub use server::{
     ServerIdentity, Session, SessionKind, SessionView, UnknownCause,
 };
 pub use steps::Step;
+pub use twins::{Capacity, Difference, DifferenceKind, Twin, TwinFacts, TwinRoles};

@@ -4,6 +4,7 @@
 //! and parking are one driver with an intent, in [`hand_over`].
 
 mod audit;
+mod doctor;
 mod environment_init;
 mod environment_read;
 mod environment_remove;
@@ -23,6 +24,7 @@ mod workspace;
 
 pub use crate::store::AuditEntry;
 pub use audit::{AuditListing, list_audit, verify_audit};
+pub use doctor::{Diagnosis, EnvironmentDiagnosis, PathDiagnosis, diagnose};
 pub use environment_init::{
     InitReport, InitRequest, SourceFile, init_environment, init_environment_as_of,
 };

@@ -213,9 +213,7 @@ fn check_managing<'a>(facts: &Facts<'a>) -> Result<&'a ManagingFacts, Refusal> {
         DatabaseFault::ManagerOut { .. } => refuse(
             AdmitCase::ManagerOut,
             fault.to_string(),
-            "put the managing user's right name and password into the environment that \
-             `inputs.database.managingUser` refers to"
-                .to_owned(),
+            fault_remedy(fault),
         ),
         DatabaseFault::Unreachable { .. } | DatabaseFault::Server { .. } => {
             unreachable(fault.to_string(), &fault_remedy(fault))
@@ -223,9 +221,15 @@ fn check_managing<'a>(facts: &Facts<'a>) -> Result<&'a ManagingFacts, Refusal> {
     }
 }
 
-fn fault_remedy(fault: &DatabaseFault) -> String {
+/// What mends a managing connection that does not come about.
+pub(super) fn fault_remedy(fault: &DatabaseFault) -> String {
     use crate::model::UnknownCause;
     match fault {
+        DatabaseFault::ManagerOut { .. } => {
+            "put the managing user's right name and password into the environment that \
+             `inputs.database.managingUser` refers to"
+                .to_owned()
+        }
         DatabaseFault::Unreachable {
             cause: UnknownCause::Tls(_),
             ..

@@ -10,6 +10,7 @@ mod consumer;
 mod contract;
 mod crash;
 mod demo;
+mod doctor;
 mod documents;
 mod editing;
 mod gate;

@@ -9,10 +9,11 @@ use tokio_postgres::{Client, Error, Row};
 
 use super::super::{ChangeOutcome, Managing, NewPassword, Target, Timeouts};
 use super::connection::{Connection, Connector, Parameters};
-use super::{classify, sql, within};
+use super::{classify, sql, twins, within};
 use crate::model::{
     Barrier, Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node, RoleFacts,
-    ServerIdentity, Session, SessionKind, SessionView, UnknownCause, UserName,
+    ServerIdentity, Session, SessionKind, SessionView, TwinFacts, TwinRoles, UnknownCause,
+    UserName,
 };
 use crate::process::failpoint::{self, Failpoint};
 use crate::rotation::RefusalClass;
@@ -108,6 +109,17 @@ impl Managing for PostgresManaging {
         oid: u32,
     ) -> BoxFuture<'_, Result<(SessionView, DateTime<Utc>), DatabaseFault>> {
         async move { self.ask(self.look_at_sessions(oid)).await }.boxed()
+    }
+
+    fn twins<'a>(
+        &'a mut self,
+        roles: TwinRoles<'a>,
+    ) -> BoxFuture<'a, Result<TwinFacts, DatabaseFault>> {
+        async move {
+            let looked = twins::look(&self.connection.client, &self.manager, roles);
+            self.ask(looked).await
+        }
+        .boxed()
     }
 
     fn begin_change(

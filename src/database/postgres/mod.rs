@@ -3,8 +3,11 @@
 mod classify;
 mod connection;
 mod managing;
+mod quote;
 mod sql;
+mod sql_twins;
 mod tls;
+mod twins;
 
 use std::time::Duration;
 
@@ -87,6 +90,11 @@ async fn probe(postgres: &Postgres, login: Login<'_>) -> LoginOutcome {
 
 /// Runs inside the probe's session: who am I, what time is it, do the statements work.
 async fn look(client: &Client, login: &Login<'_>, timeout: Duration) -> LoginOutcome {
+    // A user whose sessions begin as a group (`ALTER ROLE … SET role`) does not see its
+    // own row as that group; the statements below run as the group again.
+    if let Err(error) = client.batch_execute(sql::AS_MYSELF).await {
+        return LoginOutcome::Unknown(classify::unknown_cause(&error));
+    }
     let row = match client.query_typed(sql::WHO_AM_I, &[]).await {
         Ok(rows) if rows.len() == 1 => rows.into_iter().next(),
         Ok(_) => None,
@@ -102,6 +110,9 @@ async fn look(client: &Client, login: &Login<'_>, timeout: Duration) -> LoginOut
         started: row.get("backend_start"),
     };
     let server_time: DateTime<Utc> = row.get("server_time");
+    if let Err(error) = client.batch_execute(sql::AS_CONFIGURED).await {
+        return LoginOutcome::Unknown(classify::unknown_cause(&error));
+    }
     for statement in login.statements {
         if let Err(error) = run_and_roll_back(client, statement, timeout).await {
             let message = format!("`{statement}` failed: {}", classify::server_words(&error));

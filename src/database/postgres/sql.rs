@@ -9,6 +9,12 @@ use crate::untrusted::Untrusted;
 /// role's OID, so that one role is changed by one process at a time.
 const ADVISORY_CLASS: i32 = 0x6861_6e64;
 
+/// The session's role is the user that logged in, whatever its settings say.
+pub(super) const AS_MYSELF: &str = "SET ROLE NONE";
+
+/// The session's role is what the user's settings say.
+pub(super) const AS_CONFIGURED: &str = "RESET ROLE";
+
 /// The probe's own session and the server's clock.
 pub(super) const WHO_AM_I: &str = "SELECT pid, backend_start, clock_timestamp() AS server_time \
      FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";

@@ -9,6 +9,7 @@ mod actions;
 mod apply;
 mod effects;
 mod evidence;
+mod examine;
 mod look;
 mod outcome;
 mod preflight;
@@ -18,6 +19,7 @@ mod rotate;
 mod run;
 mod subject;
 
+pub(super) use examine::{document_problem, examine};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
 pub use recover::{RecoverRequest, explain, list_open, recover};

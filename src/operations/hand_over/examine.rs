@@ -1,0 +1,137 @@
+//! The evidence of an examination: the looks of S1, the pair side by side, and one login
+//! that must be refused. Nothing is changed and no lock is taken.
+
+use std::sync::Arc;
+
+use super::preflight::{application, probe_current, probe_previous, sessions_of};
+use super::subject::Subject;
+use crate::database::Login;
+use crate::document::PropertyPath;
+use crate::drain;
+use crate::model::{
+    DatabaseFault, EnvironmentName, LoginOutcome, OwnSession, SessionView, TwinRoles,
+};
+use crate::operations::{Exit, Failure, Workspace};
+use crate::process::generate_password;
+use crate::rotation::{self, Check, Examination, Finding, Managed};
+use crate::store::journal;
+
+/// As long as any real one, so that it cannot be guessed right.
+const WRONG_PASSWORD_LENGTH: usize = 32;
+
+/// Examines one rotated secret.
+///
+/// # Errors
+/// The store's own; what is wrong with the document is a finding.
+pub(in crate::operations) async fn examine(
+    workspace: &Workspace,
+    environment: &EnvironmentName,
+    path: &PropertyPath,
+) -> Result<Vec<Finding>, Failure> {
+    let (name, wanted) = (environment.clone(), path.clone());
+    let master = Arc::clone(&workspace.master);
+    let loaded = workspace
+        .store
+        .read(move |transaction| {
+            let subject = Subject::load(transaction, &master, &name, Some(&wanted))?;
+            let open = journal::find_open(transaction, &subject.environment_id)?;
+            Ok::<_, Failure>((subject, open))
+        })
+        .await;
+    let (subject, open_rotation) = match loaded {
+        Ok(loaded) => loaded,
+        Err(failure) => return of_document(failure),
+    };
+    let (current, idle, wrong) = tokio::join!(
+        probe_current(&subject),
+        probe_previous(&subject),
+        probe_with_wrong_password(&subject)
+    );
+    let current = match current {
+        Ok(current) => current,
+        Err(failure) => return of_document(failure),
+    };
+    let mut own = sessions_of(&current);
+    own.extend(sessions_of(idle.as_deref().unwrap_or_default()));
+    own.extend(wrong.session().cloned());
+    let managing = look_as_manager(&subject, &own).await;
+    let users = [subject.current_user(), subject.user()];
+    let remedies = users.map(|user| subject.database.remedies(user));
+    Ok(rotation::examine(&Examination {
+        environment,
+        open_rotation,
+        node: &subject.node,
+        tls: subject.settings.tls,
+        manager: &subject.manager.username,
+        users,
+        remedies: [&remedies[0], &remedies[1]],
+        recorded_server: subject.record.server.as_ref(),
+        recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
+        managing: managing.as_ref(),
+        current_logins: &current,
+        idle_logins: idle.as_deref(),
+        wrong_login: &wrong,
+    }))
+}
+
+/// What is wrong with the input is a finding like any other; the rest is not.
+fn of_document(failure: Failure) -> Result<Vec<Finding>, Failure> {
+    match failure.code {
+        "no-state" | "bad-document" | "bad-settings" => Ok(vec![document_problem(&failure)]),
+        _ if failure.exit == Exit::Usage => Ok(vec![document_problem(&failure)]),
+        _ => Err(failure),
+    }
+}
+
+/// A document that cannot be used.
+pub(in crate::operations) fn document_problem(failure: &Failure) -> Finding {
+    Finding::problem(
+        Check::Document,
+        failure.message.clone(),
+        Some(failure.remedy.clone()),
+    )
+}
+
+/// Logs in as Y with a random password, which must be refused.
+async fn probe_with_wrong_password(subject: &Subject) -> LoginOutcome {
+    let password = generate_password(WRONG_PASSWORD_LENGTH);
+    let application = application("probe");
+    let login = Login {
+        node: &subject.node,
+        user: subject.user(),
+        password: &password,
+        application: &application,
+        statements: &[],
+    };
+    subject.database.probe(login).await
+}
+
+async fn look_as_manager(subject: &Subject, own: &[OwnSession]) -> Result<Managed, DatabaseFault> {
+    let name = application("manage");
+    let users = [subject.current_user(), subject.user()];
+    let mut managing = subject.database.manage(&subject.manager, &name).await?;
+    let facts = managing.facts(users[0], users[1]).await?;
+    let foreign = |view: &SessionView| view.complete.then(|| drain::foreign_sessions(view, own));
+    let idle = foreign(&facts.sessions);
+    let current = match &facts.roles[0] {
+        Some(role) => foreign(&managing.sessions(role.oid).await?.0),
+        None => None,
+    };
+    let twins = match &facts.roles {
+        [Some(current), Some(idle)] => Some(
+            managing
+                .twins(TwinRoles {
+                    names: users,
+                    oids: [current.oid, idle.oid],
+                })
+                .await,
+        ),
+        _ => None,
+    };
+    managing.close().await;
+    Ok(Managed {
+        facts,
+        twins,
+        sessions: [current, idle],
+    })
+}

@@ -1,0 +1,489 @@
+//! An examination: everything that S1 looks at, and what makes a rotation fail later.
+//!
+//! Pure. Where `admit` stops at the first case that refuses, this goes on and names all.
+
+use super::admit::fault_remedy;
+use super::assess::{RoleKnowledge, assess};
+use super::finding::{Check, Finding};
+use super::twins;
+use super::words::shown;
+use crate::model::settings::TlsMode;
+use crate::model::{
+    Barrier, Capacity, DatabaseFault, EnvironmentName, LoginOutcome, ManagingFacts, Node,
+    RoleFacts, RoleRemedies, RotationId, ServerIdentity, Session, SessionKind, TwinFacts,
+    UnknownCause, UserName,
+};
+use crate::untrusted::Untrusted;
+
+/// What the managing connection was told.
+#[derive(Debug)]
+pub struct Managed {
+    /// The questions of S1.
+    pub facts: ManagingFacts,
+    /// The pair side by side; `None` where one of them does not exist.
+    pub twins: Option<Result<TwinFacts, DatabaseFault>>,
+    /// Sessions of X and Y without our own; `None` where they cannot all be seen.
+    pub sessions: [Option<Vec<Session>>; 2],
+}
+
+/// Everything that an examination of one rotated secret found out.
+#[derive(Debug)]
+pub struct Examination<'a> {
+    /// Which environment.
+    pub environment: &'a EnvironmentName,
+    /// Its rotation that is open.
+    pub open_rotation: Option<RotationId>,
+    /// Where.
+    pub node: &'a Node,
+    /// How the line is protected.
+    pub tls: TlsMode,
+    /// The managing user.
+    pub manager: &'a UserName,
+    /// X and Y.
+    pub users: [&'a UserName; 2],
+    /// What mends X and Y.
+    pub remedies: [&'a RoleRemedies; 2],
+    /// The server of the last promote.
+    pub recorded_server: Option<&'a ServerIdentity>,
+    /// The OID of Y at the last promote.
+    pub recorded_oid: Option<u32>,
+    /// What the managing connection was told.
+    pub managing: Result<&'a Managed, &'a DatabaseFault>,
+    /// X with C, per node.
+    pub current_logins: &'a [(Node, LoginOutcome)],
+    /// Y with P, per node; `None` when P is not known.
+    pub idle_logins: Option<&'a [(Node, LoginOutcome)]>,
+    /// Y with a random password.
+    pub wrong_login: &'a LoginOutcome,
+}
+
+/// Names everything, in the order of [`Check`].
+#[must_use]
+pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
+    let it = examination;
+    let mut findings = vec![Finding::ok(Check::Document, "it has a state")];
+    if let Some(rotation) = it.open_rotation {
+        findings.push(Finding::warning(
+            Check::OpenRotation,
+            format!("{rotation} is open; another one would be refused"),
+            Some(format!("handover recover {}", it.environment)),
+        ));
+    }
+    findings.push(reachable(it));
+    findings.push(tls(it));
+    let managed = it.managing.ok();
+    let facts = managed.map(|managed| &managed.facts);
+    let [current, idle] = match facts {
+        Some(facts) => [facts.roles[0].as_ref(), facts.roles[1].as_ref()],
+        None => [None, None],
+    };
+    let when = |check, find: &dyn Fn(&ManagingFacts) -> Finding| match facts {
+        Some(facts) => find(facts),
+        None => not_looked(check),
+    };
+    findings.push(when(Check::Server, &|facts| server(it, facts)));
+    findings.push(managing(it));
+    findings.push(when(Check::Right, &|facts| right(it, facts)));
+    findings.push(when(Check::View, &|facts| view(it, facts)));
+    findings.push(when(Check::Primary, &|facts| primary(it, facts)));
+    findings.push(when(Check::CurrentRole, &|_| {
+        role(it, Check::CurrentRole, 0, current)
+    }));
+    findings.push(current_login(it, current));
+    findings.push(when(Check::IdleRole, &|_| {
+        role(it, Check::IdleRole, 1, idle)
+    }));
+    findings.push(idle_login(it, idle));
+    findings.push(trust(it, idle));
+    match managed {
+        Some(Managed {
+            twins: Some(Ok(facts)),
+            sessions,
+            ..
+        }) => {
+            findings.extend(twins::compare(&facts.differences, it.users));
+            findings.push(connections(it, &facts.capacity, sessions));
+            findings.push(replication(it, facts, sessions));
+            findings.push(server_full(it, &facts.capacity));
+        }
+        other => {
+            let fault = match other {
+                Some(Managed {
+                    twins: Some(Err(fault)),
+                    ..
+                }) => Some(fault),
+                _ => None,
+            };
+            let last = [Check::Connections, Check::Replication, Check::ServerFull];
+            findings.extend(twins::checks().chain(last).map(|check| match fault {
+                Some(fault) => Finding::unknown(check, format!("not answered: {fault}"), None),
+                None => not_looked(check),
+            }));
+        }
+    }
+    findings
+}
+
+/// What stands where a check had nothing to look at.
+pub const NOT_LOOKED: &str = "not looked at, because of what was found above";
+
+fn not_looked(check: Check) -> Finding {
+    Finding::unknown(check, NOT_LOOKED, None)
+}
+
+fn reachable(it: &Examination<'_>) -> Finding {
+    match it.managing {
+        Err(DatabaseFault::Unreachable {
+            cause: UnknownCause::Tls(_),
+            ..
+        })
+        | Ok(_)
+        | Err(DatabaseFault::ManagerOut { .. }) => {
+            Finding::ok(Check::Reachable, format!("{} answers", it.node))
+        }
+        Err(fault) => Finding::problem(
+            Check::Reachable,
+            fault.to_string(),
+            Some(fault_remedy(fault)),
+        ),
+    }
+}
+
+fn tls(it: &Examination<'_>) -> Finding {
+    match it.managing {
+        Err(
+            fault @ DatabaseFault::Unreachable {
+                cause: UnknownCause::Tls(_),
+                ..
+            },
+        ) => Finding::problem(Check::Tls, fault.to_string(), Some(fault_remedy(fault))),
+        Err(DatabaseFault::Unreachable { .. } | DatabaseFault::Server { .. }) => {
+            not_looked(Check::Tls)
+        }
+        Ok(_) | Err(DatabaseFault::ManagerOut { .. }) => match it.tls {
+            TlsMode::VerifyFull => Finding::ok(
+                Check::Tls,
+                "verify-full: the certificate is trusted and names the host",
+            ),
+            TlsMode::Disable => Finding::warning(
+                Check::Tls,
+                "disabled: anybody on the way can read and change what is sent",
+                Some("set `tls: {mode: verify-full, ca: …}` in the settings".to_owned()),
+            ),
+        },
+    }
+}
+
+fn server(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
+    let now = &facts.identity;
+    match it.recorded_server {
+        Some(recorded) if recorded.system != now.system => Finding::problem(
+            Check::Server,
+            format!(
+                "{} is system {}, and the last promote was on system {}",
+                it.node, now.system, recorded.system
+            ),
+            Some("check host and port in `inputs.database`".to_owned()),
+        ),
+        Some(recorded) if recorded.timeline == now.timeline && now.position < recorded.position => {
+            Finding::problem(
+                Check::Server,
+                "its log is behind the position of the last promote: an older copy, or restored",
+                Some("find out which server is the right one before rotating".to_owned()),
+            )
+        }
+        Some(_) => Finding::ok(Check::Server, format!("system {}, as recorded", now.system)),
+        None => Finding::ok(
+            Check::Server,
+            format!("system {}; recorded at the first promote", now.system),
+        ),
+    }
+}
+
+fn managing(it: &Examination<'_>) -> Finding {
+    let name = shown(it.manager);
+    match it.managing {
+        Ok(_) => Finding::ok(Check::Managing, format!("{name} logs in")),
+        Err(fault @ DatabaseFault::ManagerOut { .. }) => Finding::problem(
+            Check::Managing,
+            fault.to_string(),
+            Some(fault_remedy(fault)),
+        ),
+        Err(_) => not_looked(Check::Managing),
+    }
+}
+
+fn right(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
+    let pairs = it.users.iter().zip(&facts.roles);
+    let lacking: Vec<(&UserName, &RoleFacts)> = pairs
+        .filter_map(|(user, role)| role.as_ref().map(|role| (*user, role)))
+        .filter(|(_, role)| !role.may_alter)
+        .collect();
+    let manager = shown(it.manager);
+    if lacking.is_empty() {
+        let found = format!("{manager} may change the passwords of both");
+        return Finding::ok(Check::Right, found);
+    }
+    let names: Vec<String> = lacking
+        .iter()
+        .map(|(user, _)| shown(user).to_string())
+        .collect();
+    let grant = lacking.iter().find_map(|(_, role)| role.grant.clone());
+    let remedy = grant.unwrap_or_else(|| {
+        "choose application users that are neither superusers nor for replication".to_owned()
+    });
+    Finding::problem(
+        Check::Right,
+        format!(
+            "{manager} may not change the password of {}",
+            names.join(" and ")
+        ),
+        Some(remedy),
+    )
+}
+
+fn view(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
+    let manager = shown(it.manager);
+    if facts.sessions.complete {
+        return Finding::ok(Check::View, format!("{manager} sees all sessions"));
+    }
+    Finding::problem(
+        Check::View,
+        format!("{manager} does not see all sessions, so none seen means nothing"),
+        facts.sessions.grant.clone(),
+    )
+}
+
+fn primary(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
+    if !facts.read_only {
+        return Finding::ok(Check::Primary, format!("{} can be written to", it.node));
+    }
+    Finding::problem(
+        Check::Primary,
+        format!("{} is a standby and cannot be written to", it.node),
+        Some("name the primary in `inputs.database.host`".to_owned()),
+    )
+}
+
+fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFacts>) -> Finding {
+    let (name, remedies) = (shown(it.users[index]), it.remedies[index]);
+    let problem =
+        |found: String, remedy: &str| Finding::problem(check, found, Some(remedy.to_owned()));
+    let Some(role) = role else {
+        return problem(format!("the role {name} does not exist"), &remedies.create);
+    };
+    let recorded = it.recorded_oid.filter(|_| check == Check::IdleRole);
+    if recorded.is_some_and(|oid| oid != role.oid) {
+        let found = format!("{name} was dropped and made again since the last rotation");
+        return problem(
+            found,
+            "find out who made it again; then begin anew with `handover env init`",
+        );
+    }
+    if !role.can_log_in {
+        return problem(format!("{name} may not log in (NOLOGIN)"), &remedies.let_in);
+    }
+    if role.expired {
+        return problem(
+            format!("{name} has expired (VALID UNTIL has passed)"),
+            &remedies.prolong,
+        );
+    }
+    Finding::ok(check, format!("{name} may log in and has not expired"))
+}
+
+/// A refusal is about the password only for a role in good order.
+fn knowledge(role: Option<&RoleFacts>) -> RoleKnowledge {
+    match role {
+        Some(role) if role.expired => RoleKnowledge::Expired,
+        Some(_) => RoleKnowledge::Sound,
+        None => RoleKnowledge::NotKnown,
+    }
+}
+
+fn current_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
+    let name = shown(it.users[0]);
+    let outcomes = it.current_logins.iter().map(|(_, outcome)| outcome);
+    let standing = assess(outcomes, knowledge(role));
+    let recover = Some(format!("handover recover {}", it.environment));
+    if standing.is_everywhere() {
+        return Finding::ok(
+            Check::CurrentLogin,
+            format!("the password of {name} logs in"),
+        );
+    }
+    if standing.barred > 0 {
+        let found = format!("the password of {name} is right, and the role may not log in");
+        return Finding::problem(
+            Check::CurrentLogin,
+            found,
+            Some(it.remedies[0].let_in.clone()),
+        );
+    }
+    if standing.refused > 0 {
+        let found = format!("consumers read {name}, and its password is refused");
+        return Finding::problem(Check::CurrentLogin, found, recover);
+    }
+    match unknown_cause(it.current_logins.iter().map(|(_, outcome)| outcome)) {
+        Some(cause) => Finding::unknown(
+            Check::CurrentLogin,
+            format!("whether {name} can log in is not known: {cause}"),
+            None,
+        ),
+        None => Finding::unknown(
+            Check::CurrentLogin,
+            format!("{name} is refused; whether that is the password is not known"),
+            None,
+        ),
+    }
+}
+
+fn unknown_cause<'a>(outcomes: impl Iterator<Item = &'a LoginOutcome>) -> Option<&'a UnknownCause> {
+    let mut causes = outcomes.filter_map(|outcome| match outcome {
+        LoginOutcome::Unknown(cause) => Some(cause),
+        _ => None,
+    });
+    causes.next()
+}
+
+/// The earlier password is the way back, no condition of going forward.
+fn idle_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
+    let name = shown(it.users[1]);
+    let Some(logins) = it.idle_logins else {
+        let found = format!("no password of {name} is known; none is needed");
+        return Finding::ok(Check::IdleLogin, found);
+    };
+    let outcomes = logins.iter().map(|(_, outcome)| outcome);
+    let standing = assess(outcomes, knowledge(role));
+    let found = format!("the earlier password of {name}: {}", standing.word());
+    match standing {
+        standing if standing.is_everywhere() => Finding::ok(Check::IdleLogin, found),
+        standing if standing.refused > 0 || standing.barred > 0 => Finding::warning(
+            Check::IdleLogin,
+            found,
+            Some("none needed to rotate; until then there is no way back to it".to_owned()),
+        ),
+        _ => Finding::unknown(Check::IdleLogin, found, None),
+    }
+}
+
+/// The probe with a random password; it costs the user one failed login.
+fn trust(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
+    let name = shown(it.users[1]);
+    let accepted = format!(
+        "a random password of {name} is accepted: pg_hba.conf has `trust` or another method, \
+         so that no login proves a password"
+    );
+    let remedy = "in pg_hba.conf, for this user and host: hostssl all all … scram-sha-256; \
+                  then reload the server";
+    match it.wrong_login {
+        LoginOutcome::LoggedIn { .. }
+        | LoginOutcome::StatementFailed { .. }
+        | LoginOutcome::PasswordAccepted(
+            Barrier::NotPermitted | Barrier::ConnectionLimit | Barrier::Database,
+        ) => Finding::problem(Check::Trust, accepted, Some(remedy.to_owned())),
+        LoginOutcome::PasswordRefused if role.is_some() => Finding::ok(
+            Check::Trust,
+            format!("a random password of {name} is refused (this cost one failed login)"),
+        ),
+        LoginOutcome::PasswordRefused => not_looked(Check::Trust),
+        LoginOutcome::Unknown(cause) => Finding::unknown(
+            Check::Trust,
+            format!("no answer to a random password: {cause}"),
+            None,
+        ),
+    }
+}
+
+/// During the overlap both users have sessions: Y needs as many as X has now.
+fn connections(
+    it: &Examination<'_>,
+    capacity: &Capacity,
+    sessions: &[Option<Vec<Session>>; 2],
+) -> Finding {
+    let Some(now) = &sessions[0] else {
+        return Finding::unknown(Check::Connections, "the sessions cannot all be seen", None);
+    };
+    let needed = i64::try_from(now.len()).unwrap_or(i64::MAX);
+    let (current, idle) = (shown(it.users[0]), shown(it.users[1]));
+    let limit = i64::from(capacity.limits[1]);
+    let unlimit = Some(capacity.unlimit[1].clone());
+    if limit == 0 {
+        let found = format!("{idle} may have no session at all (CONNECTION LIMIT 0)");
+        return Finding::problem(Check::Connections, found, unlimit);
+    }
+    if limit > 0 && limit < needed {
+        let found = format!("{current} has {needed} sessions, {idle} may have {limit}");
+        return Finding::warning(Check::Connections, found, unlimit);
+    }
+    let free = (capacity.for_everybody - capacity.used).max(0);
+    let found = format!(
+        "{current} has {needed} sessions; {free} of {} are free for {idle} to have as many",
+        capacity.for_everybody
+    );
+    if free < needed {
+        let remedy = "raise max_connections, or make the pools smaller before rotating";
+        return Finding::warning(Check::Connections, found, Some(remedy.to_owned()));
+    }
+    Finding::ok(Check::Connections, found)
+}
+
+/// A stream goes on after the change and cannot come back once it ends.
+fn replication(
+    it: &Examination<'_>,
+    facts: &TwinFacts,
+    sessions: &[Option<Vec<Session>>; 2],
+) -> Finding {
+    for (user, sessions) in it.users.iter().zip(sessions) {
+        let mut all = sessions.iter().flatten();
+        if all.any(|session| session.kind == SessionKind::WalSender) {
+            return Finding::warning(
+                Check::Replication,
+                format!(
+                    "{} is used for replication; its password stands with the standby or \
+                         subscriber, which does not read the environment",
+                    shown(user)
+                ),
+                Some(
+                    "give replication a user of its own, or change the subscriber's connection \
+                      after each rotation"
+                        .to_owned(),
+                ),
+            );
+        }
+    }
+    if facts.subscriptions.is_empty() {
+        return Finding::ok(
+            Check::Replication,
+            "no stream and no subscription uses them",
+        );
+    }
+    let names: Vec<&str> = facts.subscriptions.iter().map(Untrusted::as_str).collect();
+    Finding::unknown(
+        Check::Replication,
+        format!(
+            "with which user the subscriptions connect cannot be read: {}",
+            names.join(", ")
+        ),
+        Some("as a superuser look at `subconninfo` in pg_subscription".to_owned()),
+    )
+}
+
+/// How full a server is when nobody may rely on getting in, in percent.
+const TIGHT: i64 = 80;
+
+fn server_full(it: &Examination<'_>, capacity: &Capacity) -> Finding {
+    let manager = shown(it.manager);
+    let check = Check::ServerFull;
+    if capacity.manager_has_reserve {
+        return Finding::ok(check, format!("{manager} has reserved connections"));
+    }
+    let found = format!(
+        "{} of {} connections are used; {manager} has none reserved and is locked out when all are",
+        capacity.used, capacity.for_everybody
+    );
+    if capacity.reserve.is_some() || capacity.used * 100 >= capacity.for_everybody * TIGHT {
+        return Finding::warning(check, found, capacity.reserve.clone());
+    }
+    Finding::ok(check, found)
+}
