@@ -3,8 +3,6 @@
 //! Nothing is changed and nothing is decided; the gate's verdict is the one that a
 //! rotation would get now.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -98,7 +96,7 @@ pub async fn look(
 ) -> Result<Look, Failure> {
     let mut paths = Vec::new();
     for path in paths_with_state(workspace, environment).await? {
-        let subject = load(workspace, environment, path).await?;
+        let subject = Subject::read(workspace, environment, path).await?;
         paths.push(look_at(&subject, depth).await?);
     }
     Ok(Look {
@@ -123,19 +121,6 @@ async fn paths_with_state(
                 .map(|secret| secret.path.clone())
                 .collect())
         })
-        .await
-}
-
-async fn load(
-    workspace: &Workspace,
-    name: &EnvironmentName,
-    path: PropertyPath,
-) -> Result<Subject, Failure> {
-    let name = name.clone();
-    let master = Arc::clone(&workspace.master);
-    workspace
-        .store
-        .read(move |transaction| Subject::load(transaction, &master, &name, Some(&path)))
         .await
 }
 

@@ -181,12 +181,7 @@ async fn load(
             "keep a copy of the store's folder and restore the last backup",
         )
     })?;
-    let name = name.clone();
-    let master = Arc::clone(&workspace.master);
-    workspace
-        .store
-        .read(move |transaction| Subject::load(transaction, &master, &name, Some(&path)))
-        .await
+    Subject::read(workspace, name, path).await
 }
 
 fn resume<'a>(

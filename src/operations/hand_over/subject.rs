@@ -11,7 +11,7 @@ use crate::environment::Evaluator;
 use crate::model::settings::{DatabaseSettings, Protection, TlsMode};
 use crate::model::{Credential, EnvironmentName, Node, UserName};
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
-use crate::operations::{Exit, Failure};
+use crate::operations::{Exit, Failure, Workspace};
 use crate::secret::{MasterKey, Secret};
 use crate::store::{RotatedSecretRow, StoreError, rotated_secrets};
 
@@ -37,6 +37,23 @@ pub(super) struct Subject {
 }
 
 impl Subject {
+    /// Reads one rotated secret in a transaction of its own.
+    ///
+    /// # Errors
+    /// As for [`Subject::load`].
+    pub(super) async fn read(
+        workspace: &Workspace,
+        name: &EnvironmentName,
+        path: PropertyPath,
+    ) -> Result<Self, Failure> {
+        let name = name.clone();
+        let master = Arc::clone(&workspace.master);
+        workspace
+            .store
+            .read(move |transaction| Self::load(transaction, &master, &name, Some(&path)))
+            .await
+    }
+
     /// Evaluates inputs and state at the newest revision.
     ///
     /// # Errors
