@@ -65,6 +65,10 @@ pub(super) enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Print the completions for a shell
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write one page per command into a folder
+    Man(ManArguments),
     /// Open the console on a throw-away PostgreSQL, which leaves nothing behind
     #[cfg(feature = "sandbox")]
     Demo(DemoArguments),
@@ -342,4 +346,20 @@ pub(super) struct AuditListArguments {
     /// How many of the newest entries
     #[arg(long, default_value_t = 100, value_name = "COUNT")]
     pub(super) last: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  handover completions bash > /etc/bash_completion.d/handover")]
+pub(super) struct CompletionsArguments {
+    /// Which shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArguments {
+    /// Write one page per command into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
 }

@@ -16,6 +16,7 @@ mod environment_edit;
 mod failure;
 mod key;
 mod output;
+mod pages;
 mod recover;
 mod report;
 mod rotate;
@@ -77,6 +78,12 @@ async fn carry_out(
     if let Some(Command::Demo(demo)) = arguments.command {
         // It has a store and a log of its own; the operator's are left alone.
         return demo::run(demo, printer, open_console).await;
+    }
+    // Pages about the command line need no store.
+    match &arguments.command {
+        Some(Command::Completions(shell)) => return Ok(pages::completions(shell, printer)),
+        Some(Command::Man(man)) => return pages::man(man, printer),
+        _ => {}
     }
     let folder = store_folder(arguments.store)?;
     if Store::exists(&folder) {
@@ -153,6 +160,7 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
         Command::Audit(AuditCommand::Verify) => {
             audit::verify(&open(Access::ReadIfNeedBe).await?, printer).await
         }
+        Command::Completions(_) | Command::Man(_) => unreachable!("they need no store"),
         #[cfg(feature = "sandbox")]
         Command::Demo(_) => unreachable!("the demo has a store of its own"),
     }
@@ -189,4 +197,35 @@ fn asks_for_json(words: &[OsString]) -> bool {
         .windows(2)
         .any(|pair| pair[0] == "--output" && pair[1] == "json");
     followed || words.iter().any(|word| word == "--output=json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The help of every command, one below the other.
+    #[test]
+    fn the_help_is_as_it_was() {
+        fn add(command: &mut clap::Command, text: &mut String) {
+            let help = command.render_long_help().to_string();
+            text.push_str(&format!("==== {}\n{help}\n", command.get_name()));
+            for inner in command.get_subcommands_mut() {
+                if !inner.is_hide_set() && inner.get_name() != "help" {
+                    add(inner, text);
+                }
+            }
+        }
+        let mut text = String::new();
+        // The store's folder may stand in the environment of whoever runs the tests.
+        let mut command = command()
+            .term_width(100)
+            .mut_arg("store", |store| store.hide_env_values(true));
+        add(&mut command, &mut text);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
 }
