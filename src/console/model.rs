@@ -236,6 +236,12 @@ impl Model {
         protected && !unlocked
     }
 
+    /// How long an environment stays unlocked, rounded up to minutes.
+    pub(super) fn minutes_unlocked(&self, name: &EnvironmentName) -> i64 {
+        let left = self.unlocked.get(name).map(|until| *until - self.now);
+        left.map_or(0, |left| (left.num_seconds().max(0) + 59) / 60)
+    }
+
     pub(super) fn is_protected(&self, name: &EnvironmentName) -> bool {
         self.environment(name).is_none_or(|status| status.protected)
     }

@@ -79,7 +79,10 @@ fn badges(model: &Model, theme: &Theme) -> Vec<Span<'static>> {
         add("PROD", Role::Production);
         match model.is_read_only(&target.environment) {
             true => add("READ-ONLY", Role::Readonly),
-            false => add("UNLOCKED", Role::Unlocked),
+            false => {
+                let left = model.minutes_unlocked(&target.environment);
+                add(&format!("UNLOCKED {left} min"), Role::Unlocked);
+            }
         }
     }
     badges
