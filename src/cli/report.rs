@@ -222,7 +222,7 @@ fn path_lines(printer: &Printer, report: &Report, path: &PathReport) -> Vec<Stri
         PathOutcome::Refused | PathOutcome::Aborted | PathOutcome::Unreachable
     );
     if untouched {
-        lines.push("  Nothing was changed in the database.".to_owned());
+        lines.push("  This command changed nothing in the database.".to_owned());
     }
     lines
 }

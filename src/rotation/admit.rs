@@ -138,8 +138,7 @@ pub struct Facts<'a> {
 /// # Errors
 /// The first case of the table that matches.
 pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
-    check_lock(facts)?;
-    check_open_rotation(facts)?;
+    admit_unseen(facts.environment, facts.locked_by, facts.open_rotation)?;
     let managing = check_managing(facts)?;
     check_reachable(facts)?;
     let [current, user] = &managing.roles;
@@ -172,36 +171,44 @@ fn refuse<T>(case: AdmitCase, message: String, remedy: String) -> Result<T, Refu
     })
 }
 
-fn check_lock(facts: &Facts<'_>) -> Result<(), Refusal> {
-    let Some(lock) = facts.locked_by else {
-        return Ok(());
-    };
-    refuse(
-        AdmitCase::LockedBy,
-        format!(
-            "{} is locked by {} on {} (process {}) since {}",
-            facts.environment,
+/// The refusal while another process works on the environment.
+#[must_use]
+pub fn refuse_locked(environment: &EnvironmentName, lock: &LockHolder) -> Refusal {
+    Refusal {
+        case: AdmitCase::LockedBy,
+        message: format!(
+            "{environment} is locked by {} on {} (process {}) since {}",
             lock.holder,
             lock.host,
             lock.pid,
             lock.since.format("%Y-%m-%d %H:%M:%S UTC")
         ),
-        format!(
-            "wait until it is finished; `handover status {}` shows how it ended",
-            facts.environment
+        remedy: format!(
+            "wait until it is finished; `handover status {environment}` shows how it ended"
         ),
-    )
+    }
 }
 
-fn check_open_rotation(facts: &Facts<'_>) -> Result<(), Refusal> {
-    let Some(rotation) = facts.open_rotation else {
-        return Ok(());
-    };
-    refuse(
-        AdmitCase::OpenRotation,
-        format!("{rotation} is open on {}", facts.environment),
-        format!("handover recover {}", facts.environment),
-    )
+/// The first cases of the table: they need no look at any database.
+///
+/// # Errors
+/// `locked-by`, else `open-rotation`.
+pub fn admit_unseen(
+    environment: &EnvironmentName,
+    locked_by: Option<&LockHolder>,
+    open_rotation: Option<RotationId>,
+) -> Result<(), Refusal> {
+    if let Some(lock) = locked_by {
+        return Err(refuse_locked(environment, lock));
+    }
+    if let Some(rotation) = open_rotation {
+        return refuse(
+            AdmitCase::OpenRotation,
+            format!("{rotation} is open on {environment}"),
+            format!("handover recover {environment}"),
+        );
+    }
+    Ok(())
 }
 
 fn check_managing<'a>(facts: &Facts<'a>) -> Result<&'a ManagingFacts, Refusal> {

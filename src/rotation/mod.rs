@@ -17,7 +17,7 @@ mod twins;
 mod verdict;
 mod words;
 
-pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit};
+pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit, admit_unseen, refuse_locked};
 pub use assess::{RoleKnowledge, Standing, assess};
 pub use case::Case;
 pub use decide::{Action, Decision, Evidence, GateLook, Intent, Manager, decide};

@@ -199,7 +199,7 @@ impl Run<'_> {
                 self.managing = Some(managing);
                 self.append(Event::Outwaited, "rotation.outwaited", json!({}))
                     .await?;
-                self.epoch.renew();
+                self.epoch.renew_all();
                 self.gate = None;
                 Ok(Turn::Again)
             }

@@ -27,11 +27,17 @@ pub(super) struct Epoch {
 }
 
 impl Epoch {
-    /// After an S3 or a wait: what was found of Y's passwords is stale.
+    /// After an S3: what was found of Y's passwords is stale.
     pub(super) fn renew(&mut self) {
         self.previous = None;
         self.pending = None;
         self.fault = None;
+    }
+
+    /// After a wait everything is stale, what consumers read included.
+    pub(super) fn renew_all(&mut self) {
+        self.renew();
+        self.current = None;
     }
 
     pub(super) fn forget_pending(&mut self) {

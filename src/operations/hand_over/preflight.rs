@@ -8,10 +8,10 @@ use super::{Observer, Progress};
 use crate::database::{Login, Managing};
 use crate::drain::{self, PROBE_APPLICATION_PREFIX};
 use crate::model::{
-    DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, OwnSession, RotationId, SessionView,
+    DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, OwnSession, SessionView,
 };
 use crate::operations::Failure;
-use crate::rotation::{AdmitCase, Facts, LockHolder, Plan, Refusal, admit};
+use crate::rotation::{Facts, Plan, Refusal, admit};
 
 /// How long a session that may be a probe of a killed run is given to go.
 const GRACE: Duration = Duration::from_secs(2);
@@ -29,8 +29,6 @@ pub(super) struct Preflight {
 
 /// What else [`judge`] needs to know.
 pub(super) struct Circumstances<'a> {
-    pub(super) locked_by: Option<&'a LockHolder>,
-    pub(super) open_rotation: Option<RotationId>,
     pub(super) acknowledged: bool,
     pub(super) waiver: Option<&'a str>,
 }
@@ -88,8 +86,9 @@ pub(super) fn judge(
         environment: &subject.environment,
         path: &path,
         revision: subject.revision,
-        locked_by: circumstances.locked_by,
-        open_rotation: circumstances.open_rotation,
+        // Both were looked at before any database was asked.
+        locked_by: None,
+        open_rotation: None,
         node: &subject.node,
         manager: &subject.manager.username,
         current: subject.current_user(),
@@ -104,37 +103,6 @@ pub(super) fn judge(
         remedies: &subject.database.remedies(subject.user()),
         statement: &subject.database.change_statement(subject.user()),
     })
-}
-
-/// Refusals that need no look at the database, in the order of the table.
-pub(super) fn judge_without_looking(
-    subject: &Subject,
-    locked_by: Option<&LockHolder>,
-    open_rotation: Option<RotationId>,
-) -> Option<Refusal> {
-    if locked_by.is_none() && open_rotation.is_none() {
-        return None;
-    }
-    let fault = DatabaseFault::Unreachable {
-        node: subject.node.clone(),
-        cause: crate::model::UnknownCause::TimedOut,
-    };
-    let not_looked = Preflight {
-        managing: Err(fault),
-        current: Vec::new(),
-        previous: None,
-        own: Vec::new(),
-        gate: Gate::Shut(Vec::new()),
-    };
-    let circumstances = Circumstances {
-        locked_by,
-        open_rotation,
-        acknowledged: false,
-        waiver: None,
-    };
-    judge(subject, &not_looked, &circumstances)
-        .err()
-        .filter(|refusal| refusal.case != AdmitCase::Unreachable)
 }
 
 /// Logs in as X with C.

@@ -16,7 +16,9 @@ use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::loading::Head;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::{Action, Case, Decision, Event, Intent, LockHolder, decide, fold};
+use crate::rotation::{
+    Action, Case, Decision, Event, Intent, LockHolder, decide, fold, refuse_locked,
+};
 use crate::store::{JournalLine, Locked, OpenRotation, journal};
 
 /// What to recover.
@@ -252,17 +254,11 @@ async fn audit_intent(
 }
 
 fn locked(environment: &EnvironmentName, found: &Found, holder: &LockHolder) -> Report {
+    let refusal = refuse_locked(environment, holder);
     let error = ErrorReport {
-        code: "locked-by".to_owned(),
-        message: format!(
-            "{} is locked by {} on {} (process {}) since {}",
-            environment,
-            holder.holder,
-            holder.host,
-            holder.pid,
-            holder.since.format("%Y-%m-%d %H:%M:%S UTC")
-        ),
-        remedy: "wait until it is finished".to_owned(),
+        code: refusal.case.name().to_owned(),
+        message: refusal.message,
+        remedy: refusal.remedy,
     };
     Report {
         rotation: found.open.as_ref().map(|(rotation, _)| *rotation),

@@ -16,7 +16,7 @@ use crate::model::{EnvironmentName, Gate, RotationId, Step};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{
-    AdmitCase, Admitted, Event, GateLook, Intent, LockHolder, Plan, Refusal, fold,
+    AdmitCase, Admitted, Event, GateLook, Intent, Plan, Refusal, admit_unseen, fold, refuse_locked,
 };
 use crate::store::{Locked, StoreError, journal};
 
@@ -46,7 +46,7 @@ pub async fn plan(
 ) -> Result<Report, Failure> {
     let (subject, open) = load(workspace, request).await?;
     let locked_by = workspace.store.locked_by(&subject.environment_id).await?;
-    if let Some(refusal) = preflight::judge_without_looking(&subject, locked_by.as_ref(), open) {
+    if let Err(refusal) = admit_unseen(&subject.environment, locked_by.as_ref(), open) {
         return Ok(refused(&subject, &refusal));
     }
     let found = preflight::look(&subject, observer).await?;
@@ -74,11 +74,14 @@ pub async fn rotate(
     let asked = effects::lock(workspace, &subject.environment_id).await?;
     let _lock = match asked {
         Locked::Ours(lock) => lock,
-        Locked::By(holder) => return Ok(refused_by_lock(&subject, &holder)),
+        Locked::By(holder) => {
+            let refusal = refuse_locked(&subject.environment, &holder);
+            return Ok(refused(&subject, &refusal));
+        }
     };
     // Whoever held the lock before may have promoted: read everything again under it.
     let (subject, open) = load(workspace, request).await?;
-    if let Some(refusal) = preflight::judge_without_looking(&subject, None, open) {
+    if let Err(refusal) = admit_unseen(&subject.environment, None, open) {
         return Ok(refused(&subject, &refusal));
     }
     tell_step(observer, &subject, Step::Preflight, false);
@@ -126,8 +129,6 @@ fn judge(
     acknowledged: bool,
 ) -> Result<Plan, Refusal> {
     let circumstances = Circumstances {
-        locked_by: None,
-        open_rotation: None,
         acknowledged,
         waiver: request.waiver.as_deref(),
     };
@@ -175,16 +176,6 @@ pub(super) fn unconfirmed(subject: &Subject, confirmation: &Confirmation) -> Opt
         remedy,
     };
     Some(refused_with(subject, None, error, Exit::Refused))
-}
-
-fn refused_by_lock(subject: &Subject, holder: &LockHolder) -> Report {
-    match preflight::judge_without_looking(subject, Some(holder), None) {
-        Some(refusal) => refused(subject, &refusal),
-        None => {
-            let failure = Failure::from(StoreError::Busy);
-            Report::failed(Some(subject.environment.clone()), &failure)
-        }
-    }
 }
 
 fn refused(subject: &Subject, refusal: &Refusal) -> Report {

@@ -216,6 +216,7 @@ impl Run<'_> {
             reason: reason.to_owned(),
         });
         tokio::time::sleep(span).await;
+        self.epoch.renew_all();
     }
 
     pub(super) fn explain(&self, case: Case) -> String {
