@@ -58,6 +58,10 @@ pub(super) enum Command {
     Rotate(RotateArguments),
     /// Go on with a rotation that was killed, parked or refused half-way
     Recover(RecoverArguments),
+    /// Bring the failed paths of a rotation to their end, with the same new passwords
+    Retry(RetryArguments),
+    /// Give a path of a rotation up, and record truthfully what the database accepts
+    Abandon(AbandonArguments),
     /// What the store knows, without asking any database
     Status(StatusArguments),
     /// Look at everything that would refuse a rotation, or make one fail later
@@ -260,9 +264,9 @@ pub(super) struct RotateArguments {
     /// The environment, as project/name
     #[arg(value_name = "ENV")]
     pub(super) environment: EnvironmentName,
-    /// The rotated secret, without `values.`; needed when there are several
+    /// The rotated secrets, without `values.`; all of the environment when none is named
     #[arg(value_name = "PATH")]
-    pub(super) path: Option<PropertyPath>,
+    pub(super) paths: Vec<PropertyPath>,
     /// Show what would be done, and change nothing
     #[arg(long)]
     pub(super) plan: bool,
@@ -278,6 +282,50 @@ pub(super) struct RotateArguments {
     /// Sign a waiver of the drain, with its reason: sessions of the user may be cut off
     #[arg(long, value_name = "TEXT")]
     pub(super) waive_drain: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  handover retry shop/orders
+  handover retry shop/orders reports --yes --output json")]
+pub(super) struct RetryArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// The failed paths, without `values.`; all that are open when none is named
+    #[arg(value_name = "PATH")]
+    pub(super) paths: Vec<PropertyPath>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// The environment's name, typed; needed for a production environment
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Consumers go on with the current user. No password is changed: what the \
+database accepts from the
+idle user is recorded as `previous`.
+
+Examples:
+  handover abandon shop/orders reports
+  handover abandon shop/orders reports --yes --output json"
+)]
+pub(super) struct AbandonArguments {
+    /// The environment, as project/name
+    #[arg(value_name = "ENV")]
+    pub(super) environment: EnvironmentName,
+    /// The path to give up, without `values.`
+    #[arg(value_name = "PATH")]
+    pub(super) path: PropertyPath,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// The environment's name, typed; needed for a production environment
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@
 //! questions to standard error, and with `--output json` exactly one object a
 //! hand-over or command goes to standard output, errors included.
 
+mod abandon;
 mod arguments;
 mod ask;
 mod audit;
@@ -19,6 +20,7 @@ mod output;
 mod pages;
 mod recover;
 mod report;
+mod retry;
 mod rotate;
 mod runbook;
 mod source;
@@ -143,6 +145,14 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
         Command::Rotate(arguments) => {
             let workspace = open(Access::Write).await;
             rotate::run(workspace, arguments, printer).await
+        }
+        Command::Retry(arguments) => {
+            let workspace = open(Access::Write).await;
+            retry::run(workspace, arguments, printer).await
+        }
+        Command::Abandon(arguments) => {
+            let workspace = open(Access::Write).await;
+            abandon::run(workspace, arguments, printer).await
         }
         Command::Recover(arguments) => {
             let workspace = open(Access::Write).await;

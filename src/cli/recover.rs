@@ -5,7 +5,8 @@ use super::output::Printer;
 use super::{ask, failure, report, runbook};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
-    Confirmation, HandOverStatus, Observer, RecoverRequest, Report, explain, list_open, recover,
+    Confirmation, HandOverStatus, Observer, Purpose, Report, ResumeRequest, explain, list_open,
+    resume,
 };
 use crate::operations::{Exit, Failure, Workspace};
 
@@ -46,19 +47,30 @@ async fn one(
     arguments: &RecoverArguments,
     printer: &Printer,
 ) -> Result<Report, Failure> {
+    let request = ResumeRequest {
+        environment,
+        paths: Vec::new(),
+        purpose: Purpose::Recover,
+        confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
+    };
     if arguments.explain || arguments.runbook.is_some() {
-        let seen = explain(workspace, &environment, &Observer::default()).await?;
+        let seen = explain(workspace, &request, &Observer::default()).await?;
         if let Some(file) = &arguments.runbook {
             runbook::write(file, &seen)?;
         }
         return Ok(seen);
     }
-    let mut request = RecoverRequest {
-        environment,
-        confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
-    };
+    go_on(workspace, request, printer).await
+}
+
+/// Asks where somebody can answer, then goes on with the open rotation.
+pub(super) async fn go_on(
+    workspace: &Workspace,
+    mut request: ResumeRequest,
+    printer: &Printer,
+) -> Result<Report, Failure> {
     if request.confirmation == Confirmation::None && ask::can_ask(printer) {
-        let seen = explain(workspace, &request.environment, &Observer::default()).await?;
+        let seen = explain(workspace, &request, &Observer::default()).await?;
         if seen.status != HandOverStatus::Planned {
             // There is nothing to agree to.
             return Ok(seen);
@@ -71,7 +83,7 @@ async fn one(
         request.confirmation = ask::ask("Do this now?", typed);
     }
     let (observer, watching) = report::watch(printer);
-    let answer = recover(workspace, &request, &observer).await;
+    let answer = resume(workspace, &request, &observer).await;
     drop(observer);
     if let Some(watching) = watching {
         let _ = watching.await;

@@ -5,12 +5,14 @@ use std::io::IsTerminal;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::failure;
 use super::output::Printer;
 use super::style::Role;
-use crate::operations::Exit;
+use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
     HandOverStatus, Observer, PathOutcome, PathReport, Progress, Report,
 };
+use crate::operations::{Exit, Failure};
 use crate::rotation::Plan;
 use crate::untrusted::Untrusted;
 
@@ -42,8 +44,28 @@ pub(super) fn watch(printer: &Printer) -> (Observer, Option<JoinHandle<()>>) {
     (Observer::new(sender), Some(task))
 }
 
-/// The plan, line by line.
-pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
+/// The plans of all paths, line by line; a path that cannot be reached says so.
+pub(super) fn plans_lines(report: &Report) -> Vec<String> {
+    let of_path = |path: &PathReport| match (&path.plan, &path.error) {
+        (Some(plan), _) => plan_lines(plan),
+        (None, Some(error)) => vec![
+            format!("left out   {}: {}", path.path, error.message),
+            format!("remedy     {}", error.remedy),
+        ],
+        (None, None) => Vec::new(),
+    };
+    let mut lines = Vec::new();
+    for path in &report.paths {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(of_path(path));
+    }
+    lines
+}
+
+/// The plan of one path, line by line.
+fn plan_lines(plan: &Plan) -> Vec<String> {
     let version = plan.server.version;
     let mut lines = vec![
         format!(
@@ -117,6 +139,24 @@ pub(super) fn recovery_lines(report: &Report) -> Vec<String> {
     lines
 }
 
+/// Prints how a hand-over ended, or why it did not begin.
+pub(super) fn finish(
+    printer: &Printer,
+    environment: EnvironmentName,
+    answer: Result<Report, Failure>,
+) -> Exit {
+    match answer {
+        Ok(report) => print(printer, &report),
+        Err(failure) if printer.is_json() => {
+            print(printer, &Report::failed(Some(environment), &failure))
+        }
+        Err(failure) => {
+            failure::explain(printer, &failure);
+            failure.exit
+        }
+    }
+}
+
 /// Prints a report in the form that was asked for.
 pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
     if printer.is_json() {
@@ -129,9 +169,9 @@ pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
     );
     let mut lines = Vec::new();
     if report.status == HandOverStatus::Planned {
-        match &report.plan {
-            Some(plan) => lines.extend(plan_lines(plan)),
-            None => lines.extend(recovery_lines(report)),
+        match report.rotation {
+            None => lines.extend(plans_lines(report)),
+            Some(_) => lines.extend(recovery_lines(report)),
         }
     }
     for path in &report.paths {
@@ -186,13 +226,21 @@ fn path_lines(printer: &Printer, report: &Report, path: &PathReport) -> Vec<Stri
     let user = path.user.as_deref().unwrap_or_default();
     match path.status {
         PathOutcome::Done => {
-            let revision = report.revision.unwrap_or_default();
+            let since = path
+                .revision
+                .map(|revision| format!(" since revision {revision}"));
             return vec![format!(
-                "{head}: {user} is current since revision {revision}"
+                "{head}: {user} is current{}",
+                since.unwrap_or_default()
             )];
         }
         PathOutcome::Planned => {
             return vec![format!("{head}: nothing was changed")];
+        }
+        PathOutcome::Abandoned => {
+            return vec![format!(
+                "{head}: abandoned; `previous` is {user} with the new password, consumers are untouched"
+            )];
         }
         _ => {}
     }

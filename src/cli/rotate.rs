@@ -2,8 +2,10 @@
 
 use super::arguments::RotateArguments;
 use super::output::Printer;
-use super::{ask, failure, report};
-use crate::operations::hand_over::{Confirmation, Observer, Report, RotateRequest, plan, rotate};
+use super::{ask, report};
+use crate::operations::hand_over::{
+    Confirmation, HandOverStatus, Observer, Report, RotateRequest, plan, rotate,
+};
 use crate::operations::{Exit, Failure, Workspace};
 
 pub(super) async fn run(
@@ -16,17 +18,7 @@ pub(super) async fn run(
         Ok(workspace) => hand_over(&workspace, arguments, printer).await,
         Err(failure) => Err(failure),
     };
-    match answer {
-        Ok(report) => Ok(report::print(printer, &report)),
-        Err(failure) if printer.is_json() => Ok(report::print(
-            printer,
-            &Report::failed(Some(environment), &failure),
-        )),
-        Err(failure) => {
-            failure::explain(printer, &failure);
-            Ok(failure.exit)
-        }
-    }
+    Ok(report::finish(printer, environment, answer))
 }
 
 async fn hand_over(
@@ -36,7 +28,7 @@ async fn hand_over(
 ) -> Result<Report, Failure> {
     let mut request = RotateRequest {
         environment: arguments.environment,
-        path: arguments.path,
+        paths: arguments.paths,
         confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
         reason: arguments.reason,
         waiver: arguments.waive_drain,
@@ -46,10 +38,10 @@ async fn hand_over(
     }
     if request.confirmation == Confirmation::None && ask::can_ask(printer) {
         let planned = plan(workspace, &request, &Observer::default()).await?;
-        let Some(shown) = &planned.plan else {
+        if planned.status != HandOverStatus::Planned {
             return Ok(planned);
-        };
-        for line in report::plan_lines(shown) {
+        }
+        for line in report::plans_lines(&planned) {
             printer.note(&line);
         }
         let name = request.environment.to_string();

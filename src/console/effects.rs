@@ -14,7 +14,7 @@ use super::terminal;
 use crate::document::PropertyPath;
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
-    self, Confirmation, Observer, RecoverRequest, Report, RotateRequest,
+    self, Confirmation, Observer, Purpose, Report, ResumeRequest, RotateRequest,
 };
 use crate::operations::{self, Failure, Workspace};
 
@@ -82,8 +82,8 @@ impl Effects {
                 }
             }),
             Effect::GatherEvidence { target, review } => self.answer(async move {
-                let name = &target.environment;
-                let result = hand_over::explain(&workspace, name, &Observer::default()).await;
+                let request = recover_request(&target, Confirmation::None);
+                let result = hand_over::explain(&workspace, &request, &Observer::default()).await;
                 Message::Reviewed {
                     number: review,
                     result: result.map(Box::new).map_err(problem),
@@ -101,7 +101,7 @@ impl Effects {
                 confirmation,
             } => self.hand_over(|workspace, observer| async move {
                 let request = recover_request(&target, confirmation);
-                hand_over::recover(&workspace, &request, &observer).await
+                hand_over::resume(&workspace, &request, &observer).await
             }),
             Effect::Copy(text) => terminal::copy(&text),
             Effect::StartTimer { timer, after } => self.answer(async move {
@@ -177,16 +177,18 @@ fn rotate_request(target: &Target, confirmation: Confirmation) -> Result<RotateR
         })?;
     Ok(RotateRequest {
         environment: target.environment.clone(),
-        path,
+        paths: path.into_iter().collect(),
         confirmation,
         reason: None,
         waiver: None,
     })
 }
 
-fn recover_request(target: &Target, confirmation: Confirmation) -> RecoverRequest {
-    RecoverRequest {
+fn recover_request(target: &Target, confirmation: Confirmation) -> ResumeRequest {
+    ResumeRequest {
         environment: target.environment.clone(),
+        paths: Vec::new(),
+        purpose: Purpose::Recover,
         confirmation,
     }
 }

@@ -250,7 +250,7 @@ pub(super) fn running(verb: Verb, target: Target) -> Run {
 pub(super) fn planned(of: &Target) -> Report {
     let environment = of.environment.clone();
     let mut report = report(of, HandOverStatus::Planned, PathOutcome::Planned);
-    report.plan = Some(Plan {
+    report.paths[0].plan = Some(Plan {
         path: "db".to_owned(),
         revision: 3,
         node: Node {
@@ -317,6 +317,7 @@ pub(super) fn done(of: &Target) -> Report {
     let mut report = report(of, HandOverStatus::Done, PathOutcome::Done);
     report.rotation = Some(RotationId(7));
     report.revision = Some(4);
+    report.paths[0].revision = Some(4);
     report.paths[0].step = Step::Promote;
     report
 }
@@ -349,17 +350,9 @@ fn report(of: &Target, status: HandOverStatus, outcome: PathOutcome) -> Report {
         environment: Some(of.environment.clone()),
         status,
         paths: vec![PathReport {
-            path: "db".to_owned(),
-            status: outcome,
-            step: Step::Preflight,
-            case: None,
             user: Some(user(&of.environment, 'a')),
-            error: None,
             consumers: Some("OK: they read payments_a, which logs in".to_owned()),
-            meaning: None,
-            evidence: Vec::new(),
-            action: None,
-            advice: None,
+            ..PathReport::new("db".to_owned(), outcome, Step::Preflight)
         }],
         ..Report::nothing_open()
     }

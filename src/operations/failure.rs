@@ -35,7 +35,9 @@ impl Exit {
         }
     }
 
-    fn rank(self) -> u8 {
+    /// How serious it is; the higher wins.
+    #[must_use]
+    pub fn rank(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Error => 1,
@@ -65,7 +67,7 @@ impl std::fmt::Debug for SourceOfTruth {
 }
 
 /// A refusal or an error, with what mends it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// A stable word for scripts.
     pub code: &'static str,

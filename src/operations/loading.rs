@@ -50,31 +50,38 @@ impl Head {
         }
     }
 
-    /// The rotated secret that a command means: the one named, or the only one.
-    pub(super) fn rotated_secret(
+    /// The rotated secrets that a command means: those named, each once, or all.
+    pub(super) fn rotated_secrets(
         &self,
-        path: Option<&PropertyPath>,
-    ) -> Result<&RotatedSecret, Failure> {
+        paths: &[PropertyPath],
+    ) -> Result<Vec<&RotatedSecret>, Failure> {
+        let all = self.environment.rotated_secrets();
+        if all.is_empty() && paths.is_empty() {
+            return Err(Failure::new(
+                "no-rotated-secret",
+                Exit::Usage,
+                format!("{} has no rotated secret", self.row.name),
+                "add a `fn::rotate::postgres` to its document",
+            ));
+        }
+        if paths.is_empty() {
+            return Ok(all.iter().collect());
+        }
+        let mut named: Vec<&RotatedSecret> = Vec::new();
+        for path in paths {
+            let secret = self.rotated_secret(path)?;
+            if !named.iter().any(|known| known.path == secret.path) {
+                named.push(secret);
+            }
+        }
+        Ok(named)
+    }
+
+    /// The rotated secret at a path.
+    pub(super) fn rotated_secret(&self, path: &PropertyPath) -> Result<&RotatedSecret, Failure> {
         let all = self.environment.rotated_secrets();
         let name = &self.row.name;
         let paths: Vec<String> = all.iter().map(|secret| secret.path.to_string()).collect();
-        let Some(path) = path else {
-            return match all {
-                [only] => Ok(only),
-                [] => Err(Failure::new(
-                    "no-rotated-secret",
-                    Exit::Usage,
-                    format!("{name} has no rotated secret"),
-                    "add a `fn::rotate::postgres` to its document",
-                )),
-                _ => Err(Failure::new(
-                    "path-needed",
-                    Exit::Usage,
-                    format!("{name} has several rotated secrets; one at a time is supported"),
-                    format!("name one of {}", paths.join(", ")),
-                )),
-            };
-        };
         all.iter()
             .find(|secret| secret.path == *path)
             .ok_or_else(|| {

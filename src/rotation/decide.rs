@@ -21,6 +21,10 @@ pub enum Intent {
     Rotate,
     /// A rotation that was found open.
     Recover,
+    /// A path that failed, to be brought to its end.
+    Retry,
+    /// A path that is to be given up.
+    Abandon,
 }
 
 /// The managing user, as far as this run looked.
@@ -84,6 +88,8 @@ pub enum Action {
     Close,
     /// Drop the pending password and end the rotation; nothing was changed.
     Abort,
+    /// Record the new password as that of the idle user, and end the path.
+    Abandon,
     /// Stop here and name the case; everything is kept.
     Park,
 }
@@ -116,6 +122,9 @@ impl Action {
             Self::ReadStoreAgain => "read from the store whether the promotion happened",
             Self::Close => "close the rotation; it is complete",
             Self::Abort => "drop the pending password and close the rotation; nothing was changed",
+            Self::Abandon => {
+                "record the new password as `previous` and close; consumers are untouched"
+            }
             Self::Park => "keep everything as it is and wait for a person",
         }
     }
@@ -161,7 +170,7 @@ const TABLE: &[(Case, Rule)] = &[
 pub fn decide(journal: &PathJournal, evidence: &Evidence, intent: Intent) -> Decision {
     // What the journal has ended needs no evidence: only its books are open.
     match journal.progress {
-        Progress::Promoted { .. } => {
+        Progress::Promoted { .. } | Progress::Abandoned { .. } => {
             return Decision {
                 case: None,
                 action: Action::Close,
@@ -212,7 +221,14 @@ fn nothing_done(situation: &Situation<'_>) -> Option<Action> {
         return None;
     }
     match situation.intent {
-        Intent::Recover => Some(Action::Release),
+        Intent::Recover | Intent::Abandon => Some(Action::Release),
+        Intent::Retry
+            if situation.evidence.current.is_everywhere()
+                && situation.evidence.gate == GateLook::Open =>
+        {
+            Some(Action::SealPending)
+        }
+        Intent::Retry => None,
         // S2 touches nothing but the store, so only what consumers read has to be known.
         Intent::Rotate if situation.evidence.current.is_everywhere() => Some(Action::SealPending),
         Intent::Rotate => None,
@@ -260,7 +276,7 @@ fn refused_password(situation: &Situation<'_>) -> Option<Action> {
 /// reason mended, has the same password sent again.
 fn refused_final(situation: &Situation<'_>) -> Option<Action> {
     refused_as(situation, RefusalClass::Final)?;
-    let mended = situation.intent == Intent::Recover
+    let mended = situation.intent != Intent::Rotate
         && situation.journal.parked.is_some()
         && can_apply(situation);
     if !mended {
@@ -318,8 +334,13 @@ fn store_unknown(situation: &Situation<'_>) -> Option<Action> {
 }
 
 fn verify_failed(situation: &Situation<'_>) -> Option<Action> {
-    let found = was_sent(situation) && situation.evidence.pending.statement_failed > 0;
-    found.then_some(Action::Park)
+    if !was_sent(situation) || situation.evidence.pending.statement_failed == 0 {
+        return None;
+    }
+    Some(match situation.intent {
+        Intent::Abandon => Action::Abandon,
+        _ => Action::Park,
+    })
 }
 
 fn applied(situation: &Situation<'_>) -> Option<Action> {
@@ -330,6 +351,9 @@ fn applied(situation: &Situation<'_>) -> Option<Action> {
         || !situation.evidence.current.is_everywhere()
     {
         return None;
+    }
+    if situation.intent == Intent::Abandon {
+        return Some(Action::Abandon);
     }
     if situation.journal.progress == Progress::Verified {
         return Some(Action::Promote);

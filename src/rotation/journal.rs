@@ -109,6 +109,13 @@ pub enum Event {
         /// In words.
         message: String,
     },
+    /// Given up after S3: a revision has the new password as `previous`.
+    Abandoned {
+        /// Its number.
+        revision: u64,
+        /// Why.
+        case: Case,
+    },
     /// Ended before S3; nothing was changed.
     Aborted {
         /// Why.
@@ -152,6 +159,11 @@ pub enum Progress {
         /// The new revision.
         revision: u64,
     },
+    /// Given up after S3.
+    Abandoned {
+        /// The revision that says so.
+        revision: u64,
+    },
     /// Ended before S3.
     Aborted,
 }
@@ -165,7 +177,7 @@ impl Progress {
             Self::Pending | Self::Aborted => Step::Pending,
             Self::Sent { .. } | Self::Refused { .. } | Self::Confirmed => Step::Apply,
             Self::Verified => Step::Verify,
-            Self::Promoted { .. } => Step::Promote,
+            Self::Promoted { .. } | Self::Abandoned { .. } => Step::Promote,
         }
     }
 }
@@ -205,6 +217,15 @@ pub struct PathJournal {
 }
 
 impl PathJournal {
+    /// Whether nothing more is to be done for the path.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self.progress,
+            Progress::Promoted { .. } | Progress::Abandoned { .. } | Progress::Aborted
+        )
+    }
+
     /// Whether S3 may have changed the database.
     #[must_use]
     pub fn may_have_changed(&self) -> bool {
@@ -212,7 +233,8 @@ impl PathJournal {
             Progress::Sent { .. }
             | Progress::Confirmed
             | Progress::Verified
-            | Progress::Promoted { .. } => true,
+            | Progress::Promoted { .. }
+            | Progress::Abandoned { .. } => true,
             Progress::Begun
             | Progress::Admitted
             | Progress::Pending
@@ -301,6 +323,11 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             // Whoever comes back has mended something, or wants it tried again.
             journal.tries = 0;
             journal.refusals = 0;
+        }
+        Event::Abandoned { revision, .. } => {
+            journal.progress = Progress::Abandoned {
+                revision: *revision,
+            };
         }
         Event::Aborted { case, .. } => {
             journal.parked = Some(*case);

@@ -275,7 +275,7 @@ async fn rotate(
 ) -> Result<(), Failure> {
     let request = RotateRequest {
         environment: environment(application.name)?,
-        path: Some(rotated_path()?),
+        paths: vec![rotated_path()?],
         confirmation: Confirmation::Yes,
         reason: Some(reason.to_owned()),
         waiver: None,

@@ -1,11 +1,13 @@
 //! Rotations and their journal, the rotation's only memory.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::StoreError;
 use crate::model::{EnvironmentName, RotationId};
-use crate::rotation::Event;
+use crate::rotation::{Event, fold};
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,11 +58,7 @@ pub fn open_rotation(
     Ok(RotationId(id))
 }
 
-/// Closes a rotation.
-///
-/// # Errors
-/// The store's own.
-pub fn close_rotation(
+fn close_rotation(
     transaction: &Transaction<'_>,
     rotation: RotationId,
     now: &str,
@@ -70,6 +68,35 @@ pub fn close_rotation(
         params![rotation.0, now],
     )?;
     Ok(())
+}
+
+/// Closes a rotation when nothing more is to be done for any of its paths, by what the
+/// journal says in this very transaction. Says whether it was closed.
+///
+/// # Errors
+/// As for [`lines`].
+pub fn close_if_over(
+    transaction: &Transaction<'_>,
+    rotation: RotationId,
+    now: &str,
+) -> Result<bool, StoreError> {
+    let lines = lines(transaction, rotation)?;
+    let paths: BTreeSet<&str> = lines
+        .iter()
+        .filter_map(|line| line.path.as_deref())
+        .collect();
+    let is_over = |path: &str| {
+        let of_path = lines
+            .iter()
+            .filter(|line| line.path.as_deref() == Some(path));
+        fold(of_path.map(|line| &line.event)).is_over()
+    };
+    if !paths.into_iter().all(is_over) {
+        return Ok(false);
+    }
+    append(transaction, rotation, None, &Event::Closed, now)?;
+    close_rotation(transaction, rotation, now)?;
+    Ok(true)
 }
 
 /// The open rotation of an environment.

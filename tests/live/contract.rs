@@ -13,7 +13,9 @@ const RESULT_MEMBERS: [&str; 6] = [
     "error",
     "paths",
 ];
-const PATH_MEMBERS: [&str; 6] = ["path", "status", "step", "case", "user", "error"];
+const PATH_MEMBERS: [&str; 7] = [
+    "path", "status", "step", "case", "user", "revision", "error",
+];
 const ERROR_MEMBERS: [&str; 3] = ["code", "message", "remedy"];
 const STATUSES: [&str; 7] = [
     "planned",

@@ -21,6 +21,7 @@ mod leak;
 mod rotation;
 mod sandbox_room;
 mod screenshots;
+mod several;
 mod shop;
 mod tampering;
 mod terminal;

@@ -20,7 +20,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         let mut bytes = [0; 12];
         getrandom::fill(&mut bytes).expect("the system gives random bytes");
         let password = Secret::new(format!("test-canary-{}", hex::encode(bytes)));

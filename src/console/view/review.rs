@@ -12,6 +12,7 @@ use crate::console::model::{Model, Problem, Review, Stage, Verb};
 use crate::console::theme::{Role, Theme};
 use crate::console::update::{blocked, wants_name};
 use crate::operations::hand_over::Report;
+use crate::rotation::Plan;
 
 pub(super) fn draw(
     model: &Model,
@@ -32,7 +33,7 @@ pub(super) fn draw(
             theme.style(Role::Muted),
         ))],
         Stage::Ready(report) => match review.verb {
-            Verb::Rotate => plan(theme, report, inner),
+            Verb::Rotate => plans(theme, report, inner),
             Verb::Recover => evidence(theme, report, inner),
         },
         Stage::Closed(report) => closed(theme, review.verb, report, inner),
@@ -147,11 +148,34 @@ fn draw_agreement(
     cursor
 }
 
-fn plan(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
+/// The plans of all paths; a path that cannot be reached says so.
+fn plans(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for path in &report.paths {
+        if report.paths.len() > 1 {
+            let style = theme.style(Role::Title);
+            lines.push(Line::from(Span::styled(path.path.clone(), style)));
+        }
+        match (&path.plan, &path.error) {
+            (Some(one), _) => lines.extend(plan(theme, one, width)),
+            (None, Some(error)) => {
+                let warn = theme.style(Role::Warn);
+                lines.extend(labelled_lines(
+                    theme,
+                    "left out",
+                    &error.message,
+                    warn,
+                    width,
+                ));
+            }
+            (None, None) => {}
+        }
+    }
+    lines
+}
+
+fn plan(theme: &Theme, plan: &Plan, width: u16) -> Vec<Line<'static>> {
     let text = theme.style(Role::Text);
-    let Some(plan) = &report.plan else {
-        return Vec::new();
-    };
     let version = plan.server.version;
     let mut lines = Vec::new();
     let mut add = |label: &'static str, words: &str, style: Style| {

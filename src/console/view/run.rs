@@ -110,7 +110,7 @@ fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
     ))];
     let text = theme.style(Role::Text);
     for path in &report.paths {
-        match (&path.error, report.revision) {
+        match (&path.error, path.revision) {
             (None, Some(revision)) => {
                 let user = path.user.as_deref().unwrap_or_default();
                 let words = format!("{user} is current since revision {revision}");

@@ -134,7 +134,7 @@ fn reviews(add: &mut impl FnMut(&'static str, Model)) {
     }
     add("review_ready_on_act", model);
     let mut first = planned(&target("shop/beta"));
-    if let Some(plan) = &mut first.plan {
+    if let Some(plan) = &mut first.paths[0].plan {
         plan.first_promotion = true;
     }
     let stage = Stage::Ready(Box::new(first));

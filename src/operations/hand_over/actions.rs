@@ -1,6 +1,5 @@
 //! The actions: each is journalled before and after.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -8,16 +7,15 @@ use serde_json::json;
 use super::Progress as Told;
 use super::effects;
 use super::run::{Run, Stop, Turn};
-use crate::document::{Fragment, Segment, edit};
 use crate::environment::Unseal;
 use crate::model::{LoginOutcome, Step};
-use crate::operations::loading::{EnvironmentKey, Head};
+use crate::operations::loading::EnvironmentKey;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::{generate_password, random_bytes};
 use crate::rotation::{Case, Event, NodeTime, Progress};
 use crate::secret::{EnvelopeHeader, SCRAM_SALT_LENGTH, Secret, seal};
-use crate::store::{NewRevision, StoreError, journal, revisions, rotated_secrets};
+use crate::store::{StoreError, journal, rotated_secrets};
 
 impl Run<'_> {
     pub(super) fn begun(&self, step: Step) {
@@ -133,78 +131,6 @@ impl Run<'_> {
         Ok(Turn::Again)
     }
 
-    /// S5: revision, journal, audit and the promote times in one transaction.
-    pub(super) async fn promote(&mut self) -> Result<Turn, Failure> {
-        self.begun(Step::Promote);
-        let Some(pending) = self.journal.pending.clone() else {
-            return self.park_as_unrecognised().await;
-        };
-        let rotation = self.rotation;
-        let subject = self.subject;
-        let environment = subject.environment.clone();
-        let document_path = subject.document_path.clone();
-        let path = subject.path.to_string();
-        let secret = subject.record.id;
-        let user = subject.user().as_str().to_owned();
-        let master = Arc::clone(&self.workspace.master);
-        let requester = self.workspace.requester.clone();
-        let admitted = self.journal.admitted.clone();
-        let verified = self.journal.verified.clone();
-        let reason = self.reason.clone();
-        let written = effects::write(self.workspace, "promoted", move |transaction| {
-            let head = Head::load(transaction, &environment)?;
-            let document = promoted_document(&head, &document_path, &user, &pending.sealed)?;
-            let now = timestamp();
-            let revision = NewRevision {
-                document: &document,
-                settings: &head.revision.settings,
-                files: &head.revision.files,
-                cause: "rotation",
-                author: &requester,
-                reason: reason.as_deref(),
-                rotation: Some(rotation),
-                now: &now,
-            };
-            let number = revisions::add(transaction, &head.row.id, &revision)?;
-            if let Some(admitted) = &admitted {
-                let oids = BTreeMap::from([
-                    (admitted.current.clone(), admitted.oids[0]),
-                    (admitted.user.clone(), admitted.oids[1]),
-                ]);
-                let server = &admitted.server;
-                rotated_secrets::record_promotion(transaction, secret, server, &oids, &verified)?;
-            }
-            let event = Event::Promoted { revision: number };
-            journal::append(transaction, rotation, Some(&path), &event, &now)?;
-            journal::append(transaction, rotation, None, &Event::Closed, &now)?;
-            journal::close_rotation(transaction, rotation, &now)?;
-            let detail = json!({"rotation": rotation, "path": path, "revision": number});
-            let action = "rotation.promoted";
-            Workspace::audit(
-                &master,
-                transaction,
-                &requester,
-                action,
-                Some(&environment),
-                detail,
-            )?;
-            Ok::<_, Failure>(event)
-        })
-        .await;
-        match written {
-            Ok(event) => {
-                self.take(event);
-                self.done(Step::Promote);
-                Ok(Turn::Again)
-            }
-            Err(failure) if failure.code == "store-unknown" => {
-                self.promotion_unknown = true;
-                Ok(Turn::Again)
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
     /// The commit's answer was lost: the store itself says whether it happened.
     pub(super) async fn read_store_again(&mut self) -> Result<Turn, Failure> {
         let rotation = self.rotation;
@@ -224,12 +150,13 @@ impl Run<'_> {
         Ok(Turn::Again)
     }
 
-    /// S5 has closed the books in its own transaction.
+    /// S5, or giving up, has closed the books in its own transaction.
     pub(super) async fn close(&mut self) -> Result<Turn, Failure> {
-        let Progress::Promoted { revision } = self.journal.progress else {
-            return self.park_as_unrecognised().await;
-        };
-        Ok(Turn::Stop(Stop::Done { revision }))
+        match self.journal.progress {
+            Progress::Promoted { revision } => Ok(Turn::Stop(Stop::Done { revision })),
+            Progress::Abandoned { revision } => Ok(Turn::Stop(Stop::Abandoned { revision })),
+            _ => self.park_as_unrecognised().await,
+        }
     }
 
     /// Ends the rotation before S3. The pending password, if any, is dropped.
@@ -255,46 +182,11 @@ impl Run<'_> {
             if !already {
                 write(transaction)?;
             }
-            let now = timestamp();
-            journal::append(transaction, rotation, None, &Event::Closed, &now)?;
-            journal::close_rotation(transaction, rotation, &now)
+            journal::close_if_over(transaction, rotation, &timestamp())
         })
         .await?;
         tracing::info!(%rotation, %path, message, "aborted");
         self.take(event);
         Ok(Turn::Stop(Stop::Aborted { case, message }))
     }
-}
-
-/// The document with `current` and `previous` swapped and the new password in
-/// `current`. The old current moves with its envelope as it is.
-fn promoted_document(
-    head: &Head,
-    document_path: &[Segment],
-    user: &str,
-    sealed: &str,
-) -> Result<String, Failure> {
-    let key = |text: &str| Segment::Key(text.to_owned());
-    let in_state = |name: &str| {
-        let mut path = document_path.to_vec();
-        path.extend([key("state"), key(name)]);
-        path
-    };
-    let broken = || StoreError::Damaged(format!("the state in {} cannot be read", head.row.name));
-    let old_current = head
-        .document
-        .get(&in_state("current"))
-        .map(Fragment::from_node)
-        .ok_or_else(broken)?;
-    let ciphertext = Fragment::mapping([("ciphertext", Fragment::string(sealed))]);
-    let new_current = Fragment::mapping([
-        ("username", Fragment::string(user)),
-        ("password", Fragment::mapping([("fn::secret", ciphertext)])),
-    ]);
-    let explain =
-        |diagnostic| Failure::in_document("cannot-promote", vec![diagnostic], vec![head.source()]);
-    let mut state = document_path.to_vec();
-    state.push(key("state"));
-    let new_state = Fragment::mapping([("current", new_current), ("previous", old_current)]);
-    edit::set(&head.revision.document, &state, &new_state).map_err(explain)
 }

@@ -79,11 +79,7 @@ impl Run<'_> {
 
     /// The journal has ended it, or the outcome stands in the store: no database is asked.
     fn is_over(&self) -> bool {
-        self.promotion_unknown
-            || matches!(
-                self.journal.progress,
-                Progress::Promoted { .. } | Progress::Aborted
-            )
+        self.promotion_unknown || self.journal.is_over()
     }
 
     async fn look_at_current(&self) -> Result<Option<Logins>, Failure> {
@@ -145,9 +141,9 @@ impl Run<'_> {
     fn needs_manager(&self) -> bool {
         match self.journal.progress {
             Progress::Pending | Progress::Refused { .. } | Progress::Sent { .. } => true,
-            Progress::Begun | Progress::Admitted => self.intent == Intent::Recover,
+            Progress::Begun | Progress::Admitted => self.intent != Intent::Rotate,
             Progress::Confirmed | Progress::Verified => self.facts.is_none(),
-            Progress::Promoted { .. } | Progress::Aborted => false,
+            Progress::Promoted { .. } | Progress::Abandoned { .. } | Progress::Aborted => false,
         }
     }
 

@@ -33,7 +33,7 @@ pub(in crate::operations) async fn examine(
     let loaded = workspace
         .store
         .read(move |transaction| {
-            let subject = Subject::load(transaction, &master, &name, Some(&wanted))?;
+            let subject = Subject::load(transaction, &master, &name, &wanted)?;
             let open = journal::find_open(transaction, &subject.environment_id)?;
             Ok::<_, Failure>((subject, open))
         })

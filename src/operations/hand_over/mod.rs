@@ -5,24 +5,28 @@
 //! and begins again. It chooses nothing by itself. A rotation completes, resumes, or
 //! parks with a cause; it never disappears.
 
+mod abandon;
 mod actions;
 mod apply;
+mod confirm;
 mod effects;
 mod evidence;
 mod examine;
 mod look;
 mod outcome;
 mod preflight;
-mod recover;
+mod promote;
 mod report;
+mod resume;
 mod rotate;
+mod rotation;
 mod run;
 mod subject;
 
 pub(super) use examine::{document_problem, examine};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
-pub use recover::{RecoverRequest, explain, list_open, recover};
+pub use resume::{Purpose, ResumeRequest, explain, list_open, resume};
 pub use rotate::{RotateRequest, plan, rotate};
 
 use tokio::sync::mpsc;

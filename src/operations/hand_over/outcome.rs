@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::{Exit, Failure};
-use crate::rotation::Plan;
+use crate::rotation::{Plan, Refusal};
 
 /// How a hand-over ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -36,6 +36,8 @@ pub enum PathOutcome {
     Done,
     /// Ended before S3; nothing was changed.
     Aborted,
+    /// Given up after S3: `previous` has the new password, consumers are untouched.
+    Abandoned,
     /// Refused; nothing was changed.
     Refused,
     /// A person is needed.
@@ -67,6 +69,16 @@ impl From<&Failure> for ErrorReport {
     }
 }
 
+impl From<&Refusal> for ErrorReport {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.case.name().to_owned(),
+            message: refusal.message.clone(),
+            remedy: refusal.remedy.clone(),
+        }
+    }
+}
+
 /// What an operator weighs before agreeing to a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advice {
@@ -91,8 +103,13 @@ pub struct PathReport {
     pub case: Option<String>,
     /// The user whose password is changed.
     pub user: Option<String>,
+    /// The revision that promoted or abandoned it, if one did.
+    pub revision: Option<u64>,
     /// What went wrong.
     pub error: Option<ErrorReport>,
+    /// The plan, for people; not part of the JSON.
+    #[serde(skip)]
+    pub plan: Option<Plan>,
     /// Whether consumers can log in, in words for people; not part of the JSON.
     #[serde(skip)]
     pub consumers: Option<String>,
@@ -110,6 +127,28 @@ pub struct PathReport {
     pub advice: Option<Advice>,
 }
 
+impl PathReport {
+    /// A path of which nothing more is said yet.
+    #[must_use]
+    pub fn new(path: String, status: PathOutcome, step: Step) -> Self {
+        Self {
+            path,
+            status,
+            step,
+            case: None,
+            user: None,
+            revision: None,
+            error: None,
+            plan: None,
+            consumers: None,
+            meaning: None,
+            evidence: Vec::new(),
+            action: None,
+            advice: None,
+        }
+    }
+}
+
 /// A whole hand-over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -125,9 +164,6 @@ pub struct Report {
     pub error: Option<ErrorReport>,
     /// Its rotated secrets.
     pub paths: Vec<PathReport>,
-    /// The plan, for people; not part of the JSON.
-    #[serde(skip)]
-    pub plan: Option<Plan>,
     /// Whether the environment's name has to be typed; not part of the JSON.
     #[serde(skip)]
     pub protected: bool,
@@ -157,7 +193,6 @@ impl Report {
             revision: None,
             error: Some(ErrorReport::from(failure)),
             paths: Vec::new(),
-            plan: None,
             protected: false,
             exit: ExitCode(failure.exit),
         }
@@ -173,7 +208,6 @@ impl Report {
             revision: None,
             error: None,
             paths: Vec::new(),
-            plan: None,
             protected: false,
             exit: ExitCode(Exit::Done),
         }

@@ -1,62 +1,159 @@
-//! From how a run stopped to its report.
+//! From how the runs of a rotation stopped to its report.
 
-use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
+use super::outcome::{
+    Advice, ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report,
+};
+use super::rotation::Rotation;
 use super::run::{Run, Stop};
-use crate::model::{EnvironmentName, UserName};
+use crate::model::{EnvironmentName, Step, UserName};
 use crate::operations::{Exit, Failure};
-use crate::rotation::{Case, Decision, Intent};
+use crate::rotation::{AdmitCase, Case, Decision, Intent, PathJournal, Plan, Progress, Refusal};
 use crate::untrusted::Untrusted;
+
+/// One rotated secret in a report, and how the command would end for it alone.
+pub(super) type PathEnd = (PathReport, Exit);
 
 /// A user's name, safe to draw.
 pub(super) fn shown(user: &UserName) -> String {
     Untrusted::new(user.as_str()).as_str().to_owned()
 }
 
-/// The report of a run.
-pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
+/// The report of a rotation whose runs have stopped; `others` are its paths without a run.
+pub(super) fn of_rotation(
+    rotation: &Rotation<'_>,
+    stops: Vec<Result<Stop, Failure>>,
+    others: Vec<PathEnd>,
+) -> Report {
+    let runs = rotation.runs.iter().zip(stops);
+    let mut ends: Vec<PathEnd> = runs.map(|(run, stop)| of_run(run, stop)).collect();
+    let revision = ends.iter().find_map(|(path, _)| path.revision);
+    ends.extend(others);
+    let mut report = together(&rotation.environment, ends);
+    report.rotation = Some(rotation.number);
+    report.revision = revision;
+    report.protected = rotation.protected;
+    report
+}
+
+/// Several paths in one report: the most serious end wins, and success beside failure is
+/// a partial failure.
+pub(super) fn together(environment: &EnvironmentName, mut ends: Vec<PathEnd>) -> Report {
+    ends.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
+    let worst = ends
+        .iter()
+        .max_by_key(|(path, end)| (end.rank(), path.error.is_some()));
+    let mut exit = worst.map_or(Exit::Done, |(_, end)| *end);
+    let count = ends.len();
+    let done = ends.iter().filter(|(_, end)| *end == Exit::Done).count();
+    let is_partial = done > 0 && done < count;
+    let (status, error) = match worst {
+        None => (HandOverStatus::Done, None),
+        Some(_) if is_partial => {
+            exit = exit.worse(Exit::Partial);
+            let error = partial(environment, &ends, done);
+            (HandOverStatus::Partial, Some(error))
+        }
+        Some((path, _)) => (status_of(path.status, exit), named_error(path, count)),
+    };
+    Report {
+        rotation: None,
+        environment: Some(environment.clone()),
+        status,
+        revision: None,
+        error,
+        paths: ends.into_iter().map(|(path, _)| path).collect(),
+        protected: false,
+        exit: ExitCode(exit),
+    }
+}
+
+fn status_of(outcome: PathOutcome, exit: Exit) -> HandOverStatus {
+    match outcome {
+        PathOutcome::Planned => HandOverStatus::Planned,
+        PathOutcome::Done | PathOutcome::Abandoned => HandOverStatus::Done,
+        // Ending what was found open is what was asked for; a rotation that was asked
+        // for and did not happen was refused.
+        PathOutcome::Aborted if exit == Exit::Done => HandOverStatus::Done,
+        PathOutcome::Aborted | PathOutcome::Refused => HandOverStatus::Refused,
+        PathOutcome::Parked => HandOverStatus::Parked,
+        PathOutcome::Unreachable => HandOverStatus::Unreachable,
+        PathOutcome::Failed => HandOverStatus::Failed,
+    }
+}
+
+fn named_error(path: &PathReport, count: usize) -> Option<ErrorReport> {
+    let mut error = path.error.clone()?;
+    if count > 1 {
+        error.message = format!("{}: {}", path.path, error.message);
+    }
+    Some(error)
+}
+
+fn partial(environment: &EnvironmentName, ends: &[PathEnd], done: usize) -> ErrorReport {
+    let failed: Vec<String> = ends
+        .iter()
+        .filter(|(_, end)| *end != Exit::Done)
+        .map(|(path, _)| match &path.case {
+            Some(case) => format!("{} ({case})", path.path),
+            None => path.path.clone(),
+        })
+        .collect();
+    ErrorReport {
+        code: "partial".to_owned(),
+        message: format!(
+            "{done} of {} rotated secrets are done; not done: {}",
+            ends.len(),
+            failed.join(", ")
+        ),
+        remedy: format!(
+            "mend what each of them names; then: handover retry {environment} (or: handover recover {environment})"
+        ),
+    }
+}
+
+/// How one path's run ended.
+pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
     let changed = run.journal.may_have_changed();
     let environment = &run.subject.environment;
-    let (status, outcome, exit, case, error, revision) = match stopped {
-        Ok(Stop::Done { revision }) => (
-            HandOverStatus::Done,
-            PathOutcome::Done,
-            Exit::Done,
-            None,
-            None,
-            Some(revision),
-        ),
+    let mut path = of_path(run, PathOutcome::Done);
+    let exit = match stopped {
+        Ok(Stop::Verified) => Exit::NeedsHuman,
+        Ok(Stop::Done { revision }) => {
+            path.revision = Some(revision);
+            Exit::Done
+        }
+        Ok(Stop::Abandoned { revision }) => {
+            path.revision = Some(revision);
+            path.status = PathOutcome::Abandoned;
+            Exit::Done
+        }
         Ok(Stop::Aborted { case, message }) => {
-            // Recovering by ending is what was asked for; a rotation that was asked
-            // for and did not happen was refused.
-            let (status, exit) = match run.intent {
-                Intent::Recover => (HandOverStatus::Done, Exit::Done),
-                Intent::Rotate => (HandOverStatus::Refused, Exit::Refused),
-            };
-            let error = ErrorReport {
+            path.status = PathOutcome::Aborted;
+            path.case = case.map(|case| case.name().to_owned());
+            path.error = Some(ErrorReport {
                 code: case.map_or("aborted", Case::name).to_owned(),
                 message,
                 remedy: format!("rotate again: handover rotate {environment} --plan"),
-            };
-            (status, PathOutcome::Aborted, exit, case, Some(error), None)
+            });
+            match run.intent {
+                Intent::Recover | Intent::Abandon => Exit::Done,
+                Intent::Rotate | Intent::Retry => Exit::Refused,
+            }
         }
         Ok(Stop::Parked { case, message }) => {
-            let untouched = case == Case::Unreachable && !changed;
-            let (status, outcome, exit) = if untouched {
-                let (status, outcome) = (HandOverStatus::Unreachable, PathOutcome::Unreachable);
-                (status, outcome, Exit::Unreachable)
-            } else {
-                (
-                    HandOverStatus::Parked,
-                    PathOutcome::Parked,
-                    Exit::NeedsHuman,
-                )
-            };
-            let error = ErrorReport {
+            path.case = Some(case.name().to_owned());
+            path.error = Some(ErrorReport {
                 code: case.name().to_owned(),
                 message,
                 remedy: remedy(case, environment),
-            };
-            (status, outcome, exit, Some(case), Some(error), None)
+            });
+            if case == Case::Unreachable && !changed {
+                path.status = PathOutcome::Unreachable;
+                Exit::Unreachable
+            } else {
+                path.status = PathOutcome::Parked;
+                Exit::NeedsHuman
+            }
         }
         Err(failure) => {
             let exit = if changed {
@@ -66,61 +163,84 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
             };
             let mut error = ErrorReport::from(&failure);
             error.remedy = format!("{}; then: handover recover {environment}", error.remedy);
-            let (status, outcome) = match exit {
-                Exit::Refused => (HandOverStatus::Refused, PathOutcome::Refused),
-                Exit::NeedsHuman => (HandOverStatus::Parked, PathOutcome::Parked),
-                _ => (HandOverStatus::Failed, PathOutcome::Failed),
+            path.error = Some(error);
+            path.status = match exit {
+                Exit::Refused => PathOutcome::Refused,
+                Exit::NeedsHuman => PathOutcome::Parked,
+                _ => PathOutcome::Failed,
             };
-            (status, outcome, exit, None, Some(error), None)
+            exit
         }
     };
-    Report {
-        rotation: Some(run.rotation),
-        environment: Some(environment.clone()),
-        status,
-        revision,
-        error: error.clone(),
-        paths: vec![PathReport {
-            path: run.subject.path.to_string(),
-            status: outcome,
-            step: run.journal.progress.step(),
-            case: case.map(|case| case.name().to_owned()),
-            user: Some(shown(run.subject.user())),
-            error,
-            consumers: None,
-            meaning: None,
-            evidence: Vec::new(),
-            action: None,
-            advice: None,
-        }],
-        plan: None,
-        protected: run.subject.protected,
-        exit: ExitCode(exit),
-    }
+    (path, exit)
 }
 
-/// The report of a recovery that is shown and not begun.
-pub(super) fn planned_recovery(run: &Run<'_>, decision: Decision) -> Report {
-    Report {
-        rotation: Some(run.rotation),
-        environment: Some(run.subject.environment.clone()),
-        status: HandOverStatus::Planned,
-        protected: run.subject.protected,
-        paths: vec![PathReport {
-            path: run.subject.path.to_string(),
-            status: PathOutcome::Planned,
-            step: run.journal.progress.step(),
-            case: decision.case.map(|case| case.name().to_owned()),
-            user: Some(shown(run.subject.user())),
-            error: None,
-            consumers: None,
-            meaning: None,
-            evidence: Vec::new(),
-            action: None,
-            advice: None,
-        }],
-        ..Report::nothing_open()
+/// A path with the step that its journal reached.
+pub(super) fn of_path(run: &Run<'_>, status: PathOutcome) -> PathReport {
+    let step = run.journal.progress.step();
+    let mut path = PathReport::new(run.subject.path.to_string(), status, step);
+    path.user = Some(shown(run.subject.user()));
+    path
+}
+
+/// A path of the rotation that no run works on now, by its journal alone.
+pub(super) fn of_journal(path: String, journal: &PathJournal) -> PathEnd {
+    let mut report = PathReport::new(path, PathOutcome::Done, journal.progress.step());
+    let user = journal.admitted.as_ref().map(|admitted| &admitted.user);
+    report.user = user.map(|user| Untrusted::new(user).as_str().to_owned());
+    report.case = journal.parked.map(|case| case.name().to_owned());
+    match journal.progress {
+        Progress::Promoted { revision } => report.revision = Some(revision),
+        Progress::Abandoned { revision } => {
+            report.revision = Some(revision);
+            report.status = PathOutcome::Abandoned;
+        }
+        Progress::Aborted => report.status = PathOutcome::Aborted,
+        _ if journal.may_have_changed() => {
+            report.status = PathOutcome::Parked;
+            return (report, Exit::NeedsHuman);
+        }
+        _ => {
+            report.status = PathOutcome::Unreachable;
+            return (report, Exit::Unreachable);
+        }
     }
+    (report, Exit::Done)
+}
+
+/// A path whose plan is shown and not begun.
+pub(super) fn planned(path: String, user: &UserName, plan: Plan) -> PathEnd {
+    let mut report = PathReport::new(path, PathOutcome::Planned, Step::Preflight);
+    report.user = Some(shown(user));
+    report.plan = Some(plan);
+    (report, Exit::Done)
+}
+
+/// A path that S1 refused.
+pub(super) fn refused(path: String, user: &UserName, refusal: &Refusal) -> PathEnd {
+    let (status, exit) = match refusal.case {
+        AdmitCase::Unreachable => (PathOutcome::Unreachable, Exit::Unreachable),
+        AdmitCase::CurrentDead => (PathOutcome::Parked, Exit::NeedsHuman),
+        _ => (PathOutcome::Refused, Exit::Refused),
+    };
+    let mut report = PathReport::new(path, status, Step::Preflight);
+    report.user = Some(shown(user));
+    report.case = Some(refusal.case.name().to_owned());
+    report.error = Some(ErrorReport::from(refusal));
+    (report, exit)
+}
+
+/// What was found and what follows from it, in words.
+pub(super) fn describe(run: &Run<'_>, decision: Decision, path: &mut PathReport) {
+    path.consumers = Some(run.consumers_words());
+    path.meaning = decision.case.map(|case| case.meaning().to_owned());
+    path.evidence = run.evidence_words();
+    path.action = Some(decision.action.words().to_owned());
+    path.advice = decision.case.map(|case| Advice {
+        next_best: case.next_best(),
+        untouched: decision.action.untouched(),
+        wrong_if: case.wrong_if(),
+    });
 }
 
 /// What an operator does about a parked case.

@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
+use super::confirm::{Asked, unconfirmed};
 use super::effects;
-use super::evidence::Epoch;
-use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
+use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathReport, Report};
 use super::preflight::{self, Circumstances, Preflight};
+use super::report::{self, PathEnd};
+use super::rotation::{MOST_AT_ONCE, Rotation};
 use super::run::Run;
 use super::subject::Subject;
-use super::{Confirmation, Observer, Progress, report};
+use super::{Confirmation, Observer, PathOutcome, Progress};
 use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, Gate, RotationId, Step};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{
-    AdmitCase, Admitted, Event, GateLook, Intent, Plan, Refusal, admit_unseen, fold, refuse_locked,
+    AdmitCase, Admitted, Case, Event, GateLook, Intent, Plan, Refusal, admit_unseen, refuse_locked,
 };
 use crate::store::{Locked, StoreError, journal};
 
@@ -25,14 +30,21 @@ use crate::store::{Locked, StoreError, journal};
 pub struct RotateRequest {
     /// Which environment.
     pub environment: EnvironmentName,
-    /// Which rotated secret; the only one when it is not named.
-    pub path: Option<PropertyPath>,
+    /// Which rotated secrets; all of the environment when none is named.
+    pub paths: Vec<PropertyPath>,
     /// What the operator agreed to.
     pub confirmation: Confirmation,
     /// Why, in the operator's words.
     pub reason: Option<String>,
     /// The signed waiver of the gate.
     pub waiver: Option<String>,
+}
+
+/// One rotated secret after S1.
+struct Judged<'a> {
+    subject: &'a Subject,
+    found: Preflight,
+    verdict: Result<Plan, Refusal>,
 }
 
 /// Shows what a rotation would do. Nothing is changed, no lock is taken.
@@ -44,21 +56,24 @@ pub async fn plan(
     request: &RotateRequest,
     observer: &Observer,
 ) -> Result<Report, Failure> {
-    let (subject, open) = load(workspace, request).await?;
-    let locked_by = workspace.store.locked_by(&subject.environment_id).await?;
-    if let Err(refusal) = admit_unseen(&subject.environment, locked_by.as_ref(), open) {
-        return Ok(refused(&subject, &refusal));
+    let (subjects, open) = load(workspace, request).await?;
+    let locked_by = match subjects.first() {
+        Some(subject) => workspace.store.locked_by(&subject.environment_id).await?,
+        None => None,
+    };
+    if let Err(refusal) = admit_unseen(&request.environment, locked_by.as_ref(), open) {
+        return Ok(refused_unseen(&subjects, request, &refusal));
     }
-    let found = preflight::look(&subject, observer).await?;
-    let judged = judge(&subject, &found, request, true);
-    close(found).await;
-    Ok(match judged {
-        Ok(plan) => planned(&subject, plan),
-        Err(refusal) => refused(&subject, &refusal),
-    })
+    let judged = look(&subjects, request, observer).await?;
+    let report = match whole_refusal(&judged, request) {
+        Some(report) => report,
+        None => planned(&subjects, request, &judged),
+    };
+    close(judged).await;
+    Ok(report)
 }
 
-/// Rotates one rotated secret: S1 to S5.
+/// Rotates rotated secrets: S1 to S5, side by side through S4.
 ///
 /// # Errors
 /// What is wrong with the input or the store; a refusal is a report.
@@ -67,245 +82,269 @@ pub async fn rotate(
     request: &RotateRequest,
     observer: &Observer,
 ) -> Result<Report, Failure> {
-    let (subject, _) = load(workspace, request).await?;
-    if let Some(report) = unconfirmed(&subject, &request.confirmation) {
+    let (subjects, _) = load(workspace, request).await?;
+    let asked_of = Asked::of(&request.environment, "--plan", &subjects);
+    if let Some(report) = unconfirmed(&asked_of, &request.confirmation) {
         return Ok(report);
     }
-    let asked = effects::lock(workspace, &subject.environment_id).await?;
+    let Some(environment_id) = subjects.first().map(|one| one.environment_id.clone()) else {
+        return Ok(Report::nothing_open());
+    };
+    let asked = effects::lock(workspace, &environment_id).await?;
     let _lock = match asked {
         Locked::Ours(lock) => lock,
         Locked::By(holder) => {
-            let refusal = refuse_locked(&subject.environment, &holder);
-            return Ok(refused(&subject, &refusal));
+            let refusal = refuse_locked(&request.environment, &holder);
+            return Ok(refused_unseen(&subjects, request, &refusal));
         }
     };
     // Whoever held the lock before may have promoted: read everything again under it.
-    let (subject, open) = load(workspace, request).await?;
-    if let Err(refusal) = admit_unseen(&subject.environment, None, open) {
-        return Ok(refused(&subject, &refusal));
+    let (subjects, open) = load(workspace, request).await?;
+    if let Err(refusal) = admit_unseen(&request.environment, None, open) {
+        return Ok(refused_unseen(&subjects, request, &refusal));
     }
-    tell_step(observer, &subject, Step::Preflight, false);
-    let found = preflight::look(&subject, observer).await?;
-    let plan = match judge(&subject, &found, request, true) {
-        Ok(plan) => plan,
-        Err(refusal) => {
-            close(found).await;
-            return Ok(refused(&subject, &refusal));
+    tell_step(observer, &subjects, Step::Preflight, false);
+    let judged = look(&subjects, request, observer).await?;
+    if let Some(report) = whole_refusal(&judged, request) {
+        close(judged).await;
+        return Ok(report);
+    }
+    tell_step(observer, &subjects, Step::Preflight, true);
+    let plans: Vec<(String, Plan)> = judged
+        .iter()
+        .filter_map(|one| Some((one.subject.path.to_string(), one.verdict.clone().ok()?)))
+        .collect();
+    let number = open_rotation(workspace, request, &environment_id, &judged).await?;
+    let (mut rotation, others) = begin(workspace, observer, request, number, judged);
+    let stops = rotation.drive().await;
+    let mut report = report::of_rotation(&rotation, stops, others);
+    for (path, plan) in plans {
+        if let Some(of_path) = report.paths.iter_mut().find(|one| one.path == path) {
+            of_path.plan = Some(plan);
         }
-    };
-    tell_step(observer, &subject, Step::Preflight, true);
-    let (rotation, admitted) = open_rotation(workspace, &subject, &plan, request).await?;
-    let mut run = begin(
-        workspace, observer, &subject, found, rotation, admitted, request,
-    );
-    let stopped = run.drive().await;
-    run.close_managing().await;
-    let mut report = report::of_run(&run, stopped);
-    report.plan = Some(plan);
+    }
     Ok(report)
 }
 
 async fn load(
     workspace: &Workspace,
     request: &RotateRequest,
-) -> Result<(Subject, Option<RotationId>), Failure> {
+) -> Result<(Vec<Subject>, Option<RotationId>), Failure> {
     let name = request.environment.clone();
-    let path = request.path.clone();
+    let paths = request.paths.clone();
     let master = Arc::clone(&workspace.master);
     workspace
         .store
         .read(move |transaction| {
-            let subject = Subject::load(transaction, &master, &name, path.as_ref())?;
-            let open = journal::find_open(transaction, &subject.environment_id)?;
-            Ok((subject, open))
+            let subjects = Subject::load_all(transaction, &master, &name, &paths)?;
+            let open = match subjects.first() {
+                Some(subject) => journal::find_open(transaction, &subject.environment_id)?,
+                None => None,
+            };
+            Ok((subjects, open))
         })
         .await
 }
 
-fn judge(
-    subject: &Subject,
-    found: &Preflight,
+/// S1 of all paths at once.
+async fn look<'a>(
+    subjects: &'a [Subject],
     request: &RotateRequest,
-    acknowledged: bool,
-) -> Result<Plan, Refusal> {
+    observer: &Observer,
+) -> Result<Vec<Judged<'a>>, Failure> {
+    let looks = subjects
+        .iter()
+        .map(|subject| look_at_one(subject, request, observer).boxed());
+    let looks: Vec<BoxFuture<'_, _>> = looks.collect();
+    stream::iter(looks)
+        .buffered(MOST_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn look_at_one<'a>(
+    subject: &'a Subject,
+    request: &RotateRequest,
+    observer: &Observer,
+) -> Result<Judged<'a>, Failure> {
+    let found = preflight::look(subject, observer).await?;
     let circumstances = Circumstances {
-        acknowledged,
+        acknowledged: true,
         waiver: request.waiver.as_deref(),
     };
-    preflight::judge(subject, found, &circumstances)
+    let verdict = preflight::judge(subject, &found, &circumstances);
+    Ok(Judged {
+        subject,
+        found,
+        verdict,
+    })
 }
 
-async fn close(found: Preflight) {
-    if let Ok((managing, _)) = found.managing {
-        managing.close().await;
+async fn close(judged: Vec<Judged<'_>>) {
+    for one in judged {
+        if let Ok((managing, _)) = one.found.managing {
+            managing.close().await;
+        }
     }
 }
 
-/// What agreement is missing, if any.
-pub(super) fn unconfirmed(subject: &Subject, confirmation: &Confirmation) -> Option<Report> {
-    let name = subject.environment.to_string();
-    let (code, message, remedy) = match confirmation {
-        Confirmation::Named(typed) if *typed == name => return None,
-        Confirmation::Named(typed) => (
-            "name-differs",
-            format!(
-                "the name to confirm is {name}, not {}",
-                crate::untrusted::Untrusted::new(typed)
-            ),
-            format!("--yes --confirm {name}"),
-        ),
-        Confirmation::Yes if subject.protected => (
-            "protected",
-            format!("{name} is a production environment; its name has to be typed"),
-            format!("--yes --confirm {name}"),
-        ),
-        Confirmation::Yes => return None,
-        Confirmation::None => (
-            "not-confirmed",
-            "nobody agreed, and there is no terminal to ask on".to_owned(),
-            if subject.protected {
-                format!("look at it with --plan, then agree with --yes --confirm {name}")
-            } else {
-                "look at it with --plan, then agree with --yes".to_owned()
-            },
-        ),
-    };
-    let error = ErrorReport {
-        code: code.to_owned(),
-        message,
-        remedy,
-    };
-    Some(refused_with(subject, None, error, Exit::Refused))
-}
-
-fn refused(subject: &Subject, refusal: &Refusal) -> Report {
-    let exit = match refusal.case {
-        AdmitCase::Unreachable => Exit::Unreachable,
-        AdmitCase::CurrentDead => Exit::NeedsHuman,
-        _ => Exit::Refused,
-    };
-    let error = ErrorReport {
-        code: refusal.case.name().to_owned(),
-        message: refusal.message.clone(),
-        remedy: refusal.remedy.clone(),
-    };
-    refused_with(subject, Some(refusal.case), error, exit)
-}
-
-fn refused_with(
-    subject: &Subject,
-    case: Option<AdmitCase>,
-    error: ErrorReport,
-    exit: Exit,
-) -> Report {
-    let (status, outcome) = match exit {
-        Exit::Unreachable => (HandOverStatus::Unreachable, PathOutcome::Unreachable),
-        Exit::NeedsHuman => (HandOverStatus::Parked, PathOutcome::Parked),
-        _ => (HandOverStatus::Refused, PathOutcome::Refused),
-    };
-    Report {
-        rotation: None,
-        environment: Some(subject.environment.clone()),
-        status,
-        revision: None,
-        error: Some(error.clone()),
-        paths: vec![PathReport {
-            path: subject.path.to_string(),
-            status: outcome,
-            step: Step::Preflight,
-            case: case.map(|case| case.name().to_owned()),
-            user: Some(report::shown(subject.user())),
-            error: Some(error),
-            consumers: None,
-            meaning: None,
-            evidence: Vec::new(),
-            action: None,
-            advice: None,
-        }],
-        plan: None,
-        protected: subject.protected,
-        exit: ExitCode(exit),
+/// A refusal of any path refuses the whole before anything changes; a path that cannot
+/// be reached holds up no other.
+fn whole_refusal(judged: &[Judged<'_>], request: &RotateRequest) -> Option<Report> {
+    let refusals = judged.iter().filter_map(|one| one.verdict.as_ref().err());
+    let (unreachable, refused): (Vec<_>, Vec<_>) =
+        refusals.partition(|refusal| refusal.case == AdmitCase::Unreachable);
+    if refused.is_empty() && unreachable.len() < judged.len() {
+        return None;
     }
-}
-
-fn planned(subject: &Subject, plan: Plan) -> Report {
-    Report {
-        rotation: None,
-        environment: Some(subject.environment.clone()),
-        status: HandOverStatus::Planned,
-        revision: None,
-        error: None,
-        paths: vec![PathReport {
-            path: subject.path.to_string(),
-            status: PathOutcome::Planned,
-            step: Step::Preflight,
-            case: None,
-            user: Some(report::shown(subject.user())),
-            error: None,
-            consumers: None,
-            meaning: None,
-            evidence: Vec::new(),
-            action: None,
-            advice: None,
-        }],
-        plan: Some(plan),
-        protected: subject.protected,
-        exit: ExitCode(Exit::Done),
-    }
-}
-
-fn tell_step(observer: &Observer, subject: &Subject, step: Step, done: bool) {
-    let path = subject.path.to_string();
-    observer.tell(match done {
-        true => Progress::Done { path, step },
-        false => Progress::Begun { path, step },
+    let ends = judged.iter().map(|one| match &one.verdict {
+        Err(refusal) => report::refused(one.subject.path.to_string(), one.subject.user(), refusal),
+        Ok(_) => held_back(one.subject),
     });
+    let mut report = report::together(&request.environment, ends.collect());
+    report.protected = is_protected(judged.iter().map(|one| one.subject));
+    Some(report)
 }
 
-/// S1's end: lock, plan digest, requester and reason are durable.
-async fn open_rotation(
-    workspace: &Workspace,
-    subject: &Subject,
-    plan: &Plan,
-    request: &RotateRequest,
-) -> Result<(RotationId, Admitted), Failure> {
-    let admitted = Admitted {
+/// A path that could be rotated, were it not for another one.
+fn held_back(subject: &Subject) -> PathEnd {
+    let path = subject.path.to_string();
+    let mut report = PathReport::new(path, PathOutcome::Refused, Step::Preflight);
+    report.user = Some(report::shown(subject.user()));
+    report.error = Some(ErrorReport {
+        code: "held-back".to_owned(),
+        message: "nothing was changed here, since another path was refused".to_owned(),
+        remedy: format!(
+            "mend the other path, or rotate this one alone: handover rotate {} {}",
+            subject.environment, subject.path
+        ),
+    });
+    (report, Exit::Refused)
+}
+
+/// The refusals that need no look at any database hold for all paths.
+fn refused_unseen(subjects: &[Subject], request: &RotateRequest, refusal: &Refusal) -> Report {
+    let ends = subjects
+        .iter()
+        .map(|subject| report::refused(subject.path.to_string(), subject.user(), refusal));
+    let mut report = report::together(&request.environment, ends.collect());
+    report.error = Some(ErrorReport::from(refusal));
+    report.protected = is_protected(subjects.iter());
+    report
+}
+
+fn is_protected<'a>(mut subjects: impl Iterator<Item = &'a Subject>) -> bool {
+    subjects.any(|subject| subject.protected)
+}
+
+fn planned(subjects: &[Subject], request: &RotateRequest, judged: &[Judged<'_>]) -> Report {
+    let ends = judged.iter().map(|one| {
+        let path = one.subject.path.to_string();
+        match &one.verdict {
+            Ok(plan) => report::planned(path, one.subject.user(), plan.clone()),
+            Err(refusal) => report::refused(path, one.subject.user(), refusal),
+        }
+    });
+    let ends: Vec<PathEnd> = ends.collect();
+    let exit = ends
+        .iter()
+        .fold(Exit::Done, |exit, (_, end)| exit.worse(*end));
+    let mut report = report::together(&request.environment, ends);
+    // What cannot be reached now does not keep the others from being agreed to.
+    report.status = HandOverStatus::Planned;
+    report.exit = ExitCode(exit);
+    report.protected = is_protected(subjects.iter());
+    report
+}
+
+fn tell_step(observer: &Observer, subjects: &[Subject], step: Step, done: bool) {
+    for subject in subjects {
+        let path = subject.path.to_string();
+        observer.tell(match done {
+            true => Progress::Done { path, step },
+            false => Progress::Begun { path, step },
+        });
+    }
+}
+
+/// One digest over the plans of all paths, to which a waiver is bound.
+fn digest_of<'a>(plans: impl Iterator<Item = &'a Plan>) -> String {
+    let digests: Vec<String> = plans.map(Plan::digest).collect();
+    match digests.as_slice() {
+        [only] => only.clone(),
+        all => hex::encode(&Sha256::digest(all.join("\n"))[..16]),
+    }
+}
+
+/// What S1 established, for the journal.
+pub(super) fn admitted(subject: &Subject, plan: &Plan) -> Admitted {
+    Admitted {
         secret: subject.record.id.to_string(),
         current: subject.current_user().as_str().to_owned(),
         user: subject.user().as_str().to_owned(),
         oids: plan.oids,
         server: plan.server.clone(),
         previous_known: subject.previous.password.is_some(),
-    };
+    }
+}
+
+/// S1's end for one path: what is written of it.
+fn first_line(one: &Judged<'_>) -> (String, Event, serde_json::Value) {
+    let path = one.subject.path.to_string();
+    match &one.verdict {
+        Ok(plan) => {
+            let detail = json!({
+                "path": path, "user": plan.user, "waived": plan.waived,
+                "first-promotion-acknowledged": plan.first_promotion,
+            });
+            let event = Event::Admitted(admitted(one.subject, plan));
+            (path, event, detail)
+        }
+        Err(refusal) => {
+            let event = Event::Parked {
+                case: Case::Unreachable,
+                message: refusal.message.clone(),
+            };
+            let detail = json!({"path": path, "unreachable": refusal.message});
+            (path, event, detail)
+        }
+    }
+}
+
+/// S1's end: lock, plan digest, requester and reason are durable.
+async fn open_rotation(
+    workspace: &Workspace,
+    request: &RotateRequest,
+    environment_id: &str,
+    judged: &[Judged<'_>],
+) -> Result<RotationId, Failure> {
+    let digest = digest_of(judged.iter().filter_map(|one| one.verdict.as_ref().ok()));
     let opened = Event::Opened {
         requester: workspace.requester.clone(),
         reason: request.reason.clone(),
-        plan: plan.digest(),
+        plan: digest.clone(),
         waiver: request.waiver.clone(),
-        revision: subject.revision,
+        revision: judged.first().map_or(0, |one| one.subject.revision),
     };
-    let detail = json!({
-        "plan": plan.digest(),
-        "reason": request.reason,
-        "waiver": request.waiver,
-        "waived": plan.waived,
-        "first-promotion-acknowledged": plan.first_promotion,
-        "user": plan.user,
-    });
-    let environment = subject.environment.clone();
-    let environment_id = subject.environment_id.clone();
-    let path = subject.path.to_string();
+    let first_lines: Vec<_> = judged.iter().map(first_line).collect();
+    let (reason, waiver) = (request.reason.clone(), request.waiver.clone());
+    let environment = request.environment.clone();
+    let environment_id = environment_id.to_owned();
     let master = Arc::clone(&workspace.master);
     let requester = workspace.requester.clone();
-    let first = Event::Admitted(admitted.clone());
     let rotation = effects::write(workspace, "opened", move |transaction| {
         let now = timestamp();
         let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
         journal::append(transaction, rotation, None, &opened, &now)?;
-        journal::append(transaction, rotation, Some(&path), &first, &now)?;
-        let mut detail = detail;
-        detail["rotation"] = json!(rotation);
-        detail["path"] = json!(path);
+        let mut paths = Vec::new();
+        for (path, event, detail) in &first_lines {
+            journal::append(transaction, rotation, Some(path), event, &now)?;
+            paths.push(detail);
+        }
+        let detail = json!({
+            "rotation": rotation, "plan": digest, "reason": reason, "waiver": waiver,
+            "paths": paths,
+        });
         let action = "rotation.opened";
         Workspace::audit(
             &master,
@@ -318,48 +357,55 @@ async fn open_rotation(
         Ok::<_, StoreError>(rotation)
     })
     .await?;
-    Ok((rotation, admitted))
+    Ok(rotation)
 }
 
+/// The admitted paths with what S1 has already seen; the others stay parked.
 fn begin<'a>(
     workspace: &'a Workspace,
     observer: &'a Observer,
-    subject: &'a Subject,
-    found: Preflight,
-    rotation: RotationId,
-    admitted: Admitted,
     request: &RotateRequest,
-) -> Run<'a> {
-    let events = vec![Event::Admitted(admitted)];
-    let (managing, facts) = match found.managing {
-        Ok((managing, facts)) => (Some(managing), Some(facts)),
-        Err(_) => (None, None),
+    number: RotationId,
+    judged: Vec<Judged<'a>>,
+) -> (Rotation<'a>, Vec<PathEnd>) {
+    let mut rotation = Rotation {
+        number,
+        environment: request.environment.clone(),
+        protected: is_protected(judged.iter().map(|one| one.subject)),
+        runs: Vec::new(),
     };
-    let gate = match found.gate {
-        Gate::Shut(_) if request.waiver.is_none() => GateLook::Shut,
-        Gate::Open | Gate::Shut(_) => GateLook::Open,
-    };
-    Run {
-        workspace,
-        observer,
-        subject,
-        intent: Intent::Rotate,
-        rotation,
-        journal: fold(&events),
-        events,
-        reason: request.reason.clone(),
-        waived: request.waiver.is_some(),
-        managing,
-        facts,
-        epoch: Epoch {
-            current: Some(found.current),
-            previous: found.previous,
-            ..Epoch::default()
-        },
-        own: found.own,
-        pending: None,
-        gate: Some(gate),
-        gate_words: String::new(),
-        promotion_unknown: false,
+    let mut others = Vec::new();
+    for one in judged {
+        let subject = one.subject;
+        let plan = match one.verdict {
+            Ok(plan) => plan,
+            Err(refusal) => {
+                let path = subject.path.to_string();
+                others.push(report::refused(path, subject.user(), &refusal));
+                continue;
+            }
+        };
+        let events = vec![Event::Admitted(admitted(subject, &plan))];
+        let mut run = Run::new(workspace, observer, subject, Intent::Rotate, number, events);
+        run.reason = request.reason.clone();
+        run.waived = request.waiver.is_some();
+        take_over(&mut run, one.found);
+        rotation.runs.push(run);
     }
+    (rotation, others)
+}
+
+/// What S1 has seen need not be looked at again.
+pub(super) fn take_over(run: &mut Run<'_>, found: Preflight) {
+    if let Ok((managing, facts)) = found.managing {
+        run.managing = Some(managing);
+        run.facts = Some(facts);
+    }
+    run.gate = Some(match found.gate {
+        Gate::Shut(_) if !run.waived => GateLook::Shut,
+        Gate::Open | Gate::Shut(_) => GateLook::Open,
+    });
+    run.epoch.current = Some(found.current);
+    run.epoch.previous = found.previous;
+    run.own = found.own;
 }

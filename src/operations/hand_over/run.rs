@@ -57,9 +57,16 @@ pub(super) struct Run<'a> {
 
 /// How a run stopped.
 pub(super) enum Stop {
+    /// S4 is done; S5 promotes all verified paths of the rotation together.
+    Verified,
     /// Promoted and closed.
     Done {
         /// The new revision.
+        revision: u64,
+    },
+    /// Given up after S3; closed.
+    Abandoned {
+        /// The revision that says so.
         revision: u64,
     },
     /// Ended before S3 with the case; closed.
@@ -76,6 +83,38 @@ pub(super) enum Stop {
         /// In words.
         message: String,
     },
+}
+
+impl<'a> Run<'a> {
+    /// A run that has looked at nothing yet.
+    pub(super) fn new(
+        workspace: &'a Workspace,
+        observer: &'a Observer,
+        subject: &'a Subject,
+        intent: Intent,
+        rotation: RotationId,
+        events: Vec<Event>,
+    ) -> Self {
+        Self {
+            workspace,
+            observer,
+            subject,
+            intent,
+            rotation,
+            journal: fold(&events),
+            events,
+            reason: None,
+            waived: false,
+            managing: None,
+            facts: None,
+            epoch: Epoch::default(),
+            own: Vec::new(),
+            pending: None,
+            gate: None,
+            gate_words: String::new(),
+            promotion_unknown: false,
+        }
+    }
 }
 
 /// What performing an action led to.
@@ -126,9 +165,10 @@ impl Run<'_> {
                 Ok(Turn::Again)
             }
             Action::Verify => self.verify().await,
-            Action::Promote => self.promote().await,
+            Action::Promote => Ok(Turn::Stop(Stop::Verified)),
             Action::ReadStoreAgain => self.read_store_again().await,
             Action::Close => self.close().await,
+            Action::Abandon => self.abandon(case).await,
             Action::Release | Action::Abort => self.abort(case).await,
             Action::Park => {
                 let case = case.unwrap_or(Case::Unrecognised);

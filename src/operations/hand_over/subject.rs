@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 
 use crate::database::{Database, Target, Timeouts, Tls, connect};
 use crate::document::{PropertyPath, Segment};
-use crate::environment::Evaluator;
+use crate::environment::{Evaluator, RotatedSecret};
 use crate::model::settings::{DatabaseSettings, Protection, TlsMode};
 use crate::model::{Credential, EnvironmentName, Node, UserName};
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
@@ -50,11 +50,28 @@ impl Subject {
         let master = Arc::clone(&workspace.master);
         workspace
             .store
-            .read(move |transaction| Self::load(transaction, &master, &name, Some(&path)))
+            .read(move |transaction| Self::load(transaction, &master, &name, &path))
             .await
     }
 
-    /// Evaluates inputs and state at the newest revision.
+    /// The rotated secrets at `paths`, or all of the environment.
+    ///
+    /// # Errors
+    /// As for [`Subject::load`].
+    pub(super) fn load_all(
+        transaction: &Transaction<'_>,
+        master: &MasterKey,
+        name: &EnvironmentName,
+        paths: &[PropertyPath],
+    ) -> Result<Vec<Self>, Failure> {
+        let head = Head::load(transaction, name)?;
+        let secrets = head.rotated_secrets(paths)?.into_iter();
+        secrets
+            .map(|secret| Self::of(transaction, master, &head, secret))
+            .collect()
+    }
+
+    /// The rotated secret at `path`.
     ///
     /// # Errors
     /// No such path, findings in the document, a missing `state`, or the store's own.
@@ -62,10 +79,21 @@ impl Subject {
         transaction: &Transaction<'_>,
         master: &MasterKey,
         name: &EnvironmentName,
-        path: Option<&PropertyPath>,
+        path: &PropertyPath,
     ) -> Result<Self, Failure> {
         let head = Head::load(transaction, name)?;
         let secret = head.rotated_secret(path)?;
+        Self::of(transaction, master, &head, secret)
+    }
+
+    /// Evaluates inputs and state at the newest revision.
+    fn of(
+        transaction: &Transaction<'_>,
+        master: &MasterKey,
+        head: &Head,
+        secret: &RotatedSecret,
+    ) -> Result<Self, Failure> {
+        let name = &head.row.name;
         let text_path = secret.path.to_string();
         let record =
             rotated_secrets::find(transaction, &head.row.id, &text_path)?.ok_or_else(|| {

@@ -1,0 +1,81 @@
+//! Giving one path up after S3: a revision whose `previous` is the idle user with the new
+//! password, since that is what the database accepts. Consumers are untouched, and no
+//! password is changed.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::effects;
+use super::promote::{credential, write_state};
+use super::run::{Run, Stop, Turn};
+use crate::document::Segment;
+use crate::operations::loading::Head;
+use crate::operations::workspace::timestamp;
+use crate::operations::{Failure, Workspace};
+use crate::rotation::{Case, Event};
+use crate::store::{NewRevision, journal, revisions};
+
+impl Run<'_> {
+    /// Records the new password as `previous` and closes the path.
+    pub(super) async fn abandon(&mut self, case: Option<Case>) -> Result<Turn, Failure> {
+        let Some(pending) = self.journal.pending.clone() else {
+            return self.park_as_unrecognised().await;
+        };
+        let case = case.unwrap_or(Case::Applied);
+        let rotation = self.rotation;
+        let subject = self.subject;
+        let environment = subject.environment.clone();
+        let path = subject.path.to_string();
+        let mut previous = subject.document_path.clone();
+        previous.extend(["state", "previous"].map(|key| Segment::Key(key.to_owned())));
+        let user = subject.user().as_str().to_owned();
+        let master = Arc::clone(&self.workspace.master);
+        let requester = self.workspace.requester.clone();
+        let reason = self.reason.clone();
+        let written = effects::write(self.workspace, "abandoned", move |transaction| {
+            let head = Head::load(transaction, &environment)?;
+            let known = credential(&user, &pending.sealed);
+            let document = write_state(&head, &head.revision.document, &previous, &known)?;
+            let now = timestamp();
+            let revision = NewRevision {
+                document: &document,
+                settings: &head.revision.settings,
+                files: &head.revision.files,
+                cause: "abandon",
+                author: &requester,
+                reason: reason.as_deref(),
+                rotation: Some(rotation),
+                now: &now,
+            };
+            let number = revisions::add(transaction, &head.row.id, &revision)?;
+            let event = Event::Abandoned {
+                revision: number,
+                case,
+            };
+            journal::append(transaction, rotation, Some(&path), &event, &now)?;
+            journal::close_if_over(transaction, rotation, &now)?;
+            Workspace::audit(
+                &master,
+                transaction,
+                &requester,
+                "rotation.abandoned",
+                Some(&environment),
+                json!({"rotation": rotation, "path": path, "revision": number, "case": case}),
+            )?;
+            Ok::<_, Failure>((event, number))
+        })
+        .await;
+        match written {
+            Ok((event, revision)) => {
+                self.take(event);
+                Ok(Turn::Stop(Stop::Abandoned { revision }))
+            }
+            Err(failure) if failure.code == "store-unknown" => {
+                self.promotion_unknown = true;
+                Ok(Turn::Again)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}

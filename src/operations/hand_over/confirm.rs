@@ -1,0 +1,89 @@
+//! Whether enough was agreed to, before anything is changed.
+
+use super::Confirmation;
+use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
+use super::report;
+use super::subject::Subject;
+use crate::model::{EnvironmentName, Step};
+use crate::operations::Exit;
+use crate::untrusted::Untrusted;
+
+/// What an agreement is asked for.
+pub(super) struct Asked {
+    environment: EnvironmentName,
+    protected: bool,
+    /// The option that shows what would be done.
+    look: &'static str,
+    /// Path and the user whose password is changed.
+    paths: Vec<(String, String)>,
+}
+
+impl Asked {
+    pub(super) fn of<'a>(
+        environment: &EnvironmentName,
+        look: &'static str,
+        subjects: impl IntoIterator<Item = &'a Subject>,
+    ) -> Self {
+        let mut asked = Self {
+            environment: environment.clone(),
+            protected: false,
+            look,
+            paths: Vec::new(),
+        };
+        for subject in subjects {
+            asked.protected |= subject.protected;
+            let user = report::shown(subject.user());
+            asked.paths.push((subject.path.to_string(), user));
+        }
+        asked
+    }
+}
+
+/// What agreement is missing, if any.
+pub(super) fn unconfirmed(asked: &Asked, confirmation: &Confirmation) -> Option<Report> {
+    let name = asked.environment.to_string();
+    let (code, message, remedy) = match confirmation {
+        Confirmation::Named(typed) if *typed == name => return None,
+        Confirmation::Named(typed) => (
+            "name-differs",
+            format!(
+                "the name to confirm is {name}, not {}",
+                Untrusted::new(typed)
+            ),
+            format!("--yes --confirm {name}"),
+        ),
+        Confirmation::Yes if asked.protected => (
+            "protected",
+            format!("{name} is a production environment; its name has to be typed"),
+            format!("--yes --confirm {name}"),
+        ),
+        Confirmation::Yes => return None,
+        Confirmation::None => (
+            "not-confirmed",
+            "nobody agreed, and there is no terminal to ask on".to_owned(),
+            if asked.protected {
+                let look = asked.look;
+                format!("look at it with {look}, then agree with --yes --confirm {name}")
+            } else {
+                format!("look at it with {}, then agree with --yes", asked.look)
+            },
+        ),
+    };
+    let error = ErrorReport {
+        code: code.to_owned(),
+        message,
+        remedy,
+    };
+    let ends = asked.paths.iter().map(|(path, user)| {
+        let mut of_path = PathReport::new(path.clone(), PathOutcome::Refused, Step::Preflight);
+        of_path.user = Some(user.clone());
+        of_path.error = Some(error.clone());
+        (of_path, Exit::Refused)
+    });
+    let mut report = report::together(&asked.environment, ends.collect());
+    report.status = HandOverStatus::Refused;
+    report.exit = ExitCode(Exit::Refused);
+    report.error = Some(error);
+    report.protected = asked.protected;
+    Some(report)
+}

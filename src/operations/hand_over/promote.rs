@@ -1,0 +1,164 @@
+//! S5: everything that was verified becomes current together, in one transaction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::effects;
+use super::run::Run;
+use crate::document::{Fragment, Segment, edit};
+use crate::model::{RotationId, Step};
+use crate::operations::loading::Head;
+use crate::operations::workspace::timestamp;
+use crate::operations::{Failure, Workspace};
+use crate::rotation::{Admitted, Event, NodeTime, Pending};
+use crate::secret::SecretId;
+use crate::store::{NewRevision, StoreError, journal, revisions, rotated_secrets};
+
+/// What one path brings to the new revision.
+struct Verified {
+    path: String,
+    document_path: Vec<Segment>,
+    secret: SecretId,
+    user: String,
+    pending: Pending,
+    admitted: Option<Admitted>,
+    nodes: Vec<NodeTime>,
+}
+
+/// Promotes the runs together: revision, journal, audit and the promote times are one
+/// transaction. All runs belong to `rotation`. Answers the new revision.
+///
+/// # Errors
+/// `store-unknown` when the outcome of the commit is not known, else the store's own.
+pub(super) async fn promote(
+    rotation: RotationId,
+    runs: &mut [&mut Run<'_>],
+) -> Result<u64, Failure> {
+    let Some(first) = runs.first() else {
+        return Err(nothing_pending());
+    };
+    let workspace = first.workspace;
+    let environment = first.subject.environment.clone();
+    let reason = first.reason.clone();
+    let master = Arc::clone(&workspace.master);
+    let requester = workspace.requester.clone();
+    let mut verified = Vec::new();
+    for run in runs.iter() {
+        run.begun(Step::Promote);
+        verified.push(Verified::of(run)?);
+    }
+    let number = effects::write(workspace, "promoted", move |transaction| {
+        let head = Head::load(transaction, &environment)?;
+        let mut document = head.revision.document.clone();
+        for one in &verified {
+            document = promoted_document(&head, &document, one)?;
+        }
+        let now = timestamp();
+        let revision = NewRevision {
+            document: &document,
+            settings: &head.revision.settings,
+            files: &head.revision.files,
+            cause: "rotation",
+            author: &requester,
+            reason: reason.as_deref(),
+            rotation: Some(rotation),
+            now: &now,
+        };
+        let number = revisions::add(transaction, &head.row.id, &revision)?;
+        for one in &verified {
+            one.record(transaction)?;
+            let event = Event::Promoted { revision: number };
+            journal::append(transaction, rotation, Some(&one.path), &event, &now)?;
+            Workspace::audit(
+                &master,
+                transaction,
+                &requester,
+                "rotation.promoted",
+                Some(&environment),
+                json!({"rotation": rotation, "path": one.path, "revision": number}),
+            )?;
+        }
+        journal::close_if_over(transaction, rotation, &now)?;
+        Ok::<_, Failure>(number)
+    })
+    .await?;
+    for run in runs {
+        run.take(Event::Promoted { revision: number });
+        run.done(Step::Promote);
+    }
+    Ok(number)
+}
+
+fn nothing_pending() -> Failure {
+    StoreError::Damaged("a verified path has no pending password".to_owned()).into()
+}
+
+impl Verified {
+    fn of(run: &Run<'_>) -> Result<Self, Failure> {
+        let subject = run.subject;
+        Ok(Self {
+            path: subject.path.to_string(),
+            document_path: subject.document_path.clone(),
+            secret: subject.record.id,
+            user: subject.user().as_str().to_owned(),
+            pending: run.journal.pending.clone().ok_or_else(nothing_pending)?,
+            admitted: run.journal.admitted.clone(),
+            nodes: run.journal.verified.clone(),
+        })
+    }
+
+    /// Which server, which roles, and when by each node's clock.
+    fn record(&self, transaction: &rusqlite::Transaction<'_>) -> Result<(), StoreError> {
+        let Some(admitted) = &self.admitted else {
+            return Ok(());
+        };
+        let oids = BTreeMap::from([
+            (admitted.current.clone(), admitted.oids[0]),
+            (admitted.user.clone(), admitted.oids[1]),
+        ]);
+        let (secret, server) = (self.secret, &admitted.server);
+        rotated_secrets::record_promotion(transaction, secret, server, &oids, &self.nodes)
+    }
+}
+
+/// `document` with the path's `current` and `previous` swapped and the new password in
+/// `current`. The old current moves with its envelope as it stands in `head`.
+fn promoted_document(head: &Head, document: &str, one: &Verified) -> Result<String, Failure> {
+    let key = |text: &str| Segment::Key(text.to_owned());
+    let mut state = one.document_path.clone();
+    state.push(key("state"));
+    let mut current = state.clone();
+    current.push(key("current"));
+    let broken = || StoreError::Damaged(format!("the state in {} cannot be read", head.row.name));
+    let old_current = head
+        .document
+        .get(&current)
+        .map(Fragment::from_node)
+        .ok_or_else(broken)?;
+    let new_current = credential(&one.user, &one.pending.sealed);
+    let new_state = Fragment::mapping([("current", new_current), ("previous", old_current)]);
+    write_state(head, document, &state, &new_state)
+}
+
+/// `document` with another value at `path`, all comments kept.
+pub(super) fn write_state(
+    head: &Head,
+    document: &str,
+    path: &[Segment],
+    value: &Fragment,
+) -> Result<String, Failure> {
+    edit::set(document, path, value).map_err(|diagnostic| {
+        Failure::in_document("cannot-promote", vec![diagnostic], vec![head.source()])
+    })
+}
+
+/// A user with a sealed password, as it stands in a `state`.
+pub(super) fn credential(user: &str, sealed: &str) -> Fragment {
+    let ciphertext = Fragment::mapping([("ciphertext", Fragment::string(sealed))]);
+    Fragment::mapping([
+        ("username", Fragment::string(user)),
+        ("password", Fragment::mapping([("fn::secret", ciphertext)])),
+    ])
+}

@@ -1,0 +1,519 @@
+//! Going on with a rotation that was found open: `recover`, `retry`, `abandon`.
+//!
+//! The three differ in what they are for, not in how they go about it: the same brain
+//! names the case of each path, an agreement follows, and the same loop acts.
+
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
+
+use super::confirm::{Asked, unconfirmed};
+use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
+use super::preflight::{self, Circumstances};
+use super::report::{self, PathEnd};
+use super::rotation::{MOST_AT_ONCE, Rotation};
+use super::run::{Run, Stop};
+use super::subject::Subject;
+use super::{Confirmation, Observer, effects, rotate};
+use crate::document::PropertyPath;
+use crate::model::{EnvironmentName, RotationId, Step};
+use crate::operations::loading::Head;
+use crate::operations::{Exit, Failure, Workspace};
+use crate::rotation::{
+    Action, Case, Decision, Event, Intent, LockHolder, decide, fold, refuse_locked,
+};
+use crate::store::{JournalLine, Locked, OpenRotation, journal};
+
+/// What an open rotation is gone on with for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To finish it, whichever way is right.
+    Recover,
+    /// To bring failed paths to their end with the same pending passwords.
+    Retry,
+    /// To give one path up and record truthfully what the database accepts.
+    Abandon,
+}
+
+/// Which rotation to go on with.
+#[derive(Debug, Clone)]
+pub struct ResumeRequest {
+    /// Which environment.
+    pub environment: EnvironmentName,
+    /// Which of its paths; all that are not over when none is named.
+    pub paths: Vec<PropertyPath>,
+    /// What for.
+    pub purpose: Purpose,
+    /// What the operator agreed to.
+    pub confirmation: Confirmation,
+}
+
+impl Purpose {
+    fn intent(self) -> Intent {
+        match self {
+            Self::Recover => Intent::Recover,
+            Self::Retry => Intent::Retry,
+            Self::Abandon => Intent::Abandon,
+        }
+    }
+
+    /// The command of that name.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Recover => "recover",
+            Self::Retry => "retry",
+            Self::Abandon => "abandon",
+        }
+    }
+}
+
+/// All open rotations, oldest first.
+///
+/// # Errors
+/// The store's own.
+pub async fn list_open(workspace: &Workspace) -> Result<Vec<OpenRotation>, Failure> {
+    Ok(workspace.store.read(journal::list_open).await?)
+}
+
+/// Goes on with the open rotation of an environment, after the same brain has named
+/// the case of each path. With nothing open, `recover` looks whether consumers can log in.
+///
+/// # Errors
+/// What is wrong with the input or the store.
+pub async fn resume(
+    workspace: &Workspace,
+    request: &ResumeRequest,
+    observer: &Observer,
+) -> Result<Report, Failure> {
+    let environment = &request.environment;
+    let found = find(workspace, environment).await?;
+    let asked = effects::lock(workspace, &found.environment_id).await?;
+    let _lock = match asked {
+        Locked::Ours(lock) => lock,
+        Locked::By(holder) => return Ok(locked(environment, &found, &holder)),
+    };
+    // Whoever held the lock before may have finished it.
+    let Some(open) = find(workspace, environment).await?.open else {
+        return nothing_open(workspace, request, observer).await;
+    };
+    let subjects = open.subjects(workspace, request).await?;
+    let mut rotation = open.resume(workspace, observer, request, &subjects);
+    let decisions = look(&mut rotation).await?;
+    let harmless = decisions
+        .iter()
+        .all(|one| matches!(one.action, Action::Park | Action::Close));
+    let asked = Asked::of(environment, "--explain", &subjects);
+    if let (false, Some(mut report)) = (harmless, unconfirmed(&asked, &request.confirmation)) {
+        close(&mut rotation).await;
+        report.rotation = Some(open.number);
+        for (run, decision) in rotation.runs.iter().zip(&decisions) {
+            with_path(&mut report, run, |path| {
+                path.step = run.journal.progress.step();
+                path.case = decision.case.map(|case| case.name().to_owned());
+            });
+        }
+        describe(&rotation, &decisions, &mut report);
+        return Ok(report);
+    }
+    audit_intent(workspace, request.purpose, &rotation, &decisions).await?;
+    let mut others = open.others(&subjects);
+    if request.purpose == Purpose::Retry {
+        others.extend(admit_late(&mut rotation).await?);
+    }
+    let stops = rotation.drive().await;
+    let mut report = report::of_rotation(&rotation, stops, others);
+    describe(&rotation, &decisions, &mut report);
+    Ok(report)
+}
+
+/// Names the cases of an open rotation and what going on would do. Nothing is changed,
+/// not even in the journal, and no lock is taken.
+///
+/// # Errors
+/// What is wrong with the input or the store.
+pub async fn explain(
+    workspace: &Workspace,
+    request: &ResumeRequest,
+    observer: &Observer,
+) -> Result<Report, Failure> {
+    let environment = &request.environment;
+    let found = find(workspace, environment).await?;
+    if let Some(holder) = workspace.store.locked_by(&found.environment_id).await? {
+        return Ok(locked(environment, &found, &holder));
+    }
+    let Some(open) = found.open else {
+        return nothing_open(workspace, request, observer).await;
+    };
+    let subjects = open.subjects(workspace, request).await?;
+    let mut rotation = open.resume(workspace, observer, request, &subjects);
+    let decisions = look(&mut rotation).await?;
+    close(&mut rotation).await;
+    let ends = rotation.runs.iter().zip(&decisions);
+    let ends = ends.map(|(run, decision)| match (decision.action, decision.case) {
+        (Action::Park, Some(case)) => {
+            let message = run.explain(case);
+            report::of_run(run, Ok(Stop::Parked { case, message }))
+        }
+        _ => {
+            let mut path = report::of_path(run, PathOutcome::Planned);
+            path.case = decision.case.map(|case| case.name().to_owned());
+            (path, Exit::Done)
+        }
+    });
+    let mut ends: Vec<PathEnd> = ends.collect();
+    let has_plan = ends
+        .iter()
+        .any(|(path, _)| path.status == PathOutcome::Planned);
+    let exit = ends
+        .iter()
+        .fold(Exit::Done, |exit, (_, end)| exit.worse(*end));
+    ends.extend(open.others(&subjects));
+    let mut report = report::together(environment, ends);
+    report.rotation = Some(open.number);
+    report.protected = rotation.protected;
+    report.exit = ExitCode(exit);
+    if has_plan {
+        report.status = HandOverStatus::Planned;
+    }
+    describe(&rotation, &decisions, &mut report);
+    Ok(report)
+}
+
+/// A path that could not be reached when the rotation began has its S1 now. Answers the
+/// paths that are refused; they stay open as they were.
+async fn admit_late(rotation: &mut Rotation<'_>) -> Result<Vec<PathEnd>, Failure> {
+    let mut refused = Vec::new();
+    let mut admitted = Vec::new();
+    for mut run in rotation.runs.drain(..) {
+        if run.journal.admitted.is_some() {
+            admitted.push(run);
+            continue;
+        }
+        run.close_managing().await;
+        let subject = run.subject;
+        let found = preflight::look(subject, run.observer).await?;
+        let circumstances = Circumstances {
+            acknowledged: true,
+            waiver: None,
+        };
+        match preflight::judge(subject, &found, &circumstances) {
+            Ok(plan) => {
+                let event = Event::Admitted(rotate::admitted(subject, &plan));
+                let detail = json!({"user": plan.user, "late": true});
+                rotate::take_over(&mut run, found);
+                run.append(event, "rotation.admitted", detail).await?;
+                admitted.push(run);
+            }
+            Err(refusal) => {
+                let path = subject.path.to_string();
+                refused.push(report::refused(path, subject.user(), &refusal));
+            }
+        }
+    }
+    rotation.runs = admitted;
+    Ok(refused)
+}
+
+/// What is found of each path, and what follows from it.
+async fn look(rotation: &mut Rotation<'_>) -> Result<Vec<Decision>, Failure> {
+    let looks: Vec<BoxFuture<'_, _>> = rotation
+        .runs
+        .iter_mut()
+        .map(|run| look_at_one(run).boxed())
+        .collect();
+    stream::iter(looks)
+        .buffered(MOST_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn look_at_one(run: &mut Run<'_>) -> Result<Decision, Failure> {
+    let evidence = run.gather().await?;
+    Ok(decide(&run.journal, &evidence, run.intent))
+}
+
+async fn close(rotation: &mut Rotation<'_>) {
+    for run in &mut rotation.runs {
+        run.close_managing().await;
+    }
+}
+
+fn with_path(report: &mut Report, run: &Run<'_>, change: impl FnOnce(&mut PathReport)) {
+    let path = run.subject.path.to_string();
+    if let Some(found) = report.paths.iter_mut().find(|one| one.path == path) {
+        change(found);
+    }
+}
+
+/// What was found and what follows from it, in words.
+fn describe(rotation: &Rotation<'_>, decisions: &[Decision], report: &mut Report) {
+    for (run, decision) in rotation.runs.iter().zip(decisions) {
+        with_path(report, run, |path| report::describe(run, *decision, path));
+    }
+}
+
+struct Found {
+    environment_id: String,
+    open: Option<Open>,
+}
+
+/// An open rotation as its journal tells it.
+struct Open {
+    number: RotationId,
+    lines: Vec<JournalLine>,
+}
+
+impl Open {
+    /// The rotation's paths, in the order in which the journal names them.
+    fn paths(&self) -> Vec<&str> {
+        let mut paths = Vec::new();
+        for path in self.lines.iter().filter_map(|line| line.path.as_deref()) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths
+    }
+
+    fn events(&self, path: &str) -> Vec<Event> {
+        self.lines
+            .iter()
+            .filter(|line| line.path.as_deref() == Some(path))
+            .map(|line| line.event.clone())
+            .collect()
+    }
+
+    /// The rotation's paths that this run does not work on: over, or not asked for.
+    fn others(&self, subjects: &[Subject]) -> Vec<PathEnd> {
+        let is_worked_on = |path: &str| subjects.iter().any(|one| one.path.to_string() == path);
+        let others = self.paths().into_iter().filter(|path| !is_worked_on(path));
+        others
+            .map(|path| report::of_journal(path.to_owned(), &fold(&self.events(path))))
+            .collect()
+    }
+
+    /// The rotated secrets that are asked for and of which something is still to be done.
+    async fn subjects(
+        &self,
+        workspace: &Workspace,
+        request: &ResumeRequest,
+    ) -> Result<Vec<Subject>, Failure> {
+        // A path that is over may be gone from the document by now.
+        let all = self.paths().into_iter();
+        let open: Vec<&str> = all
+            .filter(|path| !fold(&self.events(path)).is_over())
+            .collect();
+        let wanted: Vec<String> = request.paths.iter().map(ToString::to_string).collect();
+        if let Some(path) = wanted.iter().find(|path| !open.contains(&path.as_str())) {
+            return Err(self.not_open(path, &open, request));
+        }
+        let mut subjects = Vec::new();
+        for path in open {
+            if !wanted.is_empty() && !wanted.iter().any(|one| one == path) {
+                continue;
+            }
+            let path = path.parse().map_err(|_| {
+                let number = self.number;
+                damaged(format!("the journal of {number} names a malformed path"))
+            })?;
+            subjects.push(Subject::read(workspace, &request.environment, path).await?);
+        }
+        if self.paths().is_empty() {
+            let number = self.number;
+            return Err(damaged(format!("the journal of {number} names no path")));
+        }
+        Ok(subjects)
+    }
+
+    fn not_open(&self, path: &str, open: &[&str], request: &ResumeRequest) -> Failure {
+        let (number, verb) = (self.number, request.purpose.verb());
+        Failure::new(
+            "no-such-path",
+            Exit::Usage,
+            format!("{number} has nothing open at {path}, so there is nothing to {verb}"),
+            format!("name one of {}", open.join(", ")),
+        )
+    }
+
+    fn resume<'a>(
+        &self,
+        workspace: &'a Workspace,
+        observer: &'a Observer,
+        request: &ResumeRequest,
+        subjects: &'a [Subject],
+    ) -> Rotation<'a> {
+        let opened = self.lines.iter().find_map(|line| match &line.event {
+            Event::Opened { reason, waiver, .. } => Some((reason.clone(), waiver.clone())),
+            _ => None,
+        });
+        let (reason, waiver) = opened.unwrap_or_default();
+        let runs = subjects.iter().map(|subject| {
+            let events = self.events(&subject.path.to_string());
+            let intent = request.purpose.intent();
+            let mut run = Run::new(workspace, observer, subject, intent, self.number, events);
+            run.reason.clone_from(&reason);
+            // The waiver was signed for this rotation's plan, so recover may use it.
+            run.waived = waiver.is_some();
+            run
+        });
+        Rotation {
+            number: self.number,
+            environment: request.environment.clone(),
+            protected: subjects.iter().any(|subject| subject.protected),
+            runs: runs.collect(),
+        }
+    }
+}
+
+async fn find(workspace: &Workspace, name: &EnvironmentName) -> Result<Found, Failure> {
+    let name = name.clone();
+    workspace
+        .store
+        .read(move |transaction| {
+            let head = Head::load(transaction, &name)?;
+            let open = match journal::find_open(transaction, &head.row.id)? {
+                Some(number) => Some(Open {
+                    number,
+                    lines: journal::lines(transaction, number)?,
+                }),
+                None => None,
+            };
+            Ok(Found {
+                environment_id: head.row.id,
+                open,
+            })
+        })
+        .await
+}
+
+fn damaged(words: String) -> Failure {
+    Failure::new(
+        "store-damaged",
+        Exit::NeedsHuman,
+        words,
+        "keep a copy of the store's folder and restore the last backup",
+    )
+}
+
+async fn audit_intent(
+    workspace: &Workspace,
+    purpose: Purpose,
+    rotation: &Rotation<'_>,
+    decisions: &[Decision],
+) -> Result<(), Failure> {
+    let master = Arc::clone(&workspace.master);
+    let requester = workspace.requester.clone();
+    let name = rotation.environment.clone();
+    let paths: Vec<_> = rotation
+        .runs
+        .iter()
+        .zip(decisions)
+        .map(|(run, decision)| {
+            json!({"path": run.subject.path.to_string(), "case": decision.case.map(Case::name)})
+        })
+        .collect();
+    let detail = json!({"rotation": rotation.number, "paths": paths});
+    effects::write(workspace, "recover", move |transaction| {
+        let action = match purpose {
+            Purpose::Recover => "rotation.recover",
+            Purpose::Retry => "rotation.retry",
+            Purpose::Abandon => "rotation.abandon",
+        };
+        Workspace::audit(
+            &master,
+            transaction,
+            &requester,
+            action,
+            Some(&name),
+            detail,
+        )
+    })
+    .await?;
+    Ok(())
+}
+
+fn locked(environment: &EnvironmentName, found: &Found, holder: &LockHolder) -> Report {
+    let refusal = refuse_locked(environment, holder);
+    Report {
+        rotation: found.open.as_ref().map(|open| open.number),
+        environment: Some(environment.clone()),
+        status: HandOverStatus::Refused,
+        error: Some(ErrorReport::from(&refusal)),
+        exit: ExitCode(Exit::Refused),
+        ..Report::nothing_open()
+    }
+}
+
+/// No rotation is open. Consumers may be down all the same: a login tells.
+async fn nothing_open(
+    workspace: &Workspace,
+    request: &ResumeRequest,
+    observer: &Observer,
+) -> Result<Report, Failure> {
+    let environment = &request.environment;
+    if request.purpose != Purpose::Recover {
+        return Err(Failure::new(
+            "nothing-open",
+            Exit::Refused,
+            format!(
+                "no rotation is open on {environment}, so there is nothing to {}",
+                request.purpose.verb()
+            ),
+            format!("handover status {environment}"),
+        ));
+    }
+    let mut report = Report {
+        environment: Some(environment.clone()),
+        ..Report::nothing_open()
+    };
+    for path in rotated_paths(workspace, environment).await? {
+        // Without a state there is nothing that consumers could read.
+        let Ok(subject) = Subject::read(workspace, environment, path.clone()).await else {
+            continue;
+        };
+        let (intent, number) = (Intent::Recover, RotationId(0));
+        let mut run = Run::new(workspace, observer, &subject, intent, number, Vec::new());
+        let evidence = run.gather().await?;
+        run.close_managing().await;
+        if evidence.current.refused == 0 && evidence.current.barred == 0 {
+            continue;
+        }
+        let case = Case::CurrentDead;
+        let error = ErrorReport {
+            code: case.name().to_owned(),
+            message: case.meaning().to_owned(),
+            remedy: report::remedy(case, environment),
+        };
+        report.status = HandOverStatus::Parked;
+        report.exit = ExitCode(Exit::NeedsHuman);
+        report.error = Some(error.clone());
+        let mut of_path = PathReport::new(path.to_string(), PathOutcome::Parked, Step::Preflight);
+        of_path.case = Some(case.name().to_owned());
+        of_path.user = Some(report::shown(subject.user()));
+        of_path.error = Some(error);
+        of_path.consumers = Some(run.consumers_words());
+        of_path.meaning = Some(case.meaning().to_owned());
+        of_path.evidence = run.evidence_words();
+        of_path.action = Some(Action::Park.words().to_owned());
+        report.paths.push(of_path);
+    }
+    Ok(report)
+}
+
+async fn rotated_paths(
+    workspace: &Workspace,
+    name: &EnvironmentName,
+) -> Result<Vec<PropertyPath>, Failure> {
+    let name = name.clone();
+    workspace
+        .store
+        .read(move |transaction| {
+            let head = Head::load(transaction, &name)?;
+            let secrets = head.environment.rotated_secrets();
+            Ok(secrets.iter().map(|secret| secret.path.clone()).collect())
+        })
+        .await
+}

@@ -1,0 +1,329 @@
+//! Several rotated secrets in one rotation: together through S4, promoted in one revision,
+//! and what becomes of a path that fails.
+
+use std::fs;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::contract::{assert_refused, names_case, result_of};
+use crate::harness::{HeldSession, Run, identifier, server};
+use crate::shop::{Account, Shop, ShopOptions, account_at, quoted};
+
+/// A shop whose environment has two rotated secrets, `db` and `reports`.
+struct TwoPairs {
+    shop: Shop,
+    third: Account,
+    fourth: Account,
+}
+
+impl TwoPairs {
+    /// `reports` is said to be at `port`; `settings` are lines below `databases`.
+    fn open(name: &str, port: u16, settings: &str) -> Self {
+        let shop = Shop::bare(name, ShopOptions::default());
+        let third = Account::new(format!("{}_c", shop.first.name));
+        let fourth = Account::new(format!("{}_d", shop.first.name));
+        for account in [&third, &fourth] {
+            shop.create_role(account, "LOGIN");
+        }
+        let version: u32 = crate::harness::single("SHOW server_version_num")
+            .parse()
+            .expect("a number");
+        if version >= 160_000 {
+            for account in [&third, &fourth] {
+                server()
+                    .sql(&format!(
+                        "GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+                        identifier(&account.name),
+                        identifier(&shop.managing.name)
+                    ))
+                    .expect("grants");
+            }
+        }
+        let document = format!(
+            "{}\x20 reports:\n\
+             \x20   fn::rotate::postgres:\n\
+             \x20     inputs:\n\
+             \x20       database:\n\
+             \x20         host: 127.0.0.1\n\
+             \x20         port: {port}\n\
+             \x20         database: postgres\n\
+             \x20         managingUser:\n\
+             \x20           username: ${{environments.shop.managing.db.username}}\n\
+             \x20           password: ${{environments.shop.managing.db.password}}\n\
+             \x20       rotateUsers:\n\
+             \x20         username1: {third}\n\
+             \x20         username2: {fourth}\n\
+             \x20     state:\n\
+             \x20       current:\n\
+             \x20         username: {third}\n\
+             \x20         password: {{fn::secret: {third_password}}}\n\
+             \x20       previous:\n\
+             \x20         username: {fourth}\n\
+             \x20         password: {{fn::secret: {fourth_password}}}\n",
+            shop.orders_document(),
+            third = quoted(&third.name),
+            fourth = quoted(&fourth.name),
+            third_password = quoted(third.password.expose()),
+            fourth_password = quoted(fourth.password.expose()),
+        );
+        fs::write(shop.file("orders.yaml"), document).expect("writes");
+        shop.write_settings(settings);
+        shop.init_key();
+        shop.init_managing().expect_code(0);
+        shop.init_orders().expect_code(0);
+        Self {
+            shop,
+            third,
+            fourth,
+        }
+    }
+
+    fn retry(&self, more: &[&str]) -> Run {
+        let words = ["retry", "shop/orders", "--yes", "--output", "json"];
+        self.shop.run(&[&words, more].concat())
+    }
+
+    fn open_at(&self, path: &str) -> Value {
+        let words = ["env", "open", "shop/orders", path, "--output", "json"];
+        self.shop.run(&words).expect_code(0).json()
+    }
+
+    /// Both currents log in; answers their users.
+    #[track_caller]
+    fn assert_currents_log_in(&self, when: &str) -> [String; 2] {
+        ["db", "reports"].map(|path| {
+            let current = account_at(&self.open_at(path), "/current");
+            let outcome = server().login(&current.name, &current.password);
+            assert!(outcome.is_accepted(), "{when}: {path} {outcome:?}");
+            current.name
+        })
+    }
+
+    fn verifiers(&self) -> [String; 4] {
+        let accounts = [
+            &self.shop.first,
+            &self.shop.second,
+            &self.third,
+            &self.fourth,
+        ];
+        accounts.map(|account| self.shop.verifier_of(account))
+    }
+}
+
+/// One path of a result.
+#[track_caller]
+fn path_of<'a>(result: &'a Value, path: &str) -> &'a Value {
+    let paths = result["paths"].as_array().expect("a list");
+    let found = paths.iter().find(|one| one["path"] == path);
+    found.unwrap_or_else(|| panic!("no {path}: {result:#}"))
+}
+
+/// A port at which nobody listens until [`DeadPort::revive`].
+struct DeadPort {
+    port: u16,
+}
+
+impl DeadPort {
+    fn take() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let port = listener.local_addr().expect("an address").port();
+        Self { port }
+    }
+
+    /// Whoever connects is connected to the shared server.
+    fn revive(&self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("binds again");
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let there = TcpStream::connect(("127.0.0.1", server().port())).expect("connects");
+                for (mut from, mut to) in [
+                    (
+                        client.try_clone().expect("clones"),
+                        there.try_clone().expect("clones"),
+                    ),
+                    (there, client),
+                ] {
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(std::net::Shutdown::Write);
+                    });
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn several_paths_are_promoted_together_in_one_revision() {
+    let two = TwoPairs::open("several", server().port(), "");
+    let before = two.shop.revision_count();
+    let run = two.shop.rotate(&[]).expect_code(0);
+    let result = result_of(&run);
+    assert_eq!(result["status"], "done", "{result:#}");
+    assert_eq!(two.shop.revision_count(), before + 1, "one revision");
+    for (path, user) in [("db", &two.shop.second), ("reports", &two.fourth)] {
+        let path = path_of(&result, path);
+        assert_eq!(path["status"], "done", "{result:#}");
+        assert_eq!(path["revision"], result["revision"], "{result:#}");
+        assert_eq!(path["user"], user.name.as_str(), "{result:#}");
+    }
+    let users = two.assert_currents_log_in("after");
+    assert_eq!(
+        users,
+        [two.shop.second.name.clone(), two.fourth.name.clone()]
+    );
+
+    // One of them alone.
+    let result = result_of(&two.shop.rotate(&["reports"]).expect_code(0));
+    assert_eq!(result["paths"].as_array().map(Vec::len), Some(1));
+    let users = two.assert_currents_log_in("after one");
+    assert_eq!(
+        users,
+        [two.shop.second.name.clone(), two.third.name.clone()]
+    );
+}
+
+#[test]
+fn a_refusal_of_one_path_refuses_the_whole_and_changes_nothing() {
+    let two = TwoPairs::open("several_gate", server().port(), "");
+    let before = two.verifiers();
+    let held = HeldSession::open(&two.fourth.name, &two.fourth.password);
+    let result = assert_refused(&two.shop.rotate(&[]), "not-drained");
+    assert_eq!(path_of(&result, "reports")["case"], "not-drained");
+    assert_eq!(path_of(&result, "db")["error"]["code"], "held-back");
+    assert_eq!(two.verifiers(), before);
+    drop(held);
+}
+
+#[test]
+fn an_unreachable_path_is_a_partial_failure_and_retry_starts_it() {
+    let dead = DeadPort::take();
+    let two = TwoPairs::open("several_dead", dead.port, "");
+    let run = two.shop.rotate(&[]).expect_code(3);
+    let result = result_of(&run);
+    assert_eq!(result["status"], "partial", "{result:#}");
+    assert_eq!(path_of(&result, "db")["status"], "done", "{result:#}");
+    assert_eq!(
+        path_of(&result, "reports")["status"],
+        "unreachable",
+        "{result:#}"
+    );
+    assert!(names_case(&result, "unreachable"), "{result:#}");
+    let remedy = result["error"]["remedy"].as_str().expect("a remedy");
+    assert!(remedy.contains("handover retry shop/orders"), "{result:#}");
+
+    // It is still dead: nothing changes, and the path stays where it is.
+    let again = result_of(&two.retry(&[]).expect_code(3));
+    assert_eq!(
+        path_of(&again, "reports")["status"],
+        "unreachable",
+        "{again:#}"
+    );
+    assert_refused(&two.shop.rotate(&["db"]), "open-rotation");
+
+    dead.revive();
+    let result = result_of(&two.retry(&[]).expect_code(0));
+    assert_eq!(result["status"], "done", "{result:#}");
+    assert_eq!(path_of(&result, "reports")["status"], "done", "{result:#}");
+    assert_eq!(
+        path_of(&result, "reports")["user"],
+        two.fourth.name.as_str()
+    );
+    let users = two.assert_currents_log_in("after the retry");
+    assert_eq!(
+        users,
+        [two.shop.second.name.clone(), two.fourth.name.clone()]
+    );
+    let recovered = two
+        .shop
+        .run(&["recover", "shop/orders", "--yes", "--output", "json"])
+        .expect_code(0);
+    assert_eq!(
+        result_of(&recovered)["rotation"],
+        Value::Null,
+        "nothing is open"
+    );
+}
+
+/// Settings under which `reports` needs a table that is not there yet.
+fn needs_a_table(name: &str) -> String {
+    format!("  reports:\n    verify: {{statements: [\"select 1 from {name}\"]}}\n")
+}
+
+#[test]
+fn a_failed_verification_is_retried_with_the_same_password() {
+    let table = "several_needed";
+    let two = TwoPairs::open("several_verify", server().port(), &needs_a_table(table));
+    let result = result_of(&two.shop.rotate(&[]).expect_code(5));
+    assert_eq!(result["status"], "partial", "{result:#}");
+    assert_eq!(path_of(&result, "db")["status"], "done", "{result:#}");
+    assert_eq!(
+        path_of(&result, "reports")["case"],
+        "verify-failed",
+        "{result:#}"
+    );
+    let users = two.assert_currents_log_in("while one is parked");
+    assert_eq!(
+        users,
+        [two.shop.second.name.clone(), two.third.name.clone()]
+    );
+    let applied = two.shop.verifier_of(&two.fourth);
+
+    server()
+        .sql(&format!(
+            "CREATE TABLE {table} (a int); GRANT SELECT ON {table} TO PUBLIC"
+        ))
+        .expect("mends");
+    let result = result_of(&two.retry(&["reports"]).expect_code(0));
+    assert_eq!(path_of(&result, "reports")["status"], "done", "{result:#}");
+    assert_eq!(
+        two.shop.verifier_of(&two.fourth),
+        applied,
+        "the same password"
+    );
+    let users = two.assert_currents_log_in("after the retry");
+    assert_eq!(users[1], two.fourth.name);
+}
+
+#[test]
+fn what_cannot_be_mended_is_abandoned_and_previous_tells_the_truth() {
+    let settings = needs_a_table("several_never_made");
+    let two = TwoPairs::open("several_abandon", server().port(), &settings);
+    two.shop.rotate(&[]).expect_code(5);
+    let applied = two.shop.verifier_of(&two.fourth);
+    let before = two.shop.revision_count();
+
+    // Nobody agreed: nothing happens.
+    let words = ["abandon", "shop/orders", "reports", "--output", "json"];
+    two.shop.run(&words).expect_code(4);
+    assert_eq!(two.shop.revision_count(), before);
+
+    let result = result_of(
+        &two.shop
+            .run(&[&words[..], &["--yes"]].concat())
+            .expect_code(0),
+    );
+    let path = path_of(&result, "reports");
+    assert_eq!(path["status"], "abandoned", "{result:#}");
+    assert_eq!(two.shop.revision_count(), before + 1);
+    assert_eq!(
+        two.shop.verifier_of(&two.fourth),
+        applied,
+        "no password changed"
+    );
+    let users = two.assert_currents_log_in("after abandoning");
+    assert_eq!(users[1], two.third.name, "consumers are untouched");
+    // The new password is what the database takes from the idle user.
+    let previous = account_at(&two.open_at("reports"), "/previous");
+    assert_eq!(previous.name, two.fourth.name);
+    assert!(
+        server()
+            .login(&previous.name, &previous.password)
+            .is_accepted()
+    );
+    // The rotation is closed: another one may begin.
+    two.shop.rotate(&["db"]).expect_code(0);
+}
