@@ -30,6 +30,13 @@ pub enum Tls {
         /// PEM of the own authority; the system's authorities without it.
         authority: Option<String>,
     },
+    /// The certificate must be trusted, whichever host it names.
+    VerifyCa {
+        /// PEM of the own authority; the system's authorities without it.
+        authority: Option<String>,
+    },
+    /// Encrypted; the certificate is not verified, only that the server holds its key.
+    Require,
     /// No TLS, because the operator said so.
     Disable,
 }
@@ -112,9 +119,10 @@ pub trait Database: Send + Sync {
     /// Attempts one login and closes it again. Never an error: every end is an outcome.
     fn probe<'a>(&'a self, login: Login<'a>) -> BoxFuture<'a, LoginOutcome>;
 
-    /// Opens the managing connection.
+    /// Opens the managing connection to `node`; a standby can be asked, too.
     fn manage<'a>(
         &'a self,
+        node: &'a Node,
         manager: &'a Credential,
         application: &'a str,
     ) -> BoxFuture<'a, Result<Box<dyn Managing>, DatabaseFault>>;

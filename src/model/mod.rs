@@ -14,8 +14,8 @@ pub use credential::{Credential, Engine, RotatedState, RotationInputs, UserName,
 pub use gate::{Gate, Shut};
 pub use names::{EnvironmentName, NameError, RotationId};
 pub use server::{
-    Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, OwnSession, RoleFacts, RoleRemedies,
-    ServerIdentity, Session, SessionKind, SessionView, UnknownCause,
+    Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, NodeError, OwnSession, RoleFacts,
+    RoleRemedies, ServerIdentity, Session, SessionKind, SessionView, Standby, UnknownCause,
 };
 pub use steps::Step;
 pub use twins::{Capacity, Difference, DifferenceKind, Twin, TwinFacts, TwinRoles};

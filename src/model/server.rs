@@ -1,6 +1,8 @@
 //! What a database server tells us: identity, roles, logins, sessions.
 
 use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,73 @@ impl fmt::Display for Node {
             return write!(formatter, "[{host}]:{}", self.port);
         }
         write!(formatter, "{host}:{}", self.port)
+    }
+}
+
+/// PostgreSQL's usual port.
+const USUAL_PORT: u16 = 5432;
+
+/// Why a text is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// Nothing stands where the host should.
+    #[error("the host is missing")]
+    NoHost,
+    /// An IPv6 address whose end cannot be told from the port.
+    #[error("an IPv6 address stands in brackets")]
+    NoBrackets,
+    /// The brackets hold something else, or do not end.
+    #[error("the brackets hold no IPv6 address")]
+    NotIpv6,
+    /// Something else than letters, digits, `-`, `_` and `.`.
+    #[error("a host has letters, digits, `-`, `_` and `.` alone")]
+    BadHost,
+    /// Not a number from 1 to 65535.
+    #[error("a port is a number from 1 to 65535")]
+    BadPort,
+}
+
+impl FromStr for Node {
+    type Err = NodeError;
+
+    /// `host`, `host:port`, `[address]`, `[address]:port`. Host names are the same in
+    /// either case, so they are taken in lower case.
+    fn from_str(text: &str) -> Result<Self, NodeError> {
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']').ok_or(NodeError::NotIpv6)?;
+            let address: Ipv6Addr = address.parse().map_err(|_| NodeError::NotIpv6)?;
+            let port = match port.strip_prefix(':') {
+                Some(port) => Some(port),
+                None if port.is_empty() => None,
+                None => return Err(NodeError::BadPort),
+            };
+            (address.to_string(), port)
+        } else {
+            let (host, port) = match text.split_once(':') {
+                Some((_, rest)) if rest.contains(':') => return Err(NodeError::NoBrackets),
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            };
+            let good = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+            if host.is_empty() {
+                return Err(NodeError::NoHost);
+            }
+            if !host.chars().all(good) || host.len() > 253 {
+                return Err(NodeError::BadHost);
+            }
+            (host.to_ascii_lowercase(), port)
+        };
+        let port = match port {
+            None => USUAL_PORT,
+            // `parse` alone would take a plus sign.
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or(NodeError::BadPort)?,
+            Some(_) => return Err(NodeError::BadPort),
+        };
+        Ok(Self { host, port })
     }
 }
 
@@ -70,6 +139,33 @@ pub struct RoleRemedies {
     pub prolong: String,
 }
 
+/// A physical standby, as the server that feeds it tells. Without `pg_read_all_stats`
+/// all but its application's name is masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standby {
+    /// `application_name`, by default the standby's `cluster_name`.
+    pub application: Untrusted,
+    /// The address it comes from; absent when masked, or over a local socket.
+    pub client: Option<Untrusted>,
+    /// `state`, such as `streaming` or `catchup`; empty when masked.
+    pub state: Untrusted,
+    /// Whether commits may wait for it now; false when masked.
+    pub synchronous: bool,
+    /// Up to which position it has flushed, in bytes; absent when masked or not yet told.
+    pub flushed: Option<i64>,
+    /// Up to which position it has replayed, in bytes; absent when masked or not yet told.
+    pub replayed: Option<i64>,
+}
+
+impl Standby {
+    /// Whether the managing user may not see what this standby does: its `synchronous`
+    /// then says nothing.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.state.as_str().is_empty()
+    }
+}
+
 /// Everything that the managing connection is asked at S1, in one round.
 #[derive(Debug, Clone)]
 pub struct ManagingFacts {
@@ -79,6 +175,15 @@ pub struct ManagingFacts {
     pub server_time: DateTime<Utc>,
     /// `pg_is_in_recovery()`: a standby cannot be written to.
     pub read_only: bool,
+    /// Whether this server is a standby whose WAL receiver runs.
+    pub receiving: bool,
+    /// The SHA-256 of the certificate that this server showed, as lower-case hex of the
+    /// digest of its DER; absent without TLS.
+    pub certificate: Option<String>,
+    /// The physical standbys that this server feeds.
+    pub standbys: Vec<Standby>,
+    /// How many synchronous standbys a commit of the managing user waits for.
+    pub synchronous_wanted: u32,
     /// The catalog's view of the two application users, in the order asked.
     pub roles: [Option<RoleFacts>; 2],
     /// Sessions of the user whose password is about to change.

@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::document::{Diagnostic, Document, Literal, Node, PropertyPath, Segment, Span, nearest};
+use super::Node;
+use crate::document::{
+    Diagnostic, Document, Literal, Node as DocumentNode, PropertyPath, Segment, Span, nearest,
+};
 
 mod read;
 
@@ -27,8 +30,22 @@ pub enum TlsMode {
     /// TLS; certificate and host name are verified.
     #[default]
     VerifyFull,
+    /// TLS; the certificate is verified, the host name is not.
+    VerifyCa,
+    /// TLS; nothing is verified, so that only listeners are kept out.
+    Require,
     /// No TLS at all.
     Disable,
+}
+
+/// What a difference between the two application users does to a rotation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TwinCheck {
+    /// One that consumers would notice refuses it.
+    #[default]
+    Strict,
+    /// Every difference is told, and none refuses it.
+    Warn,
 }
 
 /// Which characters a new password has.
@@ -54,10 +71,16 @@ pub struct DatabaseSettings {
     pub tls: TlsMode,
     /// A file of certificate authorities, as written; else those of the system.
     pub ca: Option<String>,
+    /// Further addresses at which consumers reach the same database, such as standbys.
+    pub nodes: Vec<Node>,
+    /// Poolers through which consumers reach it.
+    pub poolers: Vec<Node>,
     /// Characters of a new password.
     pub password_length: usize,
     /// Which characters these are.
     pub alphabet: Alphabet,
+    /// What a difference between the two users does.
+    pub twin: TwinCheck,
     /// Statements that a new login must be able to run.
     pub statements: Vec<String>,
     /// The time that consumers take to read a new current.
@@ -79,8 +102,11 @@ impl Default for DatabaseSettings {
         Self {
             tls: TlsMode::default(),
             ca: None,
+            nodes: Vec::new(),
+            poolers: Vec::new(),
             password_length: 32,
             alphabet: Alphabet::default(),
+            twin: TwinCheck::default(),
             statements: Vec::new(),
             propagation: Duration::from_secs(15 * 60),
             quiet: Duration::ZERO,
@@ -97,8 +123,11 @@ impl Default for DatabaseSettings {
 struct Layer {
     tls: Option<TlsMode>,
     ca: Option<String>,
+    nodes: Option<Vec<Node>>,
+    poolers: Option<Vec<Node>>,
     password_length: Option<usize>,
     alphabet: Option<Alphabet>,
+    twin: Option<TwinCheck>,
     statements: Option<Vec<String>>,
     propagation: Option<Duration>,
     quiet: Option<Duration>,
@@ -119,8 +148,11 @@ impl Layer {
         if self.ca.is_some() {
             settings.ca.clone_from(&self.ca);
         }
+        put(self.nodes.as_ref(), &mut settings.nodes);
+        put(self.poolers.as_ref(), &mut settings.poolers);
         put(self.password_length.as_ref(), &mut settings.password_length);
         put(self.alphabet.as_ref(), &mut settings.alphabet);
+        put(self.twin.as_ref(), &mut settings.twin);
         put(self.statements.as_ref(), &mut settings.statements);
         put(self.propagation.as_ref(), &mut settings.propagation);
         put(self.quiet.as_ref(), &mut settings.quiet);
@@ -232,7 +264,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// The text of a string, `off` and `none` included.
-fn string(node: &Node) -> Option<String> {
+fn string(node: &DocumentNode) -> Option<String> {
     match node.literal() {
         Some(Literal::String(text)) => Some(text.to_owned()),
         _ => None,

@@ -59,6 +59,10 @@ impl Sound {
             },
             server_time: moment(),
             read_only: false,
+            receiving: false,
+            certificate: None,
+            standbys: vec![],
+            synchronous_wanted: 0,
             roles: [Some(role(10)), Some(role(11))],
             sessions: SessionView {
                 sessions: vec![],

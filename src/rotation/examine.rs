@@ -165,6 +165,18 @@ fn tls(it: &Examination<'_>) -> Finding {
                 Check::Tls,
                 "verify-full: the certificate is trusted and names the host",
             ),
+            TlsMode::VerifyCa => Finding::warning(
+                Check::Tls,
+                "verify-ca: the certificate is trusted, whichever host it names; the holder of \
+                 any other certificate of that authority can stand in for this server",
+                Some("set `tls: {mode: verify-full, ca: …}` in the settings".to_owned()),
+            ),
+            TlsMode::Require => Finding::warning(
+                Check::Tls,
+                "require: encrypted, but the certificate is not verified; anybody on the way can \
+                 stand in for this server",
+                Some("set `tls: {mode: verify-full, ca: …}` in the settings".to_owned()),
+            ),
             TlsMode::Disable => Finding::warning(
                 Check::Tls,
                 "disabled: anybody on the way can read and change what is sent",

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::Tls;
-use super::{tls, within};
+use super::tls::TlsConnector;
+use super::within;
 use crate::model::{Node, UserName};
 use crate::secret::Secret;
 
@@ -34,22 +34,20 @@ pub(super) enum ConnectError {
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) task: JoinHandle<()>,
+    /// The SHA-256 of the server's certificate, in lower-case hex; `None` without TLS.
+    pub(super) certificate: Option<String>,
 }
 
 /// How connections are protected, prepared once.
-pub(super) enum Connector {
-    VerifyFull(MakeRustlsConnect),
-    Plain,
+pub(super) struct Connector {
+    /// `None` for connections without TLS.
+    tls: Option<TlsConnector>,
 }
 
 impl Connector {
     pub(super) fn new(settings: &Tls) -> Result<Self, String> {
-        match settings {
-            Tls::VerifyFull { authority } => {
-                tls::verify_full(authority.as_deref()).map(Self::VerifyFull)
-            }
-            Tls::Disable => Ok(Self::Plain),
-        }
+        let tls = TlsConnector::new(settings)?;
+        Ok(Self { tls })
     }
 
     /// The driver's own time-out covers the TCP connect alone; ours covers TLS and
@@ -67,16 +65,17 @@ impl Connector {
 
     async fn open(&self, parameters: &Parameters<'_>) -> Result<Connection, tokio_postgres::Error> {
         let mut config = configure(parameters);
-        match self {
-            Self::VerifyFull(connector) => {
+        match &self.tls {
+            Some(tls) => {
                 config.ssl_mode(SslMode::Require);
-                let (client, connection) = config.connect(connector.clone()).await?;
-                Ok(drive(client, connection))
+                let (connector, witness) = tls.connection();
+                let (client, connection) = config.connect(connector).await?;
+                Ok(drive(client, connection, witness.fingerprint()))
             }
-            Self::Plain => {
+            None => {
                 config.ssl_mode(SslMode::Disable);
                 let (client, connection) = config.connect(NoTls).await?;
-                Ok(drive(client, connection))
+                Ok(drive(client, connection, None))
             }
         }
     }
@@ -99,7 +98,7 @@ fn configure(parameters: &Parameters<'_>) -> Config {
     config
 }
 
-fn drive<C>(client: Client, connection: C) -> Connection
+fn drive<C>(client: Client, connection: C, certificate: Option<String>) -> Connection
 where
     C: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
 {
@@ -109,5 +108,9 @@ where
             tracing::debug!(%error, "a connection ended");
         }
     });
-    Connection { client, task }
+    Connection {
+        client,
+        task,
+        certificate,
+    }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::{BoxFuture, FutureExt, try_join4};
+use futures_util::future::{BoxFuture, FutureExt, try_join3, try_join4};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
 use super::super::{ChangeOutcome, Managing, NewPassword, Target, Timeouts};
 use super::connection::{Connection, Connector, Parameters};
-use super::{classify, sql, twins, within};
+use super::{classify, replication, sql, twins, within};
 use crate::model::{
     Barrier, Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node, RoleFacts,
     ServerIdentity, Session, SessionKind, SessionView, TwinFacts, TwinRoles, UnknownCause,
@@ -35,6 +35,7 @@ pub(super) struct PostgresManaging {
 pub(super) async fn open(
     connector: &Connector,
     target: &Target,
+    node: &Node,
     manager: &Credential,
     application: &str,
 ) -> Result<PostgresManaging, DatabaseFault> {
@@ -46,12 +47,12 @@ pub(super) async fn open(
         return Err(out("no password is given"));
     };
     let lost = |failpoint: Failpoint| DatabaseFault::Unreachable {
-        node: target.node.clone(),
+        node: node.clone(),
         cause: UnknownCause::Unreachable(words(failpoint)),
     };
     failpoint::before("managing-login").map_err(lost)?;
     let attempt = connector.connect(Parameters {
-        node: &target.node,
+        node,
         database: &target.database,
         user: &manager.username,
         password,
@@ -72,12 +73,12 @@ pub(super) async fn open(
                 }
                 LoginOutcome::PasswordAccepted(Barrier::ConnectionLimit) => {
                     DatabaseFault::Unreachable {
-                        node: target.node.clone(),
+                        node: node.clone(),
                         cause: UnknownCause::NotReady(Untrusted::new("too many connections")),
                     }
                 }
                 LoginOutcome::Unknown(cause) => DatabaseFault::Unreachable {
-                    node: target.node.clone(),
+                    node: node.clone(),
                     cause,
                 },
                 LoginOutcome::LoggedIn { .. } | LoginOutcome::StatementFailed { .. } => {
@@ -89,7 +90,7 @@ pub(super) async fn open(
     failpoint::after("managing-login").map_err(lost)?;
     Ok(PostgresManaging {
         connection,
-        node: target.node.clone(),
+        node: node.clone(),
         manager: manager.username.clone(),
         timeouts: target.timeouts,
     })
@@ -211,9 +212,10 @@ impl PostgresManaging {
         let questions = async {
             let identity = self.client().query_typed(sql::IDENTITY, &[]);
             let roles = self.client().query_typed(sql::ROLES, &parameters);
-            futures_util::future::try_join(identity, roles).await
+            let standbys = self.client().query_typed(sql::STANDBYS, &[]);
+            try_join3(identity, roles, standbys).await
         };
-        let (identity, roles) = self.ask(questions).await?;
+        let (identity, roles, standbys) = self.ask(questions).await?;
         let Some(row) = identity.first() else {
             return Err(DatabaseFault::Server {
                 node: self.node.clone(),
@@ -246,6 +248,10 @@ impl PostgresManaging {
             },
             server_time: row.get("server_time"),
             read_only: row.get("read_only"),
+            receiving: row.get("receiving"),
+            certificate: self.connection.certificate.clone(),
+            standbys: standbys.iter().map(replication::standby).collect(),
+            synchronous_wanted: replication::synchronous_wanted(row.get("synchronous")),
             roles,
             sessions,
         })

@@ -4,6 +4,7 @@ mod classify;
 mod connection;
 mod managing;
 mod quote;
+mod replication;
 mod sql;
 mod sql_twins;
 mod tls;
@@ -18,7 +19,7 @@ use tokio_postgres::Client;
 use self::connection::{Connection, Connector};
 use super::{Database, Login, Managing, Target};
 use crate::model::{
-    Credential, DatabaseFault, LoginOutcome, OwnSession, RoleRemedies, UnknownCause, UserName,
+    Credential, DatabaseFault, LoginOutcome, Node, OwnSession, RoleRemedies, UnknownCause, UserName,
 };
 use crate::untrusted::Untrusted;
 
@@ -43,12 +44,13 @@ impl Database for Postgres {
 
     fn manage<'a>(
         &'a self,
+        node: &'a Node,
         manager: &'a Credential,
         application: &'a str,
     ) -> BoxFuture<'a, Result<Box<dyn Managing>, DatabaseFault>> {
         async move {
             let session =
-                managing::open(&self.connector, &self.target, manager, application).await?;
+                managing::open(&self.connector, &self.target, node, manager, application).await?;
             Ok(Box::new(session) as Box<dyn Managing>)
         }
         .boxed()
@@ -149,7 +151,7 @@ async fn within<T>(limit: Duration, exchange: impl Future<Output = T>) -> Option
 
 impl Connection {
     async fn close(self) {
-        let Self { client, task } = self;
+        let Self { client, task, .. } = self;
         // Dropping the client makes the task send Terminate and end. A server that
         // does not read it must not hold us up.
         drop(client);

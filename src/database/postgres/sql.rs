@@ -28,7 +28,25 @@ pub(super) const IDENTITY: &str = "SELECT \
          '0/0')::bigint AS position, \
      pg_catalog.current_setting('server_version_num')::integer AS version, \
      pg_catalog.pg_is_in_recovery() AS read_only, \
+     EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver) AS receiving, \
+     CASE WHEN pg_catalog.current_setting('synchronous_commit') IN ('off', 'local') \
+          OR pg_catalog.current_setting('max_wal_senders') = '0' THEN '' \
+          ELSE pg_catalog.current_setting('synchronous_standby_names') END AS synchronous, \
      clock_timestamp() AS server_time";
+
+/// The physical standbys. What only copies or archives is none; a masked row stays, since
+/// nothing but the application's name says what it is.
+pub(super) const STANDBYS: &str = "SELECT r.application_name, \
+     pg_catalog.host(r.client_addr) AS client, r.state, \
+     coalesce(r.sync_state IN ('sync', 'quorum'), false) AS synchronous, \
+     pg_catalog.pg_wal_lsn_diff(r.flush_lsn, '0/0')::bigint AS flushed, \
+     pg_catalog.pg_wal_lsn_diff(r.replay_lsn, '0/0')::bigint AS replayed \
+     FROM pg_catalog.pg_stat_replication r \
+     WHERE r.state IS DISTINCT FROM 'backup' \
+     AND coalesce(r.application_name, '') NOT IN ('pg_basebackup', 'pg_receivewal') \
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots s \
+                     WHERE s.active_pid = r.pid AND s.slot_type = 'logical') \
+     ORDER BY r.application_name, r.pid";
 
 /// Both roles, and what the managing user may do with them.
 pub(super) const ROLES: &str = "SELECT r.oid, r.rolname::text AS name, r.rolcanlogin, r.rolsuper, \

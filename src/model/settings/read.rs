@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Alphabet, Gate, Layer, Named, Protection, Settings, TlsMode, duration, string};
+use super::{
+    Alphabet, Gate, Layer, Named, Protection, Settings, TlsMode, TwinCheck, duration, string,
+};
 use crate::document::{
     Diagnostic, Document, Literal, Node, PropertyPath, Segment, document_path_text, nearest,
 };
+use crate::model::Node as Address;
 
 /// A timeout beyond this is a mistake, and would overflow what databases accept.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -16,6 +19,7 @@ pub(super) fn settings(document: &Document) -> Result<Settings, Vec<Diagnostic>>
         source: document.source(),
         diagnostics: Vec::new(),
         files: Vec::new(),
+        authorities: Vec::new(),
     };
     let mut settings = Settings {
         source: document.source().to_owned(),
@@ -39,7 +43,10 @@ pub(super) fn settings(document: &Document) -> Result<Settings, Vec<Diagnostic>>
                 settings.protection = reader.choice(&field, &choices).unwrap_or_default();
             }
             "schedule" => reader.schedule(&field),
-            "databases" => reader.databases(&field, &mut settings),
+            "databases" => {
+                reader.databases(&field, &mut settings);
+                reader.unused_authorities(&settings);
+            }
             _ => reader.refused_list(&field),
         }
     }
@@ -79,9 +86,11 @@ struct Reader<'a> {
     source: &'a str,
     diagnostics: Vec<Diagnostic>,
     files: Vec<(Vec<Segment>, String)>,
+    /// Each `ca`, and the entry that it stands in.
+    authorities: Vec<(Field<'a>, String)>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn error(&mut self, field: &Field<'_>, summary: impl Into<String>, hint: Option<String>) {
         let diagnostic = Diagnostic::error(summary)
             .with_place(self.source, field.node.span)
@@ -155,7 +164,8 @@ impl Reader<'_> {
         text
     }
 
-    fn texts(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
+    /// The items of an array. Null is an empty one.
+    fn items<'n>(&mut self, field: &Field<'n>) -> Option<Vec<Field<'n>>> {
         if field.node.is_null() {
             return Some(Vec::new());
         }
@@ -163,18 +173,44 @@ impl Reader<'_> {
             self.wrong_type(field, "array");
             return None;
         };
-        let mut texts = Vec::new();
-        for (index, node) in items.iter().enumerate() {
+        let item = |(index, node): (usize, &'n Node)| {
             let mut path = field.path.clone();
             path.push(Segment::Index(index));
-            let item = Field {
+            Field {
                 node,
                 path,
                 key_span: node.span,
+            }
+        };
+        Some(items.iter().enumerate().map(item).collect())
+    }
+
+    fn texts(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
+        let items = self.items(field)?;
+        items.iter().map(|item| self.text(item)).collect()
+    }
+
+    /// Addresses, each of them once.
+    fn addresses(&mut self, field: &Field<'_>) -> Option<Vec<Address>> {
+        let mut found: Vec<Address> = Vec::new();
+        for item in self.items(field)? {
+            let Some(text) = self.text(&item) else {
+                continue;
             };
-            texts.push(self.text(&item)?);
+            match text.parse::<Address>() {
+                Ok(address) if found.contains(&address) => {
+                    let summary = format!("{address} stands here twice");
+                    self.error(&item, summary, Some("remove one of them".to_owned()));
+                }
+                Ok(address) => found.push(address),
+                Err(why) => {
+                    let hint = "write host:port, such as replica-1:5432 or [2001:db8::1]:5432; \
+                         without a port it is 5432";
+                    self.error(&item, why.to_string(), Some(hint.to_owned()));
+                }
+            }
         }
-        Some(texts)
+        Some(found)
     }
 
     fn choice<T: Copy>(&mut self, field: &Field<'_>, choices: &[(&str, T)]) -> Option<T> {
@@ -266,7 +302,7 @@ impl Reader<'_> {
         }
     }
 
-    fn databases(&mut self, databases: &Field<'_>, settings: &mut Settings) {
+    fn databases(&mut self, databases: &Field<'a>, settings: &mut Settings) {
         for field in self.all_fields(databases) {
             let layer = self.layer(&field);
             if field.name() == "*" {
@@ -292,7 +328,7 @@ impl Reader<'_> {
         }
     }
 
-    fn layer(&mut self, database: &Field<'_>) -> Layer {
+    fn layer(&mut self, database: &Field<'a>) -> Layer {
         let mut layer = Layer::default();
         let known = [
             "tls", "nodes", "poolers", "password", "verify", "drain", "retire", "monitor",
@@ -300,12 +336,9 @@ impl Reader<'_> {
         ];
         for field in self.fields(database, &known) {
             match field.name() {
-                "tls" => self.tls(&field, &mut layer),
-                "nodes" | "poolers" => {
-                    if self.texts(&field).is_some_and(|texts| !texts.is_empty()) {
-                        self.not_supported(&field, field.name());
-                    }
-                }
+                "tls" => self.tls(&field, &mut layer, database.name()),
+                "nodes" => layer.nodes = self.addresses(&field),
+                "poolers" => layer.poolers = self.addresses(&field),
                 "password" => self.password(&field, &mut layer),
                 "verify" => self.verify(&field, &mut layer),
                 "drain" => self.drain(&field, &mut layer),
@@ -321,25 +354,44 @@ impl Reader<'_> {
         layer
     }
 
-    fn tls(&mut self, tls: &Field<'_>, layer: &mut Layer) {
+    fn tls(&mut self, tls: &Field<'a>, layer: &mut Layer, database: &str) {
         for field in self.fields(tls, &["mode", "ca"]) {
             if field.name() == "ca" {
                 layer.ca = self.text(&field);
                 if let Some(name) = &layer.ca {
                     self.files.push((field.path.clone(), name.clone()));
+                    self.authorities.push((field, database.to_owned()));
                 }
                 continue;
             }
             let choices = [
-                ("verify-full", Some(TlsMode::VerifyFull)),
-                ("verify-ca", None),
-                ("require", None),
-                ("disable", Some(TlsMode::Disable)),
+                ("verify-full", TlsMode::VerifyFull),
+                ("verify-ca", TlsMode::VerifyCa),
+                ("require", TlsMode::Require),
+                ("disable", TlsMode::Disable),
             ];
-            match self.choice(&field, &choices) {
-                Some(Some(mode)) => layer.tls = Some(mode),
-                Some(None) => self.not_supported(&field, "this mode"),
-                None => {}
+            layer.tls = self.choice(&field, &choices);
+        }
+    }
+
+    /// An authority under `require` would not be used, and whoever wrote it thinks that
+    /// it is. One that is inherited from "*" by an entry with `require` misleads nobody.
+    fn unused_authorities(&mut self, settings: &Settings) {
+        for (field, database) in std::mem::take(&mut self.authorities) {
+            let own = database
+                .parse::<PropertyPath>()
+                .ok()
+                .filter(|_| database != "*")
+                .and_then(|path| settings.by_path.get(&path)?.layer.tls);
+            let mode = own.or(settings.for_all.tls).unwrap_or_default();
+            if mode == TlsMode::Require {
+                let hint = "say `mode: verify-ca` or `mode: verify-full` to have the certificate \
+                     verified by it, or remove `ca`";
+                self.error(
+                    &field,
+                    "`ca` is not used with `mode: require`, which verifies no certificate",
+                    Some(hint.to_owned()),
+                );
             }
         }
     }
@@ -371,10 +423,8 @@ impl Reader<'_> {
                 layer.statements = self.texts(&field);
                 continue;
             }
-            let asks = self.choice(&field, &[("strict", true), ("warn", true), ("off", false)]);
-            if asks == Some(true) {
-                self.not_supported(&field, "twin");
-            }
+            let choices = [("strict", TwinCheck::Strict), ("warn", TwinCheck::Warn)];
+            layer.twin = self.choice(&field, &choices);
         }
     }
 

@@ -26,6 +26,8 @@ fn without_a_document_the_defaults_are_safe() {
     assert_eq!(database.tls, TlsMode::VerifyFull);
     assert_eq!(database.propagation, Duration::from_secs(900));
     assert_eq!(database.gate, Gate::Block);
+    assert_eq!(database.twin, TwinCheck::Strict);
+    assert!(database.nodes.is_empty() && database.poolers.is_empty());
     assert_eq!(
         parse("").expect("nothing is asked").database(&path("a")),
         database
@@ -40,7 +42,7 @@ databases:
   \"*\":
     tls: {mode: verify-full, ca: ./ca.pem}
     password: {length: 40, alphabet: url-safe}
-    verify: {twin: off, statements: [\"select 1\"]}
+    verify: {twin: warn, statements: [\"select 1\"]}
     drain: {propagation: 0s, quiet: 0s, gate: block}
     timeouts: {connect: 500ms}
   orders.db:
@@ -61,6 +63,7 @@ schedule: {paused: false}
     assert_eq!(database.connect_timeout, Duration::from_millis(500));
     assert_eq!(database.lock_timeout, Duration::from_secs(2));
     assert_eq!(database.statements, ["select 1"]);
+    assert_eq!(database.twin, TwinCheck::Warn);
     assert_eq!(settings.database(&path("other")).tls, TlsMode::VerifyFull);
     let ca = ["databases".into(), "*".into(), "tls".into(), "ca".into()];
     assert_eq!(settings.files(), [(ca.to_vec(), "./ca.pem".to_owned())]);
@@ -104,16 +107,126 @@ databases:
 }
 
 #[test]
+fn every_tls_mode_has_its_name() {
+    for (name, mode) in [
+        ("verify-full", TlsMode::VerifyFull),
+        ("verify-ca", TlsMode::VerifyCa),
+        ("require", TlsMode::Require),
+        ("disable", TlsMode::Disable),
+    ] {
+        let text = format!("databases: {{a: {{tls: {{mode: {name}}}}}}}");
+        let settings = parse(&text).expect("it is supported");
+        assert_eq!(settings.database(&path("a")).tls, mode, "{name}");
+    }
+}
+
+#[test]
+fn an_authority_that_would_not_be_used_is_refused_where_it_stands() {
+    for (text, line, column) in [
+        ("databases: {a: {tls: {mode: require, ca: ./x}}}", 1, 42),
+        ("databases: {a: {tls: {ca: ./x, mode: require}}}", 1, 27),
+        ("databases: {\"*\": {tls: {mode: require, ca: ./x}}}", 1, 44),
+        (
+            "databases: {a: {tls: {ca: ./x}}, \"*\": {tls: {mode: require}}}",
+            1,
+            27,
+        ),
+    ] {
+        let found = parse(text).expect_err("it is refused");
+        assert_eq!(found.len(), 1, "{text}");
+        let place = found[0].place.as_ref().expect("has a place");
+        assert_eq!((place.line, place.column), (line, column), "{text}");
+        let hint = found[0].hint.as_deref().unwrap_or_default();
+        assert!(
+            hint.contains("verify-ca") && hint.contains("remove"),
+            "{hint}"
+        );
+    }
+    for text in [
+        "databases: {\"*\": {tls: {ca: ./x}}, a: {tls: {mode: require}}}",
+        "databases: {\"*\": {tls: {mode: require}}, a: {tls: {mode: verify-ca, ca: ./x}}}",
+    ] {
+        assert!(parse(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn addresses_are_read_with_and_without_a_port() {
+    let text = "databases: {a: {nodes: [Replica-1, replica-2:6543, \"[2001:DB8::1]:5433\", \
+                \"[::1]\"], poolers: [10.0.0.7:6432]}, b: {nodes: []}, \"*\": {nodes: [x]}}";
+    let settings = parse(text).expect("all are good");
+    let shown = |nodes: &[Node]| -> Vec<String> { nodes.iter().map(ToString::to_string).collect() };
+    let database = settings.database(&path("a"));
+    assert_eq!(
+        shown(&database.nodes),
+        [
+            "replica-1:5432",
+            "replica-2:6543",
+            "[2001:db8::1]:5433",
+            "[::1]:5432"
+        ]
+    );
+    assert_eq!(shown(&database.poolers), ["10.0.0.7:6432"]);
+    assert!(
+        settings.database(&path("b")).nodes.is_empty(),
+        "an empty list takes the nodes of all away"
+    );
+    assert_eq!(shown(&settings.database(&path("c")).nodes), ["x:5432"]);
+}
+
+#[test]
+fn a_malformed_or_repeated_address_is_refused_where_it_stands() {
+    for (address, summary) in [
+        ("\":5432\"", "the host is missing"),
+        ("x:0", "a port is a number from 1 to 65535"),
+        ("x:65536", "a port is a number from 1 to 65535"),
+        ("\"x:+1\"", "a port is a number from 1 to 65535"),
+        ("\"x:\"", "a port is a number from 1 to 65535"),
+        ("\"[::1]5432\"", "a port is a number from 1 to 65535"),
+        ("\"2001:db8::1\"", "an IPv6 address stands in brackets"),
+        ("\"[::1\"", "the brackets hold no IPv6 address"),
+        ("\"[10.0.0.1]:1\"", "the brackets hold no IPv6 address"),
+        (
+            "\"a b:1\"",
+            "a host has letters, digits, `-`, `_` and `.` alone",
+        ),
+        ("/tmp", "a host has letters, digits, `-`, `_` and `.` alone"),
+        (
+            "\"me@x:1\"",
+            "a host has letters, digits, `-`, `_` and `.` alone",
+        ),
+        ("good:5432", "good:5432 stands here twice"),
+        ("GOOD", "good:5432 stands here twice"),
+    ] {
+        for list in ["nodes", "poolers"] {
+            let text = format!("databases:\n  a:\n    {list}:\n      - good\n      - {address}\n");
+            assert_eq!(findings(&text), [(summary.to_owned(), 5, 9)], "{text}");
+            assert!(
+                parse(&text).expect_err("it is refused")[0].hint.is_some(),
+                "{text}"
+            );
+        }
+    }
+    let many = "databases: {a: {nodes: [x:0, y:0]}}";
+    assert_eq!(findings(many).len(), 2, "all problems at once");
+}
+
+#[test]
+fn a_check_of_twins_is_strict_or_a_warning() {
+    let text = "databases: {a: {verify: {twin: off}}}";
+    assert_eq!(
+        findings(text),
+        [("expected one of: strict, warn".to_owned(), 1, 32)]
+    );
+}
+
+#[test]
 fn what_is_not_built_is_refused_only_when_it_asks_for_something() {
     for text in [
         "schedule: {cron: 0 3 * * SUN}",
         "publish: [x]",
         "webhooks: [{url: x}]",
         "owners: [{}]",
-        "databases: {a: {nodes: [x:1]}}",
-        "databases: {a: {poolers: [x:1]}}",
-        "databases: {a: {tls: {mode: require}}}",
-        "databases: {a: {verify: {twin: strict}}}",
         "databases: {a: {drain: {quiet: 25h}}}",
         "databases: {a: {drain: {sample: 5s}}}",
         "databases: {a: {drain: {max-gap: 10m}}}",

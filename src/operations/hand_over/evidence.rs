@@ -170,7 +170,7 @@ impl Run<'_> {
                 let application = application("manage");
                 subject
                     .database
-                    .manage(&subject.manager, &application)
+                    .manage(&subject.node, &subject.manager, &application)
                     .await?
             }
         };

@@ -109,7 +109,10 @@ async fn probe_with_wrong_password(subject: &Subject) -> LoginOutcome {
 async fn look_as_manager(subject: &Subject, own: &[OwnSession]) -> Result<Managed, DatabaseFault> {
     let name = application("manage");
     let users = [subject.current_user(), subject.user()];
-    let mut managing = subject.database.manage(&subject.manager, &name).await?;
+    let mut managing = subject
+        .database
+        .manage(&subject.node, &subject.manager, &name)
+        .await?;
     let facts = managing.facts(users[0], users[1]).await?;
     let foreign = |view: &SessionView| view.complete.then(|| drain::foreign_sessions(view, own));
     let idle = foreign(&facts.sessions);

@@ -172,7 +172,10 @@ async fn look_as_manager(
     seen: &mut PathLook,
 ) -> Result<[Option<RoleFacts>; 2], DatabaseFault> {
     let name = application("manage");
-    let mut managing = subject.database.manage(&subject.manager, &name).await?;
+    let mut managing = subject
+        .database
+        .manage(&subject.node, &subject.manager, &name)
+        .await?;
     let facts = managing
         .facts(subject.current_user(), subject.user())
         .await?;

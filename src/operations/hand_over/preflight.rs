@@ -38,7 +38,9 @@ pub(super) async fn look(subject: &Subject, observer: &Observer) -> Result<Prefl
     let database = &subject.database;
     let manage = async {
         let application = application("manage");
-        let mut managing = database.manage(&subject.manager, &application).await?;
+        let mut managing = database
+            .manage(&subject.node, &subject.manager, &application)
+            .await?;
         let facts = managing
             .facts(subject.current_user(), subject.user())
             .await?;

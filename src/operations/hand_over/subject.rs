@@ -196,16 +196,18 @@ impl Subject {
 }
 
 fn tls(settings: &DatabaseSettings, files: &BTreeMap<String, String>) -> Result<Tls, Failure> {
-    if settings.tls == TlsMode::Disable {
-        return Ok(Tls::Disable);
-    }
     let authority = match &settings.ca {
         Some(name) => Some(files.get(name).cloned().ok_or_else(|| {
             StoreError::Damaged(format!("the revision does not hold the file {name}"))
         })?),
         None => None,
     };
-    Ok(Tls::VerifyFull { authority })
+    Ok(match settings.tls {
+        TlsMode::VerifyFull => Tls::VerifyFull { authority },
+        TlsMode::VerifyCa => Tls::VerifyCa { authority },
+        TlsMode::Require => Tls::Require,
+        TlsMode::Disable => Tls::Disable,
+    })
 }
 
 /// What to write when the first `state` is missing.
