@@ -13,6 +13,7 @@ mod effects;
 mod evidence;
 mod examine;
 mod look;
+mod open;
 mod outcome;
 mod preflight;
 mod promote;

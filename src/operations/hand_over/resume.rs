@@ -10,6 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
 use super::confirm::{Asked, unconfirmed};
+use super::open::{Found, find};
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
 use super::preflight::{self, Circumstances};
 use super::report::{self, PathEnd};
@@ -21,9 +22,7 @@ use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::loading::Head;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::{
-    Action, Case, Decision, Event, Intent, LockHolder, decide, fold, refuse_locked,
-};
+use crate::rotation::{Action, Case, Decision, Event, Intent, LockHolder, decide, refuse_locked};
 use crate::store::{JournalLine, Locked, OpenRotation, journal};
 
 /// What an open rotation is gone on with for.
@@ -51,7 +50,7 @@ pub struct ResumeRequest {
 }
 
 impl Purpose {
-    fn intent(self) -> Intent {
+    pub(super) fn intent(self) -> Intent {
         match self {
             Self::Recover => Intent::Recover,
             Self::Retry => Intent::Retry,
@@ -253,149 +252,6 @@ fn describe(rotation: &Rotation<'_>, decisions: &[Decision], report: &mut Report
     for (run, decision) in rotation.runs.iter().zip(decisions) {
         with_path(report, run, |path| report::describe(run, *decision, path));
     }
-}
-
-struct Found {
-    environment_id: String,
-    open: Option<Open>,
-}
-
-/// An open rotation as its journal tells it.
-struct Open {
-    number: RotationId,
-    lines: Vec<JournalLine>,
-}
-
-impl Open {
-    /// The rotation's paths, in the order in which the journal names them.
-    fn paths(&self) -> Vec<&str> {
-        let mut paths = Vec::new();
-        for path in self.lines.iter().filter_map(|line| line.path.as_deref()) {
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-        }
-        paths
-    }
-
-    fn events(&self, path: &str) -> Vec<Event> {
-        self.lines
-            .iter()
-            .filter(|line| line.path.as_deref() == Some(path))
-            .map(|line| line.event.clone())
-            .collect()
-    }
-
-    /// The rotation's paths that this run does not work on: over, or not asked for.
-    fn others(&self, subjects: &[Subject]) -> Vec<PathEnd> {
-        let is_worked_on = |path: &str| subjects.iter().any(|one| one.path.to_string() == path);
-        let others = self.paths().into_iter().filter(|path| !is_worked_on(path));
-        others
-            .map(|path| report::of_journal(path.to_owned(), &fold(&self.events(path))))
-            .collect()
-    }
-
-    /// The rotated secrets that are asked for and of which something is still to be done.
-    async fn subjects(
-        &self,
-        workspace: &Workspace,
-        request: &ResumeRequest,
-    ) -> Result<Vec<Subject>, Failure> {
-        // A path that is over may be gone from the document by now.
-        let all = self.paths().into_iter();
-        let open: Vec<&str> = all
-            .filter(|path| !fold(&self.events(path)).is_over())
-            .collect();
-        let wanted: Vec<String> = request.paths.iter().map(ToString::to_string).collect();
-        if let Some(path) = wanted.iter().find(|path| !open.contains(&path.as_str())) {
-            return Err(self.not_open(path, &open, request));
-        }
-        let mut subjects = Vec::new();
-        for path in open {
-            if !wanted.is_empty() && !wanted.iter().any(|one| one == path) {
-                continue;
-            }
-            let path = path.parse().map_err(|_| {
-                let number = self.number;
-                damaged(format!("the journal of {number} names a malformed path"))
-            })?;
-            subjects.push(Subject::read(workspace, &request.environment, path).await?);
-        }
-        if self.paths().is_empty() {
-            let number = self.number;
-            return Err(damaged(format!("the journal of {number} names no path")));
-        }
-        Ok(subjects)
-    }
-
-    fn not_open(&self, path: &str, open: &[&str], request: &ResumeRequest) -> Failure {
-        let (number, verb) = (self.number, request.purpose.verb());
-        Failure::new(
-            "no-such-path",
-            Exit::Usage,
-            format!("{number} has nothing open at {path}, so there is nothing to {verb}"),
-            format!("name one of {}", open.join(", ")),
-        )
-    }
-
-    fn resume<'a>(
-        &self,
-        workspace: &'a Workspace,
-        observer: &'a Observer,
-        request: &ResumeRequest,
-        subjects: &'a [Subject],
-    ) -> Rotation<'a> {
-        let opened = self.lines.iter().find_map(|line| match &line.event {
-            Event::Opened { reason, waiver, .. } => Some((reason.clone(), waiver.clone())),
-            _ => None,
-        });
-        let (reason, waiver) = opened.unwrap_or_default();
-        let runs = subjects.iter().map(|subject| {
-            let events = self.events(&subject.path.to_string());
-            let intent = request.purpose.intent();
-            let mut run = Run::new(workspace, observer, subject, intent, self.number, events);
-            run.reason.clone_from(&reason);
-            // The waiver was signed for this rotation's plan, so recover may use it.
-            run.waived = waiver.is_some();
-            run
-        });
-        Rotation {
-            number: self.number,
-            environment: request.environment.clone(),
-            protected: subjects.iter().any(|subject| subject.protected),
-            runs: runs.collect(),
-        }
-    }
-}
-
-async fn find(workspace: &Workspace, name: &EnvironmentName) -> Result<Found, Failure> {
-    let name = name.clone();
-    workspace
-        .store
-        .read(move |transaction| {
-            let head = Head::load(transaction, &name)?;
-            let open = match journal::find_open(transaction, &head.row.id)? {
-                Some(number) => Some(Open {
-                    number,
-                    lines: journal::lines(transaction, number)?,
-                }),
-                None => None,
-            };
-            Ok(Found {
-                environment_id: head.row.id,
-                open,
-            })
-        })
-        .await
-}
-
-fn damaged(words: String) -> Failure {
-    Failure::new(
-        "store-damaged",
-        Exit::NeedsHuman,
-        words,
-        "keep a copy of the store's folder and restore the last backup",
-    )
 }
 
 async fn audit_intent(

@@ -1,0 +1,157 @@
+//! An open rotation as its journal tells it.
+
+use super::Observer;
+use super::report::{self, PathEnd};
+use super::resume::ResumeRequest;
+use super::rotation::Rotation;
+use super::run::Run;
+use super::subject::Subject;
+use crate::model::{EnvironmentName, RotationId};
+use crate::operations::loading::Head;
+use crate::operations::{Exit, Failure, Workspace};
+use crate::rotation::{Event, fold};
+use crate::store::{JournalLine, journal};
+
+/// What is known of an environment's open rotation.
+pub(super) struct Found {
+    pub(super) environment_id: String,
+    pub(super) open: Option<Open>,
+}
+
+/// An open rotation as its journal tells it.
+pub(super) struct Open {
+    pub(super) number: RotationId,
+    lines: Vec<JournalLine>,
+}
+
+impl Open {
+    /// The rotation's paths, in the order in which the journal names them.
+    fn paths(&self) -> Vec<&str> {
+        let mut paths = Vec::new();
+        for path in self.lines.iter().filter_map(|line| line.path.as_deref()) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths
+    }
+
+    fn events(&self, path: &str) -> Vec<Event> {
+        self.lines
+            .iter()
+            .filter(|line| line.path.as_deref() == Some(path))
+            .map(|line| line.event.clone())
+            .collect()
+    }
+
+    /// The rotation's paths that this run does not work on: over, or not asked for.
+    pub(super) fn others(&self, subjects: &[Subject]) -> Vec<PathEnd> {
+        let is_worked_on = |path: &str| subjects.iter().any(|one| one.path.to_string() == path);
+        let others = self.paths().into_iter().filter(|path| !is_worked_on(path));
+        others
+            .map(|path| report::of_journal(path.to_owned(), &fold(&self.events(path))))
+            .collect()
+    }
+
+    /// The rotated secrets that are asked for and of which something is still to be done.
+    pub(super) async fn subjects(
+        &self,
+        workspace: &Workspace,
+        request: &ResumeRequest,
+    ) -> Result<Vec<Subject>, Failure> {
+        // A path that is over may be gone from the document by now.
+        let all = self.paths().into_iter();
+        let open: Vec<&str> = all
+            .filter(|path| !fold(&self.events(path)).is_over())
+            .collect();
+        let wanted: Vec<String> = request.paths.iter().map(ToString::to_string).collect();
+        if let Some(path) = wanted.iter().find(|path| !open.contains(&path.as_str())) {
+            return Err(self.not_open(path, &open, request));
+        }
+        let mut subjects = Vec::new();
+        for path in open {
+            if !wanted.is_empty() && !wanted.iter().any(|one| one == path) {
+                continue;
+            }
+            let path = path.parse().map_err(|_| {
+                let number = self.number;
+                damaged(format!("the journal of {number} names a malformed path"))
+            })?;
+            subjects.push(Subject::read(workspace, &request.environment, path).await?);
+        }
+        if self.paths().is_empty() {
+            let number = self.number;
+            return Err(damaged(format!("the journal of {number} names no path")));
+        }
+        Ok(subjects)
+    }
+
+    fn not_open(&self, path: &str, open: &[&str], request: &ResumeRequest) -> Failure {
+        let (number, verb) = (self.number, request.purpose.verb());
+        Failure::new(
+            "no-such-path",
+            Exit::Usage,
+            format!("{number} has nothing open at {path}, so there is nothing to {verb}"),
+            format!("name one of {}", open.join(", ")),
+        )
+    }
+
+    pub(super) fn resume<'a>(
+        &self,
+        workspace: &'a Workspace,
+        observer: &'a Observer,
+        request: &ResumeRequest,
+        subjects: &'a [Subject],
+    ) -> Rotation<'a> {
+        let opened = self.lines.iter().find_map(|line| match &line.event {
+            Event::Opened { reason, waiver, .. } => Some((reason.clone(), waiver.clone())),
+            _ => None,
+        });
+        let (reason, waiver) = opened.unwrap_or_default();
+        let runs = subjects.iter().map(|subject| {
+            let events = self.events(&subject.path.to_string());
+            let intent = request.purpose.intent();
+            let mut run = Run::new(workspace, observer, subject, intent, self.number, events);
+            run.reason.clone_from(&reason);
+            // The waiver was signed for this rotation's plan, so recover may use it.
+            run.waived = waiver.is_some();
+            run
+        });
+        Rotation {
+            number: self.number,
+            environment: request.environment.clone(),
+            protected: subjects.iter().any(|subject| subject.protected),
+            runs: runs.collect(),
+        }
+    }
+}
+
+pub(super) async fn find(workspace: &Workspace, name: &EnvironmentName) -> Result<Found, Failure> {
+    let name = name.clone();
+    workspace
+        .store
+        .read(move |transaction| {
+            let head = Head::load(transaction, &name)?;
+            let open = match journal::find_open(transaction, &head.row.id)? {
+                Some(number) => Some(Open {
+                    number,
+                    lines: journal::lines(transaction, number)?,
+                }),
+                None => None,
+            };
+            Ok(Found {
+                environment_id: head.row.id,
+                open,
+            })
+        })
+        .await
+}
+
+fn damaged(words: String) -> Failure {
+    Failure::new(
+        "store-damaged",
+        Exit::NeedsHuman,
+        words,
+        "keep a copy of the store's folder and restore the last backup",
+    )
+}
