@@ -23,7 +23,7 @@ use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::loading::Head;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{Action, Case, Decision, Event, Intent, LockHolder, decide, refuse_locked};
-use crate::store::{JournalLine, Locked, OpenRotation, journal};
+use crate::store::{Locked, OpenRotation, journal};
 
 /// What an open rotation is gone on with for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
