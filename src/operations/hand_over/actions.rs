@@ -226,7 +226,9 @@ impl Run<'_> {
 
     /// S5 has closed the books in its own transaction.
     pub(super) async fn close(&mut self) -> Result<Turn, Failure> {
-        let Progress::Promoted { revision } = self.journal.progress else {
+        let (Progress::Promoted { revision } | Progress::Abandoned { revision }) =
+            self.journal.progress
+        else {
             return self.park_as_unrecognised().await;
         };
         Ok(Turn::Stop(Stop::Done { revision }))

@@ -276,6 +276,7 @@ async fn open_rotation(
         oids: plan.oids,
         server: plan.server.clone(),
         previous_known: subject.previous.password.is_some(),
+        current_known: true,
     };
     let opened = Event::Opened {
         requester: workspace.requester.clone(),

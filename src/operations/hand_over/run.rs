@@ -23,6 +23,9 @@ use crate::store::{StoreError, journal};
 /// and parks.
 const MOST_TURNS: u32 = 100;
 
+/// How long a bounded wait for replay or for a pooler lasts before the next look.
+const REPLAY_PAUSE: Duration = Duration::from_secs(1);
+
 /// One run over one rotated secret.
 pub(super) struct Run<'a> {
     pub(super) workspace: &'a Workspace,
@@ -117,7 +120,17 @@ impl Run<'_> {
         match action {
             Action::SealPending => self.seal_pending().await,
             Action::Apply => self.apply().await,
+            Action::ApplyAgain => {
+                self.append(Event::RivalSeen, "rotation.rival-seen", json!({}))
+                    .await?;
+                self.apply().await
+            }
             Action::Outwait => self.outwait().await,
+            Action::Wait => {
+                self.wait(REPLAY_PAUSE, "for standbys or poolers").await;
+                self.epoch.waits += 1;
+                Ok(Turn::Again)
+            }
             Action::DropPending => {
                 self.append(Event::PendingDropped, "rotation.pending-dropped", json!({}))
                     .await?;
@@ -130,7 +143,8 @@ impl Run<'_> {
             Action::ReadStoreAgain => self.read_store_again().await,
             Action::Close => self.close().await,
             Action::Release | Action::Abort => self.abort(case).await,
-            Action::Park => {
+            // No intent of this driver abandons yet.
+            Action::Abandon | Action::Park => {
                 let case = case.unwrap_or(Case::Unrecognised);
                 let message = self.explain(case);
                 self.park(case, message).await.map(Turn::Stop)
