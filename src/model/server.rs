@@ -1,7 +1,7 @@
 //! What a database server tells us: identity, roles, logins, sessions.
 
+use core::net::Ipv6Addr;
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};

@@ -31,6 +31,12 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// How many nodes were probed.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.proven + self.refused + self.unknown
+    }
+
     /// Every node accepts the password and lets the user in.
     #[must_use]
     pub fn is_everywhere(&self) -> bool {

@@ -10,8 +10,12 @@ use serde::{Deserialize, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Case {
-    /// Two different passwords of one user log in: something else answers.
+    /// Something else than the password answers: two passwords of one user log in.
     BothAccepted,
+    /// The server has older data than was recorded, and its passwords are old ones.
+    Restored,
+    /// Both passwords were changed since this store last saw them.
+    StoreBehind,
     /// The password that consumers read does not log in.
     CurrentDead,
     /// Stopped before S2.
@@ -26,12 +30,22 @@ pub enum Case {
     RefusedFinal,
     /// S3 sent, no answer, and not applied.
     ReplyLost,
+    /// S3 sent, and its statement still waits for a synchronous standby.
+    WaitingForStandby,
+    /// N stands on some nodes and not on all.
+    NotReplicated,
     /// The new password is set and logs in; not promoted.
     Applied,
-    /// A configured statement fails as the new user.
+    /// The password is right, and its user cannot do what it must.
     VerifyFailed,
+    /// Every node accepts N, and a pooler does not.
+    PoolerRefuses,
     /// The outcome of S5 in the store is not known.
     StoreUnknown,
+    /// Somebody else set a password of Y.
+    RivalOwner,
+    /// What answers is not the recorded server.
+    OtherServer,
     /// The managing user cannot log in.
     ManagerOut,
     /// Too little answered to say anything.
@@ -42,8 +56,10 @@ pub enum Case {
 
 impl Case {
     /// All cases, in the order of the table; the last one is what fits none.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::BothAccepted,
+        Self::Restored,
+        Self::StoreBehind,
         Self::CurrentDead,
         Self::NothingDone,
         Self::PendingUnsent,
@@ -51,82 +67,26 @@ impl Case {
         Self::RefusedPassword,
         Self::RefusedFinal,
         Self::ReplyLost,
+        Self::WaitingForStandby,
+        Self::NotReplicated,
         Self::Applied,
         Self::VerifyFailed,
+        Self::PoolerRefuses,
         Self::StoreUnknown,
+        Self::RivalOwner,
+        Self::OtherServer,
         Self::ManagerOut,
         Self::Unreachable,
         Self::Unrecognised,
     ];
-
-    /// What is done about it, in a few words for the documentation.
-    #[must_use]
-    pub fn treatment(self) -> &'static str {
-        match self {
-            Self::BothAccepted | Self::CurrentDead | Self::ManagerOut | Self::Unrecognised => {
-                "parked: a person is needed"
-            }
-            Self::NothingDone => "closed",
-            Self::PendingUnsent => "sent if the gate is open, else dropped and closed",
-            Self::RefusedRetryable => "the same password is sent again, a few times, then parked",
-            Self::RefusedPassword => "another password is made, twice at most, then parked",
-            Self::RefusedFinal => "parked; sent again by whoever mended it",
-            Self::ReplyLost => "waited out, looked at, and the same password is sent again",
-            Self::Applied => "verified and promoted",
-            Self::VerifyFailed => "parked; verified again by whoever mended it",
-            Self::StoreUnknown => "read again",
-            Self::Unreachable => "kept as it is until the database answers",
-        }
-    }
-
-    /// What else could be done.
-    #[must_use]
-    pub fn next_best(self) -> &'static str {
-        match self {
-            Self::BothAccepted => {
-                "close the server to `trust` for these users first, then look again"
-            }
-            Self::CurrentDead => {
-                "a superuser sets the stored password again, or lets the user log in again"
-            }
-            Self::NothingDone | Self::PendingUnsent => "leave it; consumers are not affected",
-            Self::RefusedRetryable | Self::ReplyLost | Self::Unreachable => "wait, then look again",
-            Self::RefusedPassword => "make the password longer in the settings, then look again",
-            Self::RefusedFinal | Self::ManagerOut => "a superuser mends what the server names",
-            Self::Applied => "leave it; both users log in, and nobody is affected",
-            Self::VerifyFailed => "take the statement out of the settings, if it asks too much",
-            Self::StoreUnknown => "restore the last backup of the store",
-            Self::Unrecognised => "keep a copy of the store, and ask who else manages these users",
-        }
-    }
-
-    /// What would make the verdict wrong.
-    #[must_use]
-    pub fn wrong_if(self) -> &'static str {
-        match self {
-            Self::BothAccepted => "the server asks nobody for a password from this host alone",
-            Self::CurrentDead => "consumers reach another server than this host does",
-            Self::NothingDone | Self::PendingUnsent => {
-                "this store is older than the database (a restored backup)"
-            }
-            Self::RefusedRetryable | Self::RefusedPassword | Self::RefusedFinal => {
-                "the server said one thing and did another"
-            }
-            Self::ReplyLost | Self::Applied | Self::VerifyFailed => {
-                "a pooler or a proxy answered instead of the server"
-            }
-            Self::StoreUnknown => "somebody else wrote to the store meanwhile",
-            Self::ManagerOut => "the managing user's password in its environment is out of date",
-            Self::Unreachable => "only this host cannot reach the database",
-            Self::Unrecognised => "somebody changed these users during the look",
-        }
-    }
 
     /// The name, as in JSON and on screens.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::BothAccepted => "both-accepted",
+            Self::Restored => "restored",
+            Self::StoreBehind => "store-behind",
             Self::CurrentDead => "current-dead",
             Self::NothingDone => "nothing-done",
             Self::PendingUnsent => "pending-unsent",
@@ -134,9 +94,14 @@ impl Case {
             Self::RefusedPassword => "refused-password",
             Self::RefusedFinal => "refused-final",
             Self::ReplyLost => "reply-lost",
+            Self::WaitingForStandby => "waiting-for-standby",
+            Self::NotReplicated => "not-replicated",
             Self::Applied => "applied",
             Self::VerifyFailed => "verify-failed",
+            Self::PoolerRefuses => "pooler-refuses",
             Self::StoreUnknown => "store-unknown",
+            Self::RivalOwner => "rival-owner",
+            Self::OtherServer => "other-server",
             Self::ManagerOut => "manager-out",
             Self::Unreachable => "unreachable",
             Self::Unrecognised => "unrecognised",
@@ -148,7 +113,13 @@ impl Case {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::BothAccepted => {
-                "two different passwords of one user log in: `trust`, LDAP or a pooler answers, not the password"
+                "two different passwords of one user, or a random one, log in: `trust`, LDAP or a pooler answers, not the password"
+            }
+            Self::Restored => {
+                "the server has older data than this store recorded, and the password that consumers read does not log in: consumers are down"
+            }
+            Self::StoreBehind => {
+                "the recorded server refuses both stored passwords: both were changed since this store last saw them, so the store is the older one"
             }
             Self::CurrentDead => {
                 "the password that consumers read does not log in: consumers are down"
@@ -159,14 +130,141 @@ impl Case {
             Self::RefusedPassword => "the database's password policy rejected the new password",
             Self::RefusedFinal => "the database refused the change for good",
             Self::ReplyLost => "the change was sent, its answer was lost, and it was not applied",
+            Self::WaitingForStandby => {
+                "the change is on its way, and its statement still waits for a synchronous standby; both old passwords log in until it ends"
+            }
+            Self::NotReplicated => {
+                "the new password is not, or cannot be shown to be, on every node; a fail-over now would lose it"
+            }
             Self::Applied => "the new password is set and not promoted; nobody is affected",
             Self::VerifyFailed => {
-                "the new password logs in, but a configured statement fails; nobody is affected"
+                "the new password is set, but as its user a login, a configured statement or a privilege is missing; nobody is affected"
+            }
+            Self::PoolerRefuses => {
+                "every node accepts the new password, and a pooler does not: it remembers the old one, or reads a list of its own"
             }
             Self::StoreUnknown => "it is not known whether the store took the promotion",
+            Self::RivalOwner => {
+                "the idle user refuses every password that this store knows: somebody else manages it"
+            }
+            Self::OtherServer => {
+                "what answers is not the recorded server, or has older data: a fail-over, an upgrade, a clone or a restore"
+            }
             Self::ManagerOut => "the managing user cannot log in; consumers are not affected",
             Self::Unreachable => "the database does not answer, so nothing is known",
             Self::Unrecognised => "what was found fits no known case",
+        }
+    }
+
+    /// What is done about it, in a few words for the documentation.
+    #[must_use]
+    pub fn treatment(self) -> &'static str {
+        match self {
+            Self::BothAccepted => {
+                "looked at once more, since replay may have come in between; then parked: a person is needed"
+            }
+            Self::Restored
+            | Self::StoreBehind
+            | Self::CurrentDead
+            | Self::ManagerOut
+            | Self::Unrecognised => "parked: a person is needed",
+            Self::NothingDone => "closed; a retry makes a password if the gate is open",
+            Self::PendingUnsent => "sent if the gate is open, else dropped and closed",
+            Self::RefusedRetryable => "the same password is sent again, a few times, then parked",
+            Self::RefusedPassword => "another password is made, twice at most, then parked",
+            Self::RefusedFinal => "parked; sent again by whoever mended it",
+            Self::ReplyLost => "waited out, looked at, and the same password is sent again",
+            Self::WaitingForStandby => {
+                "waited for, a bounded while, then parked; the statement is never cancelled, since that would apply it here alone"
+            }
+            Self::NotReplicated | Self::PoolerRefuses => {
+                "waited for, a bounded while, then parked; never promoted so"
+            }
+            Self::Applied => "verified and promoted",
+            Self::VerifyFailed => "parked; verified again by whoever mended it",
+            Self::StoreUnknown => "read again",
+            Self::RivalOwner => "the same password is sent once more; a second time it is parked",
+            Self::OtherServer => {
+                "parked: nothing is sent to it and nothing is promoted on it until a person accepts it"
+            }
+            Self::Unreachable => "kept as it is until the database answers",
+        }
+    }
+
+    /// What else could be done.
+    #[must_use]
+    pub fn next_best(self) -> &'static str {
+        match self {
+            Self::BothAccepted => {
+                "close the server to `trust` for these users first, then look again"
+            }
+            Self::Restored => {
+                "a superuser sets the stored passwords again, once it is certain that this server is to stay"
+            }
+            Self::StoreBehind => {
+                "restore a newer backup of the store, or take the passwords from wherever they were published"
+            }
+            Self::CurrentDead => {
+                "a superuser sets the stored password again, or lets the user log in again"
+            }
+            Self::NothingDone | Self::PendingUnsent => "leave it; consumers are not affected",
+            Self::RefusedRetryable | Self::ReplyLost | Self::Unreachable => "wait, then look again",
+            Self::RefusedPassword => "make the password longer in the settings, then look again",
+            Self::RefusedFinal | Self::ManagerOut => "a superuser mends what the server names",
+            Self::WaitingForStandby => {
+                "bring the synchronous standby back, or take it out of `synchronous_standby_names`"
+            }
+            Self::NotReplicated => "see why the standby does not follow, or name it in `nodes`",
+            Self::Applied => "leave it; both users log in, and nobody is affected",
+            Self::VerifyFailed => {
+                "take the statement out of the settings, if it asks too much; or abandon"
+            }
+            Self::PoolerRefuses => {
+                "reload or reconnect the pooler, or give its list the new verifier"
+            }
+            Self::StoreUnknown => "restore the last backup of the store",
+            Self::RivalOwner => {
+                "find who else sets this user's password (an operator, a configuration tool, another store) and stop it, or abandon"
+            }
+            Self::OtherServer => "bring the recorded server back",
+            Self::Unrecognised => "keep a copy of the store, and ask who else manages these users",
+        }
+    }
+
+    /// What would make the verdict wrong.
+    #[must_use]
+    pub fn wrong_if(self) -> &'static str {
+        match self {
+            Self::BothAccepted => "the server asks nobody for a password from this host alone",
+            Self::Restored => {
+                "the name or the address leads to another server than the one that consumers reach"
+            }
+            Self::StoreBehind => {
+                "somebody changed both passwords by hand, and consumers read this store: then consumers are down"
+            }
+            Self::CurrentDead => {
+                "consumers reach another server than this host does, or only a lagging standby refuses"
+            }
+            Self::NothingDone | Self::PendingUnsent => {
+                "this store is older than the database (a restored backup)"
+            }
+            Self::RefusedRetryable | Self::RefusedPassword | Self::RefusedFinal => {
+                "the server said one thing and did another"
+            }
+            Self::ReplyLost | Self::Applied | Self::VerifyFailed => {
+                "a pooler or a proxy answered instead of the server"
+            }
+            Self::WaitingForStandby => "the statement that waits is another program's",
+            Self::NotReplicated => "the node that refuses does not replay from this server at all",
+            Self::PoolerRefuses => "the pooler is down, or no consumer goes through it any more",
+            Self::StoreUnknown => "somebody else wrote to the store meanwhile",
+            Self::RivalOwner => "one person changed the password by hand, once",
+            Self::OtherServer => {
+                "the fail-over was planned, and this server is the one that consumers reach"
+            }
+            Self::ManagerOut => "the managing user's password in its environment is out of date",
+            Self::Unreachable => "only this host cannot reach the database",
+            Self::Unrecognised => "somebody changed these users during the look",
         }
     }
 }

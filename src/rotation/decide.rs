@@ -2,10 +2,14 @@
 //! and one action (DESIGN section 6).
 //!
 //! [`TABLE`] is read from the top; the first case that matches wins, so the order is
-//! part of the table. Evidence that fits no case parks as `unrecognised`.
+//! part of the table. Evidence that fits no case parks as `unrecognised`. Every row
+//! below `current-dead` may take for granted that C was not found dead; what it needs
+//! to be proven it asks for itself, since unknown is never treated as no, nor as yes.
 
+use super::action::{Action, Decision};
 use super::assess::Standing;
 use super::case::Case;
+use super::evidence::{Evidence, GateLook, Intent, Manager, Replication, ServerMatch, TwinLook};
 use super::journal::{PathJournal, Progress, RefusalClass};
 
 /// How often one pending password may be refused for a passing reason, or sent
@@ -13,131 +17,8 @@ use super::journal::{PathJournal, Progress, RefusalClass};
 const MOST_TRIES: u32 = 4;
 /// How many passwords the server's policy may reject before a person is asked.
 const MOST_DROPS: u32 = 2;
-
-/// What the run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intent {
-    /// A rotation that just began.
-    Rotate,
-    /// A rotation that was found open.
-    Recover,
-    /// A path that failed, to be brought to its end.
-    Retry,
-    /// A path that is to be given up.
-    Abandon,
-}
-
-/// The managing user, as far as this run looked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manager {
-    /// Logged in, or not needed yet.
-    Ready,
-    /// Its login is refused.
-    Out,
-    /// The server did not answer.
-    Unreachable,
-}
-
-/// The gate on the idle user, as far as this run looked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GateLook {
-    /// Open, or a signed waiver passes it.
-    Open,
-    /// Somebody may still use the user.
-    Shut,
-}
-
-/// What was found for one path. Standings of passwords that do not exist, or that
-/// this run had no reason to probe, are `Standing::default()`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Evidence {
-    /// C, the password that consumers read.
-    pub current: Standing,
-    /// P, the last known password of the idle user.
-    pub previous: Standing,
-    /// N, the new password.
-    pub pending: Standing,
-    /// The managing user.
-    pub manager: Manager,
-    /// The gate.
-    pub gate: GateLook,
-    /// The commit of S5 was sent and its outcome is not known.
-    pub promotion_unknown: bool,
-}
-
-/// The one thing to do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Close the rotation; nothing was done.
-    Release,
-    /// S2: make and seal a new password.
-    SealPending,
-    /// S3: send the pending password.
-    Apply,
-    /// Wait until no statement of ours can still be running, then probe again.
-    Outwait,
-    /// Drop the pending password; another one will be made.
-    DropPending,
-    /// S4: record what was proven.
-    Verify,
-    /// S5: make it current.
-    Promote,
-    /// Read from the store whether S5 happened.
-    ReadStoreAgain,
-    /// The rotation is complete.
-    Close,
-    /// Drop the pending password and end the rotation; nothing was changed.
-    Abort,
-    /// Record the new password as that of the idle user, and end the path.
-    Abandon,
-    /// Stop here and name the case; everything is kept.
-    Park,
-}
-
-impl Action {
-    /// What the action leaves alone.
-    #[must_use]
-    pub fn untouched(self) -> &'static str {
-        match self {
-            Self::Apply | Self::Outwait => {
-                "drop or lock a role, end a session, or touch the user that consumers read"
-            }
-            _ => "change any password in the database, drop or lock a role, or end a session",
-        }
-    }
-
-    /// The action in words, for reviews and reports.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Release => "close the rotation; nothing was changed",
-            Self::SealPending => "make a new password and seal it",
-            Self::Apply => "send the same pending password to the database",
-            Self::Outwait => {
-                "wait until no statement of ours can still be running, then look again"
-            }
-            Self::DropPending => "drop the rejected password and make another",
-            Self::Verify => "verify the new password, then promote it",
-            Self::Promote => "promote the new password",
-            Self::ReadStoreAgain => "read from the store whether the promotion happened",
-            Self::Close => "close the rotation; it is complete",
-            Self::Abort => "drop the pending password and close the rotation; nothing was changed",
-            Self::Abandon => {
-                "record the new password as `previous` and close; consumers are untouched"
-            }
-            Self::Park => "keep everything as it is and wait for a person",
-        }
-    }
-}
-
-/// The case that holds and what follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    /// Which case; `None` when all is well and only the books are to be closed.
-    pub case: Option<Case>,
-    /// What to do.
-    pub action: Action,
-}
+/// How often one run waits for replay or for a pooler before a person is asked.
+const MOST_WAITS: u32 = 5;
 
 /// Everything that a row of the table looks at.
 struct Situation<'a> {
@@ -151,6 +32,8 @@ type Rule = fn(&Situation<'_>) -> Option<Action>;
 /// The table, in its order.
 const TABLE: &[(Case, Rule)] = &[
     (Case::BothAccepted, both_accepted),
+    (Case::Restored, restored),
+    (Case::StoreBehind, store_behind),
     (Case::CurrentDead, current_dead),
     (Case::NothingDone, nothing_done),
     (Case::PendingUnsent, pending_unsent),
@@ -158,9 +41,14 @@ const TABLE: &[(Case, Rule)] = &[
     (Case::RefusedPassword, refused_password),
     (Case::RefusedFinal, refused_final),
     (Case::ReplyLost, reply_lost),
+    (Case::WaitingForStandby, waiting_for_standby),
+    (Case::NotReplicated, not_replicated),
     (Case::Applied, applied),
     (Case::VerifyFailed, verify_failed),
+    (Case::PoolerRefuses, pooler_refuses),
     (Case::StoreUnknown, store_unknown),
+    (Case::RivalOwner, rival_owner),
+    (Case::OtherServer, other_server),
     (Case::ManagerOut, manager_out),
     (Case::Unreachable, unreachable),
 ];
@@ -169,20 +57,13 @@ const TABLE: &[(Case, Rule)] = &[
 #[must_use]
 pub fn decide(journal: &PathJournal, evidence: &Evidence, intent: Intent) -> Decision {
     // What the journal has ended needs no evidence: only its books are open.
-    match journal.progress {
-        Progress::Promoted { .. } | Progress::Abandoned { .. } => {
-            return Decision {
-                case: None,
-                action: Action::Close,
-            };
-        }
-        Progress::Aborted => {
-            return Decision {
-                case: None,
-                action: Action::Release,
-            };
-        }
-        _ => {}
+    let ended = match journal.progress {
+        Progress::Promoted { .. } | Progress::Abandoned { .. } => Some(Action::Close),
+        Progress::Aborted => Some(Action::Release),
+        _ => None,
+    };
+    if let Some(action) = ended {
+        return Decision { case: None, action };
     }
     let situation = Situation {
         journal,
@@ -199,20 +80,69 @@ pub fn decide(journal: &PathJournal, evidence: &Evidence, intent: Intent) -> Dec
     }
 }
 
-/// N and P are passwords of one user: both cannot be right. Before S3 was sent, N is
-/// a random password that nothing may accept.
+/// N and P are passwords of one user, so no node can accept both; before S3 N is a
+/// random password that nothing may accept; and a decoy never may.
+///
+/// Because logins are counted over nodes, one node must have accepted both only when
+/// there are more acceptances than nodes: N on the primary and P on a standby that
+/// lags is `not-replicated`. The change may arrive between the two probes of a node,
+/// so that is looked at a second time before it is believed.
 fn both_accepted(situation: &Situation<'_>) -> Option<Action> {
-    let pending = situation.evidence.pending.is_proven_somewhere();
-    let previous = situation.evidence.previous.is_proven_somewhere();
-    let never_sent = situation.journal.sends == 0;
-    (pending && (previous || never_sent)).then_some(Action::Park)
+    let Evidence {
+        pending, previous, ..
+    } = situation.evidence;
+    let impossible = situation.evidence.decoy_accepted
+        || pending.is_proven_somewhere() && situation.journal.sends == 0;
+    if impossible {
+        return Some(Action::Park);
+    }
+    let nodes = pending.nodes().max(previous.nodes());
+    let both = pending.proven > 0 && previous.proven > 0;
+    if !both || pending.proven + previous.proven <= nodes {
+        return None;
+    }
+    Some(match situation.evidence.waits {
+        0 => Action::Wait,
+        _ => Action::Park,
+    })
 }
 
+/// The server went back in time, or is another one, and has not got what consumers
+/// read: its data are older than this store. N not being there belongs to it, since
+/// with N proven the way out is N. A C that is merely locked was locked by somebody.
+fn restored(situation: &Situation<'_>) -> Option<Action> {
+    let evidence = situation.evidence;
+    let older = is_foreign(situation) && is_current_lost(situation);
+    let looked = !evidence.pending.is_proven_somewhere()
+        && !evidence.pending.is_unknown()
+        && !evidence.previous.is_unknown();
+    (older && looked).then_some(Action::Park)
+}
+
+/// The recorded server refuses both passwords that it accepted when this store last
+/// saw it. One changed password is somebody's deed; two are a rotation that this
+/// store does not know, so it is the store that is older. After S3 P is dead by our
+/// own hand, and says something only while N is certainly not there either.
+fn store_behind(situation: &Situation<'_>) -> Option<Action> {
+    let evidence = situation.evidence;
+    let expected = situation.journal.knows_previous();
+    let never_set = situation.journal.sends == 0 || evidence.pending.is_nowhere();
+    let behind = evidence.server == ServerMatch::Same
+        && is_current_lost(situation)
+        && expected
+        && never_set
+        && evidence.previous.is_nowhere();
+    behind.then_some(Action::Park)
+}
+
+/// A DBA may have locked it on purpose, so nothing is undone here.
 fn current_dead(situation: &Situation<'_>) -> Option<Action> {
     let current = &situation.evidence.current;
-    (current.refused > 0 || current.barred > 0).then_some(Action::Park)
+    let dead = current.refused > 0 || current.barred > 0;
+    (dead && situation.journal.knows_current()).then_some(Action::Park)
 }
 
+/// No password was made, so ending it changes nothing and needs no database.
 fn nothing_done(situation: &Situation<'_>) -> Option<Action> {
     if !matches!(
         situation.journal.progress,
@@ -222,38 +152,72 @@ fn nothing_done(situation: &Situation<'_>) -> Option<Action> {
     }
     match situation.intent {
         Intent::Recover | Intent::Abandon => Some(Action::Release),
-        Intent::Retry
-            if situation.evidence.current.is_everywhere()
-                && situation.evidence.gate == GateLook::Open =>
-        {
-            Some(Action::SealPending)
+        // S1 has just looked at everything else, and S2 touches nothing but the store.
+        Intent::Rotate => is_current_sound(situation).then_some(Action::SealPending),
+        // S1 is long ago: everything that S3 will need is asked for before N is made.
+        Intent::Retry => {
+            if !can_apply(situation) {
+                return None;
+            }
+            Some(match situation.evidence.gate {
+                GateLook::Open => Action::SealPending,
+                GateLook::Shut => Action::Release,
+            })
         }
-        Intent::Retry => None,
-        // S2 touches nothing but the store, so only what consumers read has to be known.
-        Intent::Rotate if situation.evidence.current.is_everywhere() => Some(Action::SealPending),
-        Intent::Rotate => None,
     }
 }
 
+/// A second N would make two candidates, so it is the same N or none.
 fn pending_unsent(situation: &Situation<'_>) -> Option<Action> {
-    if situation.journal.progress != Progress::Pending || !can_apply(situation) {
+    if situation.journal.progress != Progress::Pending {
         return None;
     }
-    Some(match situation.evidence.gate {
-        GateLook::Open => Action::Apply,
-        GateLook::Shut => Action::Abort,
+    send_or_end(situation)
+}
+
+/// The server refused it, so it was not applied; the obstacle is expected to pass.
+fn refused_retryable(situation: &Situation<'_>) -> Option<Action> {
+    refused_as(situation, RefusalClass::Retryable)?;
+    if situation.intent != Intent::Abandon && situation.journal.refusals >= MOST_TRIES {
+        return Some(Action::Park);
+    }
+    send_or_end(situation)
+}
+
+/// Resending the same N loops for ever.
+fn refused_password(situation: &Situation<'_>) -> Option<Action> {
+    refused_as(situation, RefusalClass::Password)?;
+    Some(match situation.intent {
+        Intent::Abandon => Action::Abort,
+        _ if situation.journal.drops >= MOST_DROPS => Action::Park,
+        _ => Action::DropPending,
     })
 }
 
-/// Everything that sending S3 needs to know, the gate apart.
-fn can_apply(situation: &Situation<'_>) -> bool {
-    situation.evidence.manager == Manager::Ready && situation.evidence.current.is_everywhere()
+/// A run that was just refused parks; a person who comes back later, with the
+/// reason mended, has the same password sent again.
+fn refused_final(situation: &Situation<'_>) -> Option<Action> {
+    refused_as(situation, RefusalClass::Final)?;
+    let comes_back = situation.intent != Intent::Rotate && situation.journal.parked.is_some();
+    if situation.intent == Intent::Abandon || comes_back {
+        return send_or_end(situation).or(Some(Action::Park));
+    }
+    Some(Action::Park)
 }
 
-fn refused_retryable(situation: &Situation<'_>) -> Option<Action> {
-    refused_as(situation, RefusalClass::Retryable)?;
-    if situation.journal.refusals >= MOST_TRIES {
-        return Some(Action::Park);
+fn refused_as(situation: &Situation<'_>, wanted: RefusalClass) -> Option<()> {
+    match &situation.journal.progress {
+        Progress::Refused { class, .. } if *class == wanted => Some(()),
+        _ => None,
+    }
+}
+
+/// What follows where N is certainly not in the database: it is sent, or it is dropped
+/// because whoever uses Y must not be cut off, or because it is to end. Dropping it
+/// touches the store alone.
+fn send_or_end(situation: &Situation<'_>) -> Option<Action> {
+    if situation.intent == Intent::Abandon {
+        return Some(Action::Abort);
     }
     if !can_apply(situation) {
         return None;
@@ -264,65 +228,102 @@ fn refused_retryable(situation: &Situation<'_>) -> Option<Action> {
     })
 }
 
-fn refused_password(situation: &Situation<'_>) -> Option<Action> {
-    refused_as(situation, RefusalClass::Password)?;
-    if situation.journal.drops >= MOST_DROPS {
-        return Some(Action::Park);
-    }
-    Some(Action::DropPending)
-}
-
-/// A run that was just refused parks; a person who comes back later, with the
-/// reason mended, has the same password sent again.
-fn refused_final(situation: &Situation<'_>) -> Option<Action> {
-    refused_as(situation, RefusalClass::Final)?;
-    let mended = situation.intent != Intent::Rotate
-        && situation.journal.parked.is_some()
-        && can_apply(situation);
-    if !mended {
-        return Some(Action::Park);
-    }
-    Some(match situation.evidence.gate {
-        GateLook::Open => Action::Apply,
-        GateLook::Shut => Action::Abort,
-    })
-}
-
-fn refused_as(situation: &Situation<'_>, wanted: RefusalClass) -> Option<()> {
-    match &situation.journal.progress {
-        Progress::Refused { class, .. } if *class == wanted => Some(()),
-        _ => None,
-    }
-}
-
-/// The answer is unknown. While the old statement may still be running, nothing is
+/// Unknown is not failed. While the old statement may still be running, nothing is
 /// believed; afterwards N must be certainly refused and P certainly not disturbed.
 fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
-    let Progress::Sent { outwaited } = situation.journal.progress else {
-        return None;
-    };
-    if !situation.evidence.pending.is_nowhere() || !can_apply(situation) {
-        return None;
-    }
+    let outwaited = absent_after_send(situation)?;
     if !outwaited {
         return Some(Action::Outwait);
     }
-    let previous_known = situation
-        .journal
-        .admitted
-        .as_ref()
-        .is_some_and(|admitted| admitted.previous_known);
-    let undisturbed = situation.evidence.previous.is_proven_somewhere() || !previous_known;
-    if !undisturbed {
+    let evidence = situation.evidence;
+    let undisturbed =
+        evidence.previous.is_proven_somewhere() || !situation.journal.knows_previous();
+    let ends = situation.intent == Intent::Abandon || evidence.gate == GateLook::Shut;
+    if !undisturbed && situation.intent != Intent::Abandon {
         return None;
     }
-    match situation.evidence.gate {
-        // The gate was open when S3 was first sent. Whoever came since must not be
-        // cut off, and the pending password is not in the database: end it.
-        GateLook::Shut => Some(Action::Abort),
-        GateLook::Open if situation.journal.tries >= MOST_TRIES => Some(Action::Park),
-        GateLook::Open => Some(Action::Apply),
+    if !ends && situation.journal.tries >= MOST_TRIES {
+        return Some(Action::Park);
     }
+    // The gate was open when S3 was first sent. Whoever came since must not be cut
+    // off, and N is not in the database: it may end.
+    send_or_end(situation)
+}
+
+/// S3 was sent without an answer, the recorded server certainly does not accept N, and
+/// none of its backends is known to wait: whether that was waited out. Another server
+/// knows nothing of the statement, and its lock would prove nothing.
+fn absent_after_send(situation: &Situation<'_>) -> Option<bool> {
+    let Progress::Sent { outwaited } = situation.journal.progress else {
+        return None;
+    };
+    let evidence = situation.evidence;
+    let absent = evidence.pending.is_nowhere()
+        && evidence.replication != Replication::Waiting
+        && evidence.manager == Manager::Ready
+        && evidence.server == ServerMatch::Same
+        && (situation.intent == Intent::Abandon || is_current_sound(situation));
+    absent.then_some(outwaited)
+}
+
+/// An abandoned statement may win later, and cancelling it would apply it here alone.
+fn waiting_for_standby(situation: &Situation<'_>) -> Option<Action> {
+    let waits = matches!(situation.journal.progress, Progress::Sent { .. })
+        && !is_foreign(situation)
+        && situation.evidence.replication == Replication::Waiting
+        && !situation.evidence.pending.is_proven_somewhere();
+    waits.then(|| wait_or_park(situation))
+}
+
+/// A fail-over would lose N, so it is never promoted so. Replay is waited for; a
+/// standby that the settings do not name will not be named by waiting.
+fn not_replicated(situation: &Situation<'_>) -> Option<Action> {
+    if !is_set(situation) {
+        return None;
+    }
+    let evidence = situation.evidence;
+    let lags = evidence.pending.refused > 0 && evidence.pending.is_proven_somewhere();
+    // A managing user that cannot be asked is a case of its own.
+    let unconfirmed = evidence.replication == Replication::Waiting
+        || situation.journal.unreplicated_at.is_some()
+            && evidence.replication == Replication::NotLooked
+            && evidence.manager == Manager::Ready;
+    if lags || unconfirmed {
+        return Some(abandon_or(situation, wait_or_park));
+    }
+    (evidence.unnamed_standbys > 0).then(|| abandon_or(situation, |_| Action::Park))
+}
+
+/// P is dead, so the way is forward; there is no hurry.
+fn applied(situation: &Situation<'_>) -> Option<Action> {
+    if !is_set(situation) || fails_as_user(situation) || pooler_lacks(situation) {
+        return None;
+    }
+    if situation.intent == Intent::Abandon {
+        return Some(Action::Abandon);
+    }
+    let ready = situation.evidence.pending.is_everywhere()
+        && is_current_sound(situation)
+        && is_replicated(situation);
+    if !ready {
+        return None;
+    }
+    Some(match situation.journal.progress {
+        Progress::Verified => Action::Promote,
+        _ => Action::Verify,
+    })
+}
+
+/// Promoting would break applications.
+fn verify_failed(situation: &Situation<'_>) -> Option<Action> {
+    let failed = is_set(situation) && fails_as_user(situation);
+    failed.then(|| abandon_or(situation, |_| Action::Park))
+}
+
+/// Its cache holds the old verifier; consumers behind it would be refused.
+fn pooler_refuses(situation: &Situation<'_>) -> Option<Action> {
+    let refuses = is_set(situation) && pooler_lacks(situation);
+    refuses.then(|| abandon_or(situation, wait_or_park))
 }
 
 /// The commit of S5 was sent and its answer was lost: what the store says decides.
@@ -333,46 +334,46 @@ fn store_unknown(situation: &Situation<'_>) -> Option<Action> {
         .then_some(Action::ReadStoreAgain)
 }
 
-fn verify_failed(situation: &Situation<'_>) -> Option<Action> {
-    if !was_sent(situation) || situation.evidence.pending.statement_failed == 0 {
+/// The recorded server accepts neither N nor what it should have instead, so somebody
+/// else manages this role. The same N is sent once more, over what the rival has set; a
+/// second time a person has to find the rival. A shut gate means that the rival's
+/// password is in use.
+fn rival_owner(situation: &Situation<'_>) -> Option<Action> {
+    let evidence = situation.evidence;
+    let overwritten = match situation.journal.progress {
+        // P that logs in was not disturbed: that is `reply-lost`.
+        Progress::Sent { .. } => absent_after_send(situation)? && evidence.previous.is_nowhere(),
+        // It was set, and is no longer: whatever logs in now, P included, was set since.
+        Progress::Confirmed | Progress::Verified => {
+            evidence.pending.is_nowhere() && evidence.server == ServerMatch::Same
+        }
+        _ => false,
+    };
+    if !overwritten || !can_apply(situation) {
         return None;
     }
-    Some(match situation.intent {
-        Intent::Abandon => Action::Abandon,
-        _ => Action::Park,
+    Some(match (evidence.gate, situation.journal.rival_seen) {
+        (GateLook::Shut, _) => Action::Park,
+        (GateLook::Open, None) => Action::ApplyAgain,
+        // It was seen, and nothing was sent since: the one more time is still to come.
+        (GateLook::Open, Some(sends)) if situation.journal.sends <= sends => Action::Apply,
+        (GateLook::Open, Some(_)) => Action::Park,
     })
 }
 
-fn applied(situation: &Situation<'_>) -> Option<Action> {
-    if !was_sent(situation)
-        || situation.evidence.promotion_unknown
-        || situation.evidence.pending.statement_failed > 0
-        || !situation.evidence.pending.is_everywhere()
-        || !situation.evidence.current.is_everywhere()
-    {
-        return None;
-    }
-    if situation.intent == Intent::Abandon {
-        return Some(Action::Abandon);
-    }
-    if situation.journal.progress == Progress::Verified {
-        return Some(Action::Promote);
-    }
-    Some(Action::Verify)
+/// Nothing that was found here says anything of the recorded server, and nothing is
+/// sent to this one or promoted on it.
+fn other_server(situation: &Situation<'_>) -> Option<Action> {
+    is_foreign(situation).then_some(Action::Park)
 }
 
-fn was_sent(situation: &Situation<'_>) -> bool {
-    matches!(
-        situation.journal.progress,
-        Progress::Sent { .. } | Progress::Confirmed | Progress::Verified
-    )
-}
-
+/// Only where the managing user is needed: what was confirmed can be promoted without.
 fn manager_out(situation: &Situation<'_>) -> Option<Action> {
-    let needed = !matches!(
+    let set = matches!(
         situation.journal.progress,
         Progress::Confirmed | Progress::Verified
     );
+    let needed = !set || !is_replicated(situation);
     (needed && situation.evidence.manager == Manager::Out).then_some(Action::Park)
 }
 
@@ -384,6 +385,85 @@ fn unreachable(situation: &Situation<'_>) -> Option<Action> {
         || evidence.pending.is_unknown()
         || evidence.previous.is_unknown();
     unknown.then_some(Action::Park)
+}
+
+/// Everything that sending S3 needs to know, the gate apart.
+fn can_apply(situation: &Situation<'_>) -> bool {
+    situation.intent != Intent::Abandon
+        && situation.evidence.manager == Manager::Ready
+        && situation.evidence.server == ServerMatch::Same
+        && is_current_sound(situation)
+}
+
+/// C logs in everywhere, or nobody here knows what it is.
+fn is_current_sound(situation: &Situation<'_>) -> bool {
+    situation.evidence.current.is_everywhere() || !situation.journal.knows_current()
+}
+
+/// C is known, and every node certainly refuses it.
+fn is_current_lost(situation: &Situation<'_>) -> bool {
+    situation.evidence.current.is_nowhere() && situation.journal.knows_current()
+}
+
+/// What answers is certainly not the recorded server as it was.
+fn is_foreign(situation: &Situation<'_>) -> bool {
+    matches!(
+        situation.evidence.server,
+        ServerMatch::WentBack | ServerMatch::Other
+    )
+}
+
+/// N is in the database: a node accepts it, or the server confirmed it and no node of
+/// the recorded server contradicts everywhere.
+fn is_set(situation: &Situation<'_>) -> bool {
+    let evidence = situation.evidence;
+    let set = match situation.journal.progress {
+        Progress::Sent { .. } => evidence.pending.is_proven_somewhere(),
+        Progress::Confirmed | Progress::Verified => {
+            situation.intent == Intent::Abandon || !evidence.pending.is_nowhere()
+        }
+        _ => false,
+    };
+    set && !evidence.promotion_unknown && !is_foreign(situation)
+}
+
+/// Nothing speaks against every standby having N, as far as the managing user sees.
+fn is_replicated(situation: &Situation<'_>) -> bool {
+    let evidence = situation.evidence;
+    let confirmed = match situation.journal.unreplicated_at {
+        Some(_) => evidence.replication == Replication::Confirmed,
+        None => evidence.replication != Replication::Waiting,
+    };
+    confirmed && evidence.unnamed_standbys == 0
+}
+
+/// N is right, and Y cannot do with it what consumers need.
+fn fails_as_user(situation: &Situation<'_>) -> bool {
+    let evidence = situation.evidence;
+    let failed = |standing: &Standing| standing.statement_failed > 0 || standing.barred > 0;
+    failed(&evidence.pending) || failed(&evidence.pooled) || evidence.twins == TwinLook::Differ
+}
+
+/// Every node lets Y in with N, and of the poolers that there are one does not.
+fn pooler_lacks(situation: &Situation<'_>) -> bool {
+    let Evidence {
+        pending, pooled, ..
+    } = situation.evidence;
+    pending.is_everywhere() && pooled.nodes() > 0 && !pooled.is_everywhere()
+}
+
+fn abandon_or(situation: &Situation<'_>, otherwise: fn(&Situation<'_>) -> Action) -> Action {
+    match situation.intent {
+        Intent::Abandon => Action::Abandon,
+        _ => otherwise(situation),
+    }
+}
+
+fn wait_or_park(situation: &Situation<'_>) -> Action {
+    match situation.evidence.waits {
+        waits if waits < MOST_WAITS => Action::Wait,
+        _ => Action::Park,
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,14 @@ fn admitted() -> Event {
             version: 150_000,
         },
         previous_known: true,
+        current_known: true,
     })
+}
+
+fn confirmed() -> Event {
+    Event::ApplyConfirmed {
+        unreplicated_at: None,
+    }
 }
 
 fn sealed() -> Event {
@@ -52,6 +59,16 @@ fn refused(class: RefusalClass) -> Event {
         code: "XX000".to_owned(),
         message: "no".to_owned(),
     }
+}
+
+fn unreplicated() -> Event {
+    Event::ApplyConfirmed {
+        unreplicated_at: Some(42),
+    }
+}
+
+fn verified() -> Event {
+    Event::Verified { nodes: vec![] }
 }
 
 fn parked() -> Event {
@@ -73,6 +90,13 @@ fn found(current: Standing, previous: Standing, pending: Standing) -> Evidence {
         current,
         previous,
         pending,
+        pooled: ABSENT,
+        decoy_accepted: false,
+        server: ServerMatch::Same,
+        replication: Replication::NotLooked,
+        unnamed_standbys: 0,
+        twins: TwinLook::NotLooked,
+        waits: 0,
         manager: Manager::Ready,
         gate: GateLook::Open,
         promotion_unknown: false,
@@ -88,21 +112,24 @@ fn check(events: &[Event], evidence: Evidence, intent: Intent, case: Case, actio
     assert_eq!(decision, expected, "{events:?}\n{evidence:?} {intent:?}");
 }
 
-use Intent::{Recover, Rotate};
+use Intent::{Abandon, Recover, Retry, Rotate};
 
 #[test]
 fn both_accepted() {
     let evidence = found(VALID, VALID, VALID);
     let sent = [sealed(), Event::ApplySent];
-    check(&sent, evidence, Recover, Case::BothAccepted, Action::Park);
-    let confirmed = [sealed(), Event::ApplySent, Event::ApplyConfirmed];
-    check(
-        &confirmed,
-        evidence,
-        Rotate,
-        Case::BothAccepted,
-        Action::Park,
-    );
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    for events in [&sent[..], &applied[..]] {
+        // The change may have arrived between the two logins.
+        check(events, evidence, Recover, Case::BothAccepted, Action::Wait);
+        let again = Evidence {
+            waits: 1,
+            ..evidence
+        };
+        for intent in [Rotate, Recover, Retry, Abandon] {
+            check(events, again, intent, Case::BothAccepted, Action::Park);
+        }
+    }
     // Before S3 a pending password is random: nothing may accept it.
     let unsent = found(VALID, REFUSED, VALID);
     check(
@@ -112,6 +139,77 @@ fn both_accepted() {
         Case::BothAccepted,
         Action::Park,
     );
+}
+
+#[test]
+fn both_accepted_by_a_server_that_takes_any_password() {
+    let decoy = Evidence {
+        decoy_accepted: true,
+        ..found(VALID, ABSENT, VALID)
+    };
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    check(&applied, decoy, Recover, Case::BothAccepted, Action::Park);
+    check(&[], decoy, Rotate, Case::BothAccepted, Action::Park);
+}
+
+#[test]
+fn both_accepted_is_told_from_a_standby_that_lags() {
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    let lagging = found(standing(2, 0, 0), standing(1, 1, 0), standing(1, 1, 0));
+    check(&applied, lagging, Rotate, Case::NotReplicated, Action::Wait);
+    // Three acceptances on two nodes: one node took both.
+    let both = Evidence {
+        waits: 1,
+        ..found(standing(2, 0, 0), standing(1, 1, 0), standing(2, 0, 0))
+    };
+    check(&applied, both, Rotate, Case::BothAccepted, Action::Park);
+}
+
+#[test]
+fn restored() {
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    for server in [ServerMatch::WentBack, ServerMatch::Other] {
+        let sure = |evidence| Evidence { server, ..evidence };
+        for previous in [VALID, REFUSED] {
+            let older = sure(found(REFUSED, previous, ABSENT));
+            check(&[], older, Recover, Case::Restored, Action::Park);
+            let older = sure(found(REFUSED, previous, REFUSED));
+            check(&applied, older, Recover, Case::Restored, Action::Park);
+        }
+        // The way out would be N, a superuser, or an answer.
+        for (current, previous, pending) in [
+            (REFUSED, REFUSED, VALID),
+            (REFUSED, UNKNOWN, REFUSED),
+            (REFUSED, VALID, UNKNOWN),
+            (LOCKED, VALID, REFUSED),
+        ] {
+            let other = sure(found(current, previous, pending));
+            check(&applied, other, Recover, Case::CurrentDead, Action::Park);
+        }
+    }
+}
+
+#[test]
+fn store_behind() {
+    let behind = found(REFUSED, REFUSED, ABSENT);
+    for intent in [Rotate, Recover, Retry, Abandon] {
+        check(&[], behind, intent, Case::StoreBehind, Action::Park);
+    }
+    let waited = [sealed(), Event::ApplySent, Event::Outwaited];
+    let never_set = found(REFUSED, REFUSED, REFUSED);
+    check(&waited, never_set, Recover, Case::StoreBehind, Action::Park);
+    // P that was killed by our own S3 says nothing.
+    let ours = found(REFUSED, REFUSED, VALID);
+    check(&waited, ours, Recover, Case::CurrentDead, Action::Park);
+    // Nobody said that this is the recorded server.
+    let unknown = Evidence {
+        server: ServerMatch::NotKnown,
+        ..behind
+    };
+    check(&[], unknown, Recover, Case::CurrentDead, Action::Park);
+    // One password changed is somebody's deed.
+    let one = found(REFUSED, VALID, ABSENT);
+    check(&[], one, Recover, Case::CurrentDead, Action::Park);
 }
 
 #[test]
@@ -127,9 +225,39 @@ fn current_dead() {
             Action::Park,
         );
         let applied = found(current, REFUSED, VALID);
-        let events = [sealed(), Event::ApplySent, Event::ApplyConfirmed];
-        check(&events, applied, Recover, Case::CurrentDead, Action::Park);
+        let events = [sealed(), Event::ApplySent, confirmed()];
+        for intent in [Rotate, Recover, Retry, Abandon] {
+            check(&events, applied, intent, Case::CurrentDead, Action::Park);
+        }
     }
+}
+
+#[test]
+fn a_current_that_nobody_knows_is_neither_dead_nor_asked_for() {
+    let mut first = admitted();
+    if let Event::Admitted(admitted) = &mut first {
+        admitted.current_known = false;
+        admitted.previous_known = false;
+    }
+    let evidence = found(ABSENT, ABSENT, ABSENT);
+    check(
+        std::slice::from_ref(&first),
+        evidence,
+        Rotate,
+        Case::NothingDone,
+        Action::SealPending,
+    );
+    let pending = [first.clone(), sealed()];
+    check(
+        &pending,
+        evidence,
+        Rotate,
+        Case::PendingUnsent,
+        Action::Apply,
+    );
+    let verified = [first, sealed(), Event::ApplySent, verified()];
+    let set = found(ABSENT, ABSENT, VALID);
+    check(&verified, set, Rotate, Case::Applied, Action::Promote);
 }
 
 #[test]
@@ -146,13 +274,39 @@ fn nothing_done() {
     // Releasing changes nothing, so it does not need the database.
     let silent = found(UNKNOWN, UNKNOWN, ABSENT);
     check(&[], silent, Recover, Case::NothingDone, Action::Release);
+    check(&[], silent, Abandon, Case::NothingDone, Action::Release);
     check(&[], silent, Rotate, Case::Unreachable, Action::Park);
+}
+
+#[test]
+fn nothing_done_is_begun_anew_by_a_retry_alone() {
+    let evidence = found(VALID, ABSENT, ABSENT);
+    check(&[], evidence, Retry, Case::NothingDone, Action::SealPending);
+    let shut = Evidence {
+        gate: GateLook::Shut,
+        ..evidence
+    };
+    check(&[], shut, Retry, Case::NothingDone, Action::Release);
+    let out = Evidence {
+        manager: Manager::Out,
+        ..shut
+    };
+    check(&[], out, Retry, Case::ManagerOut, Action::Park);
+    let silent = found(UNKNOWN, ABSENT, ABSENT);
+    check(&[], silent, Retry, Case::Unreachable, Action::Park);
 }
 
 #[test]
 fn pending_unsent() {
     let evidence = found(VALID, VALID, REFUSED);
-    for intent in [Rotate, Recover] {
+    check(
+        &[sealed()],
+        found(UNKNOWN, UNKNOWN, UNKNOWN),
+        Abandon,
+        Case::PendingUnsent,
+        Action::Abort,
+    );
+    for intent in [Rotate, Recover, Retry] {
         check(
             &[sealed()],
             evidence,
@@ -185,6 +339,13 @@ fn refused_retryable() {
             _ => Action::Apply,
         };
         check(&events, evidence, Rotate, Case::RefusedRetryable, action);
+        check(
+            &events,
+            evidence,
+            Abandon,
+            Case::RefusedRetryable,
+            Action::Abort,
+        );
     }
 }
 
@@ -216,6 +377,13 @@ fn refused_password() {
         Case::RefusedPassword,
         Action::DropPending,
     );
+    check(
+        &rejected,
+        evidence,
+        Abandon,
+        Case::RefusedPassword,
+        Action::Abort,
+    );
     let mut events = Vec::new();
     for _ in 0..MOST_DROPS {
         events.extend(rejected.clone());
@@ -237,6 +405,13 @@ fn refused_final() {
     let mut events = vec![sealed(), Event::ApplySent, refused(RefusalClass::Final)];
     check(&events, evidence, Rotate, Case::RefusedFinal, Action::Park);
     check(&events, evidence, Recover, Case::RefusedFinal, Action::Park);
+    check(
+        &events,
+        evidence,
+        Abandon,
+        Case::RefusedFinal,
+        Action::Abort,
+    );
     events.push(parked());
     check(
         &events,
@@ -259,9 +434,97 @@ fn reply_lost() {
         ..evidence
     };
     check(&waited, shut, Recover, Case::ReplyLost, Action::Abort);
-    // A previous password that was expected to be valid and is not: somebody else was here.
-    let rival = found(VALID, REFUSED, REFUSED);
-    check(&waited, rival, Recover, Case::Unrecognised, Action::Park);
+    check(&sent, evidence, Abandon, Case::ReplyLost, Action::Outwait);
+    check(&waited, evidence, Abandon, Case::ReplyLost, Action::Abort);
+    // Another server's lock proves nothing of a statement on the recorded one.
+    let other = Evidence {
+        server: ServerMatch::Other,
+        ..evidence
+    };
+    for events in [&sent[..], &waited[..]] {
+        for intent in [Recover, Abandon] {
+            check(events, other, intent, Case::OtherServer, Action::Park);
+        }
+    }
+}
+
+#[test]
+fn reply_lost_too_often_parks() {
+    let evidence = found(VALID, VALID, REFUSED);
+    let mut events = vec![sealed()];
+    for send in 1..=MOST_TRIES {
+        events.extend([Event::ApplySent, Event::Outwaited]);
+        let action = match send {
+            MOST_TRIES => Action::Park,
+            _ => Action::Apply,
+        };
+        check(&events, evidence, Rotate, Case::ReplyLost, action);
+    }
+}
+
+#[test]
+fn waiting_for_standby() {
+    let mut evidence = Evidence {
+        replication: Replication::Waiting,
+        ..found(VALID, VALID, REFUSED)
+    };
+    let sent = [sealed(), Event::ApplySent];
+    let case = Case::WaitingForStandby;
+    for intent in [Rotate, Recover, Retry, Abandon] {
+        check(&sent, evidence, intent, case, Action::Wait);
+    }
+    evidence.waits = MOST_WAITS;
+    check(&sent, evidence, Recover, case, Action::Park);
+    // Whoever cancelled it has applied it on the primary alone.
+    let cancelled = Evidence {
+        replication: Replication::Waiting,
+        ..found(VALID, REFUSED, VALID)
+    };
+    check(&sent, cancelled, Recover, Case::NotReplicated, Action::Wait);
+}
+
+#[test]
+fn not_replicated() {
+    let some = found(standing(2, 0, 0), standing(1, 1, 0), standing(1, 1, 0));
+    let waiting = Evidence {
+        replication: Replication::Waiting,
+        ..found(VALID, REFUSED, VALID)
+    };
+    let plain = [sealed(), Event::ApplySent, confirmed()];
+    let local = [sealed(), Event::ApplySent, unreplicated()];
+    let proven = [sealed(), Event::ApplySent, unreplicated(), verified()];
+    let case = Case::NotReplicated;
+    for (events, evidence) in [
+        (&plain, some),
+        (&local, waiting),
+        // It was told that the standbys lack it, and nobody said that they have it.
+        (&local, found(VALID, REFUSED, VALID)),
+    ] {
+        check(events, evidence, Recover, case, Action::Wait);
+        let long = Evidence {
+            waits: MOST_WAITS,
+            ..evidence
+        };
+        check(events, long, Recover, case, Action::Park);
+        check(events, long, Abandon, case, Action::Abandon);
+    }
+    check(&proven, waiting, Rotate, case, Action::Wait);
+    let confirmed = Evidence {
+        replication: Replication::Confirmed,
+        ..waiting
+    };
+    check(&proven, confirmed, Rotate, Case::Applied, Action::Promote);
+}
+
+#[test]
+fn not_replicated_where_it_cannot_be_verified() {
+    let unnamed = Evidence {
+        unnamed_standbys: 1,
+        ..found(VALID, REFUSED, VALID)
+    };
+    let events = [sealed(), Event::ApplySent, confirmed(), verified()];
+    // Waiting names nothing.
+    check(&events, unnamed, Rotate, Case::NotReplicated, Action::Park);
 }
 
 #[test]
@@ -269,20 +532,39 @@ fn applied() {
     let evidence = found(VALID, REFUSED, VALID);
     let sent = [sealed(), Event::ApplySent];
     check(&sent, evidence, Recover, Case::Applied, Action::Verify);
-    let confirmed = [sealed(), Event::ApplySent, Event::ApplyConfirmed];
+    let confirmed = [sealed(), Event::ApplySent, confirmed()];
     check(&confirmed, evidence, Rotate, Case::Applied, Action::Verify);
-    let verified = [
-        sealed(),
-        Event::ApplySent,
-        Event::Verified { nodes: vec![] },
-    ];
+    let verified = [sealed(), Event::ApplySent, verified()];
     check(&verified, evidence, Rotate, Case::Applied, Action::Promote);
     // Promoting does not need the managing user.
     let out = Evidence {
         manager: Manager::Out,
+        server: ServerMatch::NotKnown,
         ..evidence
     };
     check(&verified, out, Recover, Case::Applied, Action::Promote);
+}
+
+#[test]
+fn applied_is_what_an_abandon_closes() {
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    let sent = [sealed(), Event::ApplySent];
+    let evidence = found(VALID, REFUSED, VALID);
+    for events in [&applied[..], &sent[..]] {
+        check(events, evidence, Abandon, Case::Applied, Action::Abandon);
+    }
+    // What the server confirmed needs no login; what it did not confirm does.
+    let silent = found(UNKNOWN, UNKNOWN, UNKNOWN);
+    check(&applied, silent, Abandon, Case::Applied, Action::Abandon);
+    check(&sent, silent, Abandon, Case::Unreachable, Action::Park);
+    // It was set by us, whatever a rival did since.
+    let rival = found(VALID, REFUSED, REFUSED);
+    check(&applied, rival, Abandon, Case::Applied, Action::Abandon);
+    let other = Evidence {
+        server: ServerMatch::WentBack,
+        ..evidence
+    };
+    check(&applied, other, Abandon, Case::OtherServer, Action::Park);
 }
 
 #[test]
@@ -291,24 +573,55 @@ fn verify_failed() {
         statement_failed: 1,
         ..VALID
     };
-    let confirmed = [sealed(), Event::ApplySent, Event::ApplyConfirmed];
-    let evidence = found(VALID, REFUSED, failing);
-    check(
-        &confirmed,
-        evidence,
-        Rotate,
-        Case::VerifyFailed,
-        Action::Park,
-    );
+    let plain = found(VALID, REFUSED, VALID);
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    for evidence in [
+        found(VALID, REFUSED, failing),
+        found(VALID, REFUSED, LOCKED),
+        Evidence {
+            pooled: failing,
+            ..plain
+        },
+        Evidence {
+            twins: TwinLook::Differ,
+            ..plain
+        },
+    ] {
+        let case = Case::VerifyFailed;
+        for intent in [Rotate, Recover, Retry] {
+            check(&applied, evidence, intent, case, Action::Park);
+        }
+        check(&applied, evidence, Abandon, case, Action::Abandon);
+    }
+}
+
+#[test]
+fn pooler_refuses() {
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    let case = Case::PoolerRefuses;
+    for pooled in [REFUSED, UNKNOWN, standing(1, 1, 0)] {
+        let stale = Evidence {
+            pooled,
+            ..found(VALID, REFUSED, VALID)
+        };
+        check(&applied, stale, Recover, case, Action::Wait);
+        check(&applied, stale, Abandon, case, Action::Abandon);
+        let long = Evidence {
+            waits: MOST_WAITS,
+            ..stale
+        };
+        check(&applied, long, Recover, case, Action::Park);
+    }
+    let fresh = Evidence {
+        pooled: VALID,
+        ..found(VALID, REFUSED, VALID)
+    };
+    check(&applied, fresh, Recover, Case::Applied, Action::Verify);
 }
 
 #[test]
 fn store_unknown() {
-    let verified = [
-        sealed(),
-        Event::ApplySent,
-        Event::Verified { nodes: vec![] },
-    ];
+    let verified = [sealed(), Event::ApplySent, verified()];
     let evidence = Evidence {
         promotion_unknown: true,
         ..found(VALID, REFUSED, VALID)
@@ -319,6 +632,74 @@ fn store_unknown() {
         Rotate,
         Case::StoreUnknown,
         Action::ReadStoreAgain,
+    );
+}
+
+#[test]
+fn rival_owner() {
+    let evidence = found(VALID, REFUSED, REFUSED);
+    let case = Case::RivalOwner;
+    for reached in [Event::Outwaited, confirmed(), verified()] {
+        let mut events = vec![sealed(), Event::ApplySent, reached.clone()];
+        check(&events, evidence, Recover, case, Action::ApplyAgain);
+        // Seen, and then the line was lost: the one more time is still to come.
+        events.push(Event::RivalSeen);
+        check(&events, evidence, Recover, case, Action::Apply);
+        events.extend([Event::ApplySent, reached]);
+        check(&events, evidence, Recover, case, Action::Park);
+        // Whoever comes back has stopped the rival.
+        events.push(Event::Parked {
+            case,
+            message: String::new(),
+        });
+        check(&events, evidence, Recover, case, Action::ApplyAgain);
+    }
+    // The rival's password is in use.
+    let shut = Evidence {
+        gate: GateLook::Shut,
+        ..evidence
+    };
+    let waited = [sealed(), Event::ApplySent, Event::Outwaited];
+    check(&waited, shut, Recover, case, Action::Park);
+    // A rival that puts P back after our S3 is one too.
+    let back = found(VALID, VALID, REFUSED);
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    check(&applied, back, Recover, case, Action::ApplyAgain);
+}
+
+#[test]
+fn other_server() {
+    for server in [ServerMatch::WentBack, ServerMatch::Other] {
+        let case = Case::OtherServer;
+        let sure = |evidence| Evidence { server, ..evidence };
+        let old = sure(found(VALID, VALID, REFUSED));
+        let new = sure(found(VALID, REFUSED, VALID));
+        check(&[sealed()], old, Rotate, case, Action::Park);
+        check(&[], old, Retry, case, Action::Park);
+        let refused = [sealed(), Event::ApplySent, refused(RefusalClass::Retryable)];
+        check(&refused, old, Recover, case, Action::Park);
+        let applied = [sealed(), Event::ApplySent, confirmed()];
+        let verified = [sealed(), Event::ApplySent, verified()];
+        for evidence in [old, new] {
+            check(&applied, evidence, Recover, case, Action::Park);
+            check(&verified, evidence, Recover, case, Action::Park);
+        }
+        // What was never sent may end anywhere.
+        let (case, end) = (Case::PendingUnsent, Action::Abort);
+        check(&[sealed()], old, Abandon, case, end);
+        check(&[], old, Recover, Case::NothingDone, Action::Release);
+    }
+    // Nobody said which server this is, so nothing is sent.
+    let unknown = Evidence {
+        server: ServerMatch::NotKnown,
+        ..found(VALID, VALID, REFUSED)
+    };
+    check(
+        &[sealed()],
+        unknown,
+        Recover,
+        Case::Unrecognised,
+        Action::Park,
     );
 }
 
@@ -335,6 +716,18 @@ fn manager_out() {
         Case::ManagerOut,
         Action::Park,
     );
+    // Whether the standbys have it, only the managing user can see.
+    let unseen = Evidence {
+        manager: Manager::Out,
+        ..found(VALID, REFUSED, VALID)
+    };
+    check(
+        &[sealed(), Event::ApplySent, unreplicated()],
+        unseen,
+        Recover,
+        Case::ManagerOut,
+        Action::Park,
+    );
 }
 
 #[test]
@@ -343,7 +736,7 @@ fn unreachable() {
         manager: Manager::Unreachable,
         ..found(UNKNOWN, UNKNOWN, UNKNOWN)
     };
-    let confirmed = [sealed(), Event::ApplySent, Event::ApplyConfirmed];
+    let confirmed = [sealed(), Event::ApplySent, confirmed()];
     for events in [&confirmed[..1], &confirmed[..2], &confirmed[..]] {
         check(events, silent, Recover, Case::Unreachable, Action::Park);
     }
@@ -351,11 +744,10 @@ fn unreachable() {
 
 #[test]
 fn unrecognised() {
-    let confirmed = [sealed(), Event::ApplySent, Event::ApplyConfirmed];
-    let evidence = found(VALID, REFUSED, REFUSED);
+    // Nobody looked at anything.
     check(
-        &confirmed,
-        evidence,
+        &[sealed(), Event::ApplySent, confirmed()],
+        found(ABSENT, ABSENT, ABSENT),
         Rotate,
         Case::Unrecognised,
         Action::Park,
@@ -367,6 +759,15 @@ fn what_the_journal_ended_is_only_closed() {
     let evidence = found(UNKNOWN, UNKNOWN, UNKNOWN);
     let promoted = journal(&[sealed(), Event::ApplySent, Event::Promoted { revision: 2 }]);
     assert_eq!(decide(&promoted, &evidence, Recover).action, Action::Close);
+    let abandoned = journal(&[
+        sealed(),
+        Event::ApplySent,
+        Event::Abandoned {
+            revision: 2,
+            case: Case::Applied,
+        },
+    ]);
+    assert_eq!(decide(&abandoned, &evidence, Recover).action, Action::Close);
     let aborted = journal(&[
         sealed(),
         Event::Aborted {
@@ -393,66 +794,153 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(sealed()),
         Just(Event::ApplySent),
-        Just(Event::ApplyConfirmed),
+        Just(confirmed()),
+        Just(unreplicated()),
+        Just(Event::RivalSeen),
         Just(refused(RefusalClass::Retryable)),
         Just(refused(RefusalClass::Password)),
         Just(refused(RefusalClass::Final)),
         Just(Event::Outwaited),
-        Just(Event::Verified { nodes: vec![] }),
+        Just(verified()),
         Just(Event::PendingDropped),
         Just(parked()),
     ]
 }
 
+fn any_server() -> impl Strategy<Value = ServerMatch> {
+    prop_oneof![
+        4 => Just(ServerMatch::Same),
+        1 => Just(ServerMatch::WentBack),
+        1 => Just(ServerMatch::Other),
+        1 => Just(ServerMatch::NotKnown),
+    ]
+}
+
+fn any_look() -> impl Strategy<Value = (Replication, TwinLook, usize, u32)> {
+    (
+        prop_oneof![
+            Just(Replication::NotLooked),
+            Just(Replication::Confirmed),
+            Just(Replication::Waiting)
+        ],
+        prop_oneof![
+            Just(TwinLook::NotLooked),
+            Just(TwinLook::Alike),
+            Just(TwinLook::Differ)
+        ],
+        0usize..2,
+        0..=MOST_WAITS,
+    )
+}
+
+fn any_evidence() -> impl Strategy<Value = Evidence> {
+    let standings = (
+        any_standing(),
+        any_standing(),
+        any_standing(),
+        any_standing(),
+    );
+    let manager = prop_oneof![
+        3 => Just(Manager::Ready),
+        1 => Just(Manager::Out),
+        1 => Just(Manager::Unreachable),
+    ];
+    let gate = prop_oneof![Just(GateLook::Open), Just(GateLook::Shut)];
+    let rare = (proptest::bool::weighted(0.1), proptest::bool::weighted(0.1));
+    (standings, manager, gate, rare, any_server(), any_look()).prop_map(
+        |(standings, manager, gate, rare, server, look)| {
+            let (current, previous, pending, pooled) = standings;
+            let (decoy_accepted, promotion_unknown) = rare;
+            let (replication, twins, unnamed_standbys, waits) = look;
+            Evidence {
+                current,
+                previous,
+                pending,
+                pooled,
+                decoy_accepted,
+                server,
+                replication,
+                unnamed_standbys,
+                twins,
+                waits,
+                manager,
+                gate,
+                promotion_unknown,
+            }
+        },
+    )
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig {
+        cases: 20_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Whatever the journal and the evidence, no action breaks a promise.
     #[test]
     fn no_decision_breaks_a_promise(
         events in proptest::collection::vec(any_event(), 0..6),
-        current in any_standing(),
-        previous in any_standing(),
-        pending in any_standing(),
-        manager in prop_oneof![
-            Just(Manager::Ready), Just(Manager::Out), Just(Manager::Unreachable)
-        ],
-        shut in any::<bool>(),
-        promotion_unknown in any::<bool>(),
-        recovering in any::<bool>(),
+        evidence in any_evidence(),
+        intent in prop_oneof![Just(Rotate), Just(Recover), Just(Retry), Just(Abandon)],
+        knows_current in proptest::bool::weighted(0.8),
     ) {
-        let gate = if shut { GateLook::Shut } else { GateLook::Open };
-        let evidence = Evidence { current, previous, pending, manager, gate, promotion_unknown };
-        let intent = if recovering { Recover } else { Rotate };
-        let journal = journal(&events);
+        let mut journal = journal(&events);
+        if let Some(admitted) = &mut journal.admitted {
+            admitted.current_known = knows_current;
+        }
         let decision = decide(&journal, &evidence, intent);
+        let Evidence { current, pending, pooled, .. } = evidence;
+        let foreign = matches!(evidence.server, ServerMatch::WentBack | ServerMatch::Other);
         match decision.action {
             // Nobody is cut off unknowingly, and unknown is never treated as no.
-            Action::Apply => {
-                prop_assert_eq!(gate, GateLook::Open);
-                prop_assert_eq!(manager, Manager::Ready);
-                prop_assert!(current.is_everywhere());
+            Action::Apply | Action::ApplyAgain => {
+                prop_assert_eq!(evidence.gate, GateLook::Open);
+                prop_assert_eq!(evidence.manager, Manager::Ready);
+                prop_assert_eq!(evidence.server, ServerMatch::Same);
+                prop_assert!(current.is_everywhere() || !knows_current);
+                prop_assert!(intent != Abandon && !evidence.decoy_accepted);
                 prop_assert!(journal.pending.is_some() || journal.progress != Progress::Pending);
-                if matches!(journal.progress, Progress::Sent { .. }) {
+                if journal.is_sent() {
                     prop_assert!(pending.is_nowhere());
-                    prop_assert_eq!(&journal.progress, &Progress::Sent { outwaited: true });
+                    prop_assert_ne!(&journal.progress, &Progress::Sent { outwaited: false });
                 }
             }
-            // Consumers can always log in with what is promoted.
+            // Consumers can always log in with what is promoted, after a fail-over too.
             Action::Promote | Action::Verify => {
                 prop_assert!(pending.is_everywhere());
-                prop_assert!(current.is_everywhere());
-                prop_assert_eq!(pending.statement_failed, 0);
-                prop_assert!(!promotion_unknown);
+                prop_assert!(pooled == ABSENT || pooled.is_everywhere());
+                prop_assert!(current.is_everywhere() || !knows_current);
+                prop_assert_eq!(pending.statement_failed + pooled.statement_failed, 0);
+                prop_assert!(!evidence.promotion_unknown && !foreign);
+                prop_assert!(evidence.replication != Replication::Waiting);
+                prop_assert!(evidence.unnamed_standbys == 0);
+                prop_assert!(evidence.twins != TwinLook::Differ);
+                prop_assert!(intent != Abandon && !evidence.decoy_accepted);
             }
             // A password that may be in the database is never dropped.
-            Action::Abort | Action::Release => {
-                let may_be_set = matches!(
-                    journal.progress, Progress::Sent { .. } | Progress::Confirmed | Progress::Verified
+            Action::Abort | Action::Release | Action::DropPending => {
+                let outwaited = Progress::Sent { outwaited: true };
+                prop_assert!(
+                    !journal.is_sent() || pending.is_nowhere() && journal.progress == outwaited
                 );
-                prop_assert!(!may_be_set || pending.is_nowhere());
             }
+            // It is recorded as what Y has only where it was set, for whoever asked for it.
+            Action::Abandon => {
+                prop_assert_eq!(intent, Abandon);
+                let unconfirmed = matches!(journal.progress, Progress::Sent { .. });
+                prop_assert!(journal.is_sent() && !foreign && !evidence.promotion_unknown);
+                prop_assert!(!unconfirmed || pending.is_proven_somewhere());
+            }
+            Action::Wait => prop_assert!(evidence.waits < MOST_WAITS),
             _ => {}
+        }
+        // While consumers are down, nothing is done that a person did not look at; what
+        // was only begun may be closed.
+        if knows_current && current.refused + current.barred > 0 {
+            let still = matches!(decision.action, Action::Park | Action::Wait);
+            prop_assert!(still, "{:?}", decision);
         }
     }
 }

@@ -45,6 +45,14 @@ pub struct Admitted {
     pub server: ServerIdentity,
     /// Whether the store knows a password of Y at all.
     pub previous_known: bool,
+    /// Whether the store knows the password of X: not at a first rotation without a state.
+    #[serde(default = "known")]
+    pub current_known: bool,
+}
+
+/// What a journal means that was written before the question was asked.
+fn known() -> bool {
+    true
 }
 
 /// One line of the journal.
@@ -78,7 +86,12 @@ pub enum Event {
     /// S3: the statement is about to be sent.
     ApplySent,
     /// S3: the server confirmed it.
-    ApplyConfirmed,
+    ApplyConfirmed {
+        /// The WAL position in bytes up to which the synchronous standbys have to come,
+        /// where the server warned that the change was applied locally only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unreplicated_at: Option<i64>,
+    },
     /// S3: the server refused it, or it was certainly never sent.
     ApplyRefused {
         /// How to take it.
@@ -90,6 +103,8 @@ pub enum Event {
     },
     /// After an unknown answer: no statement of ours can still be running.
     Outwaited,
+    /// Somebody else has changed the user's password; the same pending one is sent once more.
+    RivalSeen,
     /// S4: the new password logs in everywhere and the statements ran.
     Verified {
         /// Every node with its clock.
@@ -102,19 +117,20 @@ pub enum Event {
         /// Its number.
         revision: u64,
     },
+    /// Ended after S3: a new revision whose `previous` is the pending password stands,
+    /// and what consumers read is what it was.
+    Abandoned {
+        /// Its number.
+        revision: u64,
+        /// Why.
+        case: Case,
+    },
     /// The run stopped; a person, or another try, goes on from here.
     Parked {
         /// Why.
         case: Case,
         /// In words.
         message: String,
-    },
-    /// Given up after S3: a revision has the new password as `previous`.
-    Abandoned {
-        /// Its number.
-        revision: u64,
-        /// Why.
-        case: Case,
     },
     /// Ended before S3; nothing was changed.
     Aborted {
@@ -159,13 +175,13 @@ pub enum Progress {
         /// The new revision.
         revision: u64,
     },
-    /// Given up after S3.
-    Abandoned {
-        /// The revision that says so.
-        revision: u64,
-    },
     /// Ended before S3.
     Aborted,
+    /// Ended after S3; consumers read what they read before.
+    Abandoned {
+        /// The revision that records the pending password as `previous`.
+        revision: u64,
+    },
 }
 
 impl Progress {
@@ -175,9 +191,11 @@ impl Progress {
         match self {
             Self::Begun | Self::Admitted => Step::Preflight,
             Self::Pending | Self::Aborted => Step::Pending,
-            Self::Sent { .. } | Self::Refused { .. } | Self::Confirmed => Step::Apply,
+            Self::Sent { .. } | Self::Refused { .. } | Self::Confirmed | Self::Abandoned { .. } => {
+                Step::Apply
+            }
             Self::Verified => Step::Verify,
-            Self::Promoted { .. } | Self::Abandoned { .. } => Step::Promote,
+            Self::Promoted { .. } => Step::Promote,
         }
     }
 }
@@ -210,6 +228,10 @@ pub struct PathJournal {
     pub refusals: u32,
     /// How many passwords the server's policy rejected.
     pub drops: u32,
+    /// Up to where the synchronous standbys have to come before N is on them.
+    pub unreplicated_at: Option<i64>,
+    /// How often S3 had been sent when a rival was seen, until a person looked.
+    pub rival_seen: Option<u32>,
     /// Clocks of the nodes at S4.
     pub verified: Vec<NodeTime>,
     /// The last cause of a stop, if the run stopped since the last effect.
@@ -217,15 +239,6 @@ pub struct PathJournal {
 }
 
 impl PathJournal {
-    /// Whether nothing more is to be done for the path.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        matches!(
-            self.progress,
-            Progress::Promoted { .. } | Progress::Abandoned { .. } | Progress::Aborted
-        )
-    }
-
     /// Whether S3 may have changed the database.
     #[must_use]
     pub fn may_have_changed(&self) -> bool {
@@ -242,6 +255,40 @@ impl PathJournal {
             | Progress::Aborted => false,
         }
     }
+
+    /// Whether the path has come to its end; at most its books are still open.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self.progress,
+            Progress::Promoted { .. } | Progress::Aborted | Progress::Abandoned { .. }
+        )
+    }
+
+    /// Whether the database may hold N, as far as the journal knows.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        matches!(
+            self.progress,
+            Progress::Sent { .. } | Progress::Confirmed | Progress::Verified
+        )
+    }
+
+    /// Whether the store knows what consumers read; a journal without S1 has no reason
+    /// to doubt it.
+    #[must_use]
+    pub fn knows_current(&self) -> bool {
+        let admitted = self.admitted.as_ref();
+        admitted.is_none_or(|admitted| admitted.current_known)
+    }
+
+    /// Whether the store knows a password of Y that the database should have accepted
+    /// when the rotation began.
+    #[must_use]
+    pub fn knows_previous(&self) -> bool {
+        let admitted = self.admitted.as_ref();
+        admitted.is_none_or(|admitted| admitted.previous_known)
+    }
 }
 
 /// Folds the events of one path, oldest first, into what they amount to.
@@ -255,6 +302,8 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> PathJournal {
         tries: 0,
         refusals: 0,
         drops: 0,
+        unreplicated_at: None,
+        rival_seen: None,
         verified: Vec::new(),
         parked: None,
     };
@@ -282,6 +331,8 @@ fn apply(journal: &mut PathJournal, event: &Event) {
                 sealed: sealed.clone(),
                 salt: salt.clone(),
             });
+            journal.unreplicated_at = None;
+            journal.rival_seen = None;
             journal.progress = Progress::Pending;
         }
         Event::ApplySent => {
@@ -289,7 +340,11 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             journal.tries += 1;
             journal.progress = Progress::Sent { outwaited: false };
         }
-        Event::ApplyConfirmed => journal.progress = Progress::Confirmed,
+        Event::ApplyConfirmed { unreplicated_at } => {
+            journal.unreplicated_at = *unreplicated_at;
+            journal.progress = Progress::Confirmed;
+        }
+        Event::RivalSeen => journal.rival_seen = Some(journal.sends),
         Event::ApplyRefused {
             class,
             code,
@@ -318,16 +373,22 @@ fn apply(journal: &mut PathJournal, event: &Event) {
                 revision: *revision,
             };
         }
+        Event::Abandoned { revision, case } => {
+            journal.parked = Some(*case);
+            journal.progress = Progress::Abandoned {
+                revision: *revision,
+            };
+        }
         Event::Parked { case, .. } => {
             journal.parked = Some(*case);
             // Whoever comes back has mended something, or wants it tried again.
             journal.tries = 0;
             journal.refusals = 0;
-        }
-        Event::Abandoned { revision, .. } => {
-            journal.progress = Progress::Abandoned {
-                revision: *revision,
-            };
+            match case {
+                Case::RefusedPassword => journal.drops = 0,
+                Case::RivalOwner => journal.rival_seen = None,
+                _ => {}
+            }
         }
         Event::Aborted { case, .. } => {
             journal.parked = Some(*case);
@@ -391,6 +452,77 @@ mod tests {
         assert_eq!(journal.parked, Some(Case::Unreachable));
         assert_eq!(journal.progress, Progress::Pending);
         assert!(journal.pending.is_some());
+    }
+
+    #[test]
+    fn a_rival_is_counted_from_the_send_before_which_it_was_seen() {
+        let seen = [sealed(2), Event::ApplySent, Event::RivalSeen];
+        let journal = fold(&seen);
+        assert_eq!((journal.rival_seen, journal.sends), (Some(1), 1));
+        let mut again = seen.to_vec();
+        again.push(Event::ApplySent);
+        assert_eq!(fold(&again).rival_seen, Some(1));
+        let parked = |case| Event::Parked {
+            case,
+            message: String::new(),
+        };
+        again.push(parked(Case::Unreachable));
+        assert_eq!(fold(&again).rival_seen, Some(1));
+        again.push(parked(Case::RivalOwner));
+        assert_eq!(fold(&again).rival_seen, None);
+    }
+
+    #[test]
+    fn whoever_mends_the_password_settings_is_given_new_passwords() {
+        let rejected = Event::Parked {
+            case: Case::RefusedPassword,
+            message: "too short".to_owned(),
+        };
+        let events = [sealed(2), Event::PendingDropped, sealed(3), rejected];
+        assert_eq!(fold(&events).drops, 0);
+    }
+
+    #[test]
+    fn an_abandoned_path_is_over_and_has_changed_the_database() {
+        let abandoned = Event::Abandoned {
+            revision: 3,
+            case: Case::VerifyFailed,
+        };
+        let journal = fold(&[sealed(2), Event::ApplySent, abandoned]);
+        assert_eq!(journal.progress, Progress::Abandoned { revision: 3 });
+        assert!(journal.is_over() && journal.may_have_changed());
+    }
+
+    #[test]
+    fn journals_of_before_still_read() {
+        let text = r#"{"event":"apply-confirmed"}"#;
+        let event: Event = serde_json::from_str(text).expect("reads");
+        let confirmed = Event::ApplyConfirmed {
+            unreplicated_at: None,
+        };
+        assert_eq!(event, confirmed);
+        assert_eq!(serde_json::to_string(&event).expect("writes"), text);
+        let text = r#"{"event":"admitted","secret":"00","current":"a","user":"b","oids":[1,2],
+            "server":{"system":"1","timeline":1,"position":1,"version":150000},
+            "previous_known":true}"#;
+        let event: Event = serde_json::from_str(text).expect("reads");
+        let journal = fold(&[event]);
+        assert!(journal.knows_current());
+        assert!(
+            journal
+                .admitted
+                .is_some_and(|admitted| admitted.current_known)
+        );
+    }
+
+    #[test]
+    fn a_change_that_no_standby_has_remembers_how_far_they_must_come() {
+        let event = Event::ApplyConfirmed {
+            unreplicated_at: Some(42),
+        };
+        let text = serde_json::to_string(&event).expect("writes");
+        let event: Event = serde_json::from_str(&text).expect("reads");
+        assert_eq!(fold(&[event]).unreplicated_at, Some(42));
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! Going forward, resuming after a crash and parking are the same function; there
 //! is no second place that chooses what to do.
 
+mod action;
 mod admit;
 mod assess;
 mod case;
 mod decide;
+mod evidence;
 mod examine;
 mod finding;
 mod journal;
@@ -17,10 +19,12 @@ mod twins;
 mod verdict;
 mod words;
 
+pub use action::{Action, Decision};
 pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit, admit_unseen, refuse_locked};
 pub use assess::{RoleKnowledge, Standing, assess};
 pub use case::Case;
-pub use decide::{Action, Decision, Evidence, GateLook, Intent, Manager, decide};
+pub use decide::decide;
+pub use evidence::{Evidence, GateLook, Intent, Manager, Replication, ServerMatch, TwinLook};
 pub use examine::{Examination, Managed, NOT_LOOKED, examine};
 pub use finding::{Check, Finding, FindingStatus};
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};

@@ -113,7 +113,10 @@ impl Run<'_> {
         self.gate = None;
         match outcome {
             ChangeOutcome::Confirmed => {
-                self.append(Event::ApplyConfirmed, "rotation.apply-confirmed", json!({}))
+                let event = Event::ApplyConfirmed {
+                    unreplicated_at: None,
+                };
+                self.append(event, "rotation.apply-confirmed", json!({}))
                     .await?;
                 self.done(Step::Apply);
                 Ok(Turn::Again)

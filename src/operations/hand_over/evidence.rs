@@ -11,7 +11,8 @@ use crate::model::{DatabaseFault, Gate, LoginOutcome, Node, RoleFacts};
 use crate::operations::Failure;
 use crate::process::generate_password;
 use crate::rotation::{
-    Evidence, GateLook, Intent, Manager, Progress, RoleKnowledge, Standing, assess,
+    Evidence, GateLook, Intent, Manager, Progress, Replication, RoleKnowledge, ServerMatch,
+    Standing, TwinLook, assess,
 };
 
 type Logins = Vec<(Node, LoginOutcome)>;
@@ -22,6 +23,10 @@ pub(super) struct Epoch {
     pub(super) current: Option<Logins>,
     pub(super) previous: Option<Logins>,
     pub(super) pending: Option<Logins>,
+    /// A random password of Y, where no password of it is known.
+    pub(super) decoy: Option<Logins>,
+    /// How often this run has waited for replay or for a pooler.
+    pub(super) waits: u32,
     /// Why the managing connection could not be had.
     pub(super) fault: Option<DatabaseFault>,
 }
@@ -30,6 +35,7 @@ impl Epoch {
     /// After an S3: what was found of Y's passwords is stale.
     pub(super) fn renew(&mut self) {
         self.previous = None;
+        self.decoy = None;
         self.pending = None;
         self.fault = None;
     }
@@ -56,9 +62,10 @@ impl Run<'_> {
         if self.is_over() {
             return Ok(self.weigh());
         }
-        let (current, previous, pending) = tokio::join!(
+        let (current, previous, decoy, pending) = tokio::join!(
             self.look_at_current(),
             self.look_at_previous(),
+            self.look_with_decoy(),
             self.look_at_pending()
         );
         if let Some(current) = current? {
@@ -68,6 +75,10 @@ impl Run<'_> {
         if let Some(previous) = previous {
             self.own.extend(sessions_of(&previous));
             self.epoch.previous = Some(previous);
+        }
+        if let Some(decoy) = decoy {
+            self.own.extend(sessions_of(&decoy));
+            self.epoch.decoy = Some(decoy);
         }
         if let Some(pending) = pending? {
             self.own.extend(sessions_of(&pending));
@@ -89,13 +100,20 @@ impl Run<'_> {
         probe_current(self.subject).await.map(Some)
     }
 
-    /// P; where no password of Y is known, a random one that nothing may accept.
     async fn look_at_previous(&self) -> Option<Logins> {
         if self.epoch.previous.is_some() || !self.was_sent() {
             return None;
         }
-        if let Some(outcomes) = probe_previous(self.subject).await {
-            return Some(outcomes);
+        probe_previous(self.subject).await
+    }
+
+    /// Where no password of Y is known: a random one, which nothing may accept.
+    async fn look_with_decoy(&self) -> Option<Logins> {
+        if self.epoch.decoy.is_some()
+            || self.subject.previous.password.is_some()
+            || !self.was_sent()
+        {
+            return None;
         }
         let decoy = generate_password(32);
         let application = application("probe");
@@ -205,10 +223,29 @@ impl Run<'_> {
             Some(logins) => assess(logins.iter().map(|(_, outcome)| outcome), knowledge(index)),
             None => Standing::default(),
         };
+        let admitted = self.journal.admitted.as_ref();
+        let server = match (admitted, &self.facts) {
+            (Some(admitted), Some(facts)) => ServerMatch::of(&admitted.server, &facts.identity),
+            _ => ServerMatch::NotKnown,
+        };
+        // Let in, or refused only after the password was accepted.
+        let accepted = |(_, outcome): &(Node, LoginOutcome)| {
+            !matches!(
+                outcome,
+                LoginOutcome::PasswordRefused | LoginOutcome::Unknown(_)
+            )
+        };
         Evidence {
             current: standing(&self.epoch.current, 0),
             previous: standing(&self.epoch.previous, 1),
             pending: standing(&self.epoch.pending, 1),
+            pooled: Standing::default(),
+            decoy_accepted: self.epoch.decoy.iter().flatten().any(accepted),
+            server,
+            replication: Replication::NotLooked,
+            unnamed_standbys: 0,
+            twins: TwinLook::NotLooked,
+            waits: self.epoch.waits,
             manager: match &self.epoch.fault {
                 None => Manager::Ready,
                 Some(DatabaseFault::ManagerOut { .. }) => Manager::Out,

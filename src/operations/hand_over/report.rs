@@ -265,6 +265,20 @@ pub(super) fn remedy(case: Case, environment: &EnvironmentName) -> String {
         ),
         Case::VerifyFailed => format!("give the user what the statement needs; then: {again}"),
         Case::ReplyLost => format!("end the statement that holds the lock, or wait; then: {again}"),
+        Case::Restored | Case::OtherServer => format!(
+            "if this server is to stay: handover doctor {environment} --accept-server; then: {again}"
+        ),
+        Case::StoreBehind => {
+            "restore a newer backup of the store: handover store restore".to_owned()
+        }
+        Case::WaitingForStandby => format!("bring the synchronous standby back; then: {again}"),
+        Case::NotReplicated => format!(
+            "see why the standby does not follow, or name it in `databases.\"*\".nodes`; then: {again}"
+        ),
+        Case::PoolerRefuses => format!("reload the pooler that refuses; then: {again}"),
+        Case::RivalOwner => {
+            format!("find who else sets this user's password, and stop it; then: {again}")
+        }
         Case::NothingDone
         | Case::PendingUnsent
         | Case::Applied

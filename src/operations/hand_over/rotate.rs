@@ -285,6 +285,7 @@ pub(super) fn admitted(subject: &Subject, plan: &Plan) -> Admitted {
         oids: plan.oids,
         server: plan.server.clone(),
         previous_known: subject.previous.password.is_some(),
+        current_known: true,
     }
 }
 

@@ -23,6 +23,9 @@ use crate::store::{StoreError, journal};
 /// and parks.
 const MOST_TURNS: u32 = 100;
 
+/// How long a bounded wait for replay or for a pooler lasts before the next look.
+const REPLAY_PAUSE: Duration = Duration::from_secs(1);
+
 /// One run over one rotated secret.
 pub(super) struct Run<'a> {
     pub(super) workspace: &'a Workspace,
@@ -156,7 +159,17 @@ impl Run<'_> {
         match action {
             Action::SealPending => self.seal_pending().await,
             Action::Apply => self.apply().await,
+            Action::ApplyAgain => {
+                self.append(Event::RivalSeen, "rotation.rival-seen", json!({}))
+                    .await?;
+                self.apply().await
+            }
             Action::Outwait => self.outwait().await,
+            Action::Wait => {
+                self.wait(REPLAY_PAUSE, "for standbys or poolers").await;
+                self.epoch.waits += 1;
+                Ok(Turn::Again)
+            }
             Action::DropPending => {
                 self.append(Event::PendingDropped, "rotation.pending-dropped", json!({}))
                     .await?;

@@ -138,7 +138,9 @@ async fn stands_after_apply(
             let last = lines
                 .iter()
                 .rfind(|line| line.path.as_deref() == Some(path.as_str()));
-            Ok::<_, StoreError>(last.is_some_and(|line| line.event == Event::ApplyConfirmed))
+            Ok::<_, StoreError>(
+                last.is_some_and(|line| matches!(line.event, Event::ApplyConfirmed { .. })),
+            )
         })
         .await?;
     Ok(stands)

@@ -1,0 +1,150 @@
+//! What a decision is made from: the intent, and what was found for one path.
+
+use super::assess::Standing;
+use crate::model::ServerIdentity;
+
+/// What the run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// A rotation that just began.
+    Rotate,
+    /// A rotation that was found open: finish what was begun, begin nothing new.
+    Recover,
+    /// The failed paths of a partial failure: also a path that never had a password made.
+    Retry,
+    /// End it: keep what consumers read, and record honestly what the idle user has.
+    Abandon,
+}
+
+/// The managing user, as far as this run looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manager {
+    /// Logged in, or not needed yet.
+    Ready,
+    /// Its login is refused.
+    Out,
+    /// The server did not answer.
+    Unreachable,
+}
+
+/// The gate on the idle user, as far as this run looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateLook {
+    /// Open, or a signed waiver passes it.
+    Open,
+    /// Somebody may still use the user.
+    Shut,
+}
+
+/// Whether the server that answers the managing user is the recorded one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServerMatch {
+    /// The recorded server, at the recorded position or past it.
+    Same,
+    /// The same system at an older position or on a lower timeline: a clone or a restore.
+    WentBack,
+    /// Another system, or a higher timeline: a fail-over, an upgrade, another server.
+    Other,
+    /// The managing user could not ask.
+    #[default]
+    NotKnown,
+}
+
+impl ServerMatch {
+    /// How what was found stands to what was recorded.
+    #[must_use]
+    pub fn of(recorded: &ServerIdentity, found: &ServerIdentity) -> Self {
+        if found.system != recorded.system || found.timeline > recorded.timeline {
+            Self::Other
+        } else if found.timeline < recorded.timeline || found.position < recorded.position {
+            Self::WentBack
+        } else {
+            Self::Same
+        }
+    }
+}
+
+/// Whether the synchronous standbys have the change of S3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Replication {
+    /// Nobody looked, or there was no reason to.
+    #[default]
+    NotLooked,
+    /// They have it, or there are none.
+    Confirmed,
+    /// The change was applied locally and they have not got it, or a statement of ours
+    /// still waits for one of them.
+    Waiting,
+}
+
+/// The privileges of Y against those of X, at S4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TwinLook {
+    /// Nobody looked.
+    #[default]
+    NotLooked,
+    /// Y may do what X may.
+    Alike,
+    /// Y lacks something that X has.
+    Differ,
+}
+
+/// What was found for one path. Standings of passwords that do not exist, or that
+/// this run had no reason to probe, are `Standing::default()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evidence {
+    /// C, the password that consumers read, over all nodes.
+    pub current: Standing,
+    /// P, the last known password of the idle user, over all nodes.
+    pub previous: Standing,
+    /// N, the new password, over all nodes; poolers apart.
+    pub pending: Standing,
+    /// N through the poolers; the default where there are none.
+    pub pooled: Standing,
+    /// A random password, which nothing may accept, logs in.
+    pub decoy_accepted: bool,
+    /// Whether this is the server that was recorded at S1.
+    pub server: ServerMatch,
+    /// Whether the synchronous standbys have the change.
+    pub replication: Replication,
+    /// Standbys that the server reports and the settings do not name: N cannot be
+    /// verified on them.
+    pub unnamed_standbys: usize,
+    /// Privileges of Y against X.
+    pub twins: TwinLook,
+    /// How often this run has already waited for replay or for a pooler.
+    pub waits: u32,
+    /// The managing user.
+    pub manager: Manager,
+    /// The gate.
+    pub gate: GateLook,
+    /// The commit of S5 was sent and its outcome is not known.
+    pub promotion_unknown: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(system: &str, timeline: i64, position: i64, expected: ServerMatch) {
+        let identity = |system: &str, timeline, position| ServerIdentity {
+            system: system.to_owned(),
+            timeline,
+            position,
+            version: 150_000,
+        };
+        let found = identity(system, timeline, position);
+        assert_eq!(ServerMatch::of(&identity("1", 2, 100), &found), expected);
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_system_its_timeline_and_its_position() {
+        check("1", 2, 100, ServerMatch::Same);
+        check("1", 2, 200, ServerMatch::Same);
+        check("1", 2, 99, ServerMatch::WentBack);
+        check("1", 1, 200, ServerMatch::WentBack);
+        check("1", 3, 200, ServerMatch::Other);
+        check("1", 3, 50, ServerMatch::Other);
+        check("2", 2, 100, ServerMatch::Other);
+    }
+}
