@@ -112,7 +112,7 @@ impl Run<'_> {
         self.epoch.renew();
         self.gate = None;
         match outcome {
-            ChangeOutcome::Confirmed => {
+            ChangeOutcome::Confirmed | ChangeOutcome::AppliedLocally { .. } => {
                 self.append(Event::ApplyConfirmed, "rotation.apply-confirmed", json!({}))
                     .await?;
                 self.done(Step::Apply);
