@@ -87,6 +87,12 @@ pub struct Login<'a> {
 pub enum ChangeOutcome {
     /// The server confirmed the commit.
     Confirmed,
+    /// The commit holds on this server, but no synchronous standby confirmed it.
+    AppliedLocally {
+        /// A WAL position, in bytes, at or after that of the commit: a standby that has
+        /// flushed it has the change.
+        position: i64,
+    },
     /// The server refused; nothing was changed.
     Refused {
         /// How to take it.
@@ -168,7 +174,8 @@ pub trait Managing: Send + Sync {
         wait: Duration,
     ) -> BoxFuture<'_, Result<(), ChangeOutcome>>;
 
-    /// Sends the one statement and commits.
+    /// Sends the one statement and commits. A commit that waits in vain for a synchronous
+    /// standby is made to stop waiting: it holds on this server then.
     fn change<'a>(&'a mut self, new: NewPassword<'a>) -> BoxFuture<'a, ChangeOutcome>;
 
     /// Ends the transaction of the change without changing anything.

@@ -18,7 +18,7 @@ pub struct Authority {
 
 /// What a server needs to speak TLS, as PEM.
 pub struct ServerCertificate {
-    /// The certificate, for `localhost`, `127.0.0.1` and `::1`.
+    /// The certificate.
     pub certificate_pem: String,
     /// Its private key.
     pub key_pem: String,
@@ -46,16 +46,25 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// Makes a certificate for a server on loopback.
+    /// Makes a certificate for a server on loopback: `localhost`, `127.0.0.1` and `::1`.
     ///
     /// # Errors
     /// [`SandboxError::Certificate`] when the generator fails.
     pub fn issue(&self) -> Result<ServerCertificate, SandboxError> {
-        let names: Vec<String> = SERVER_NAMES.map(str::to_owned).to_vec();
-        let mut parameters = CertificateParams::new(names)?;
+        self.issue_for(&SERVER_NAMES)
+    }
+
+    /// Makes a certificate for a server that is reached under `names`, and no others.
+    ///
+    /// # Errors
+    /// [`SandboxError::Certificate`] when the generator fails.
+    pub fn issue_for(&self, names: &[&str]) -> Result<ServerCertificate, SandboxError> {
+        let owned = names.iter().map(|name| (*name).to_owned());
+        let mut parameters = CertificateParams::new(owned.collect::<Vec<String>>())?;
+        let common_name = names.first().copied().unwrap_or_default();
         parameters
             .distinguished_name
-            .push(DnType::CommonName, "localhost");
+            .push(DnType::CommonName, common_name);
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
         let certificate = parameters.signed_by(&key, &self.issuer)?;

@@ -1,7 +1,6 @@
 //! What a cluster consists of before its server starts: who runs it, its private folder,
 //! its certificates and its configuration.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{User, geteuid};
 
-use super::{Authority, PostgresOptions, SandboxError, Superuser, random_hex};
+use super::{Authority, PostgresOptions, SandboxError, random_hex};
 
 /// The server's own settings; durability is left out because the data is thrown away.
 const CONFIGURATION: &str = "
@@ -52,7 +51,7 @@ pub(super) fn make_folder(parent: &Path, user: Option<&User>) -> Result<PathBuf,
     Ok(folder)
 }
 
-fn give_to(path: &Path, user: Option<&User>) -> Result<(), SandboxError> {
+pub(super) fn give_to(path: &Path, user: Option<&User>) -> Result<(), SandboxError> {
     match user {
         Some(user) => chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
             .map_err(SandboxError::io("give a file to the server's user")),
@@ -60,19 +59,19 @@ fn give_to(path: &Path, user: Option<&User>) -> Result<(), SandboxError> {
     }
 }
 
-/// Everything the server needs before its data folder is made.
+/// Everything the server needs beside its data folder, and one more file of secrets.
 pub(super) fn write_files(
     folder: &Path,
     user: Option<&User>,
     authority: &Authority,
-    superuser: &Superuser,
+    (secret_name, secret): (&str, &str),
 ) -> Result<(), SandboxError> {
     let certificate = authority.issue()?;
     for (name, text) in [
         ("ca.crt", authority.pem().as_str()),
         ("server.crt", &certificate.certificate_pem),
         ("server.key", &certificate.key_pem),
-        ("password", superuser.password.expose()),
+        (secret_name, secret),
     ] {
         let path = folder.join(name);
         fs::write(&path, text).map_err(SandboxError::io("write a file for the server"))?;
@@ -85,19 +84,25 @@ pub(super) fn write_files(
 
 /// initdb has made the files; their owner stays who it is.
 pub(super) fn configure(folder: &Path, options: &PostgresOptions) -> Result<(), SandboxError> {
-    let mut configuration = CONFIGURATION.to_owned();
-    for line in &options.configuration {
-        writeln!(configuration, "{line}").expect("a String takes every text");
-    }
+    append(folder, CONFIGURATION)?;
+    append_configuration(folder, &options.configuration)?;
     let data = folder.join("data");
-    OpenOptions::new()
-        .append(true)
-        .open(data.join("postgresql.conf"))
-        .and_then(|mut file| file.write_all(configuration.as_bytes()))
-        .map_err(SandboxError::io("write the server's configuration"))?;
     let mut access = options.host_based_access.join("\n");
     access.push('\n');
     fs::write(data.join("pg_hba.conf"), access)
         .map_err(SandboxError::io("write the server's access rules"))?;
     fs::remove_file(folder.join("password")).map_err(SandboxError::io("remove the password file"))
+}
+
+/// Adds lines to `postgresql.conf`; a later line wins over an earlier one.
+pub(super) fn append_configuration(folder: &Path, lines: &[String]) -> Result<(), SandboxError> {
+    append(folder, &format!("\n{}\n", lines.join("\n")))
+}
+
+fn append(folder: &Path, text: &str) -> Result<(), SandboxError> {
+    OpenOptions::new()
+        .append(true)
+        .open(folder.join("data/postgresql.conf"))
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(SandboxError::io("write the server's configuration"))
 }

@@ -186,7 +186,7 @@ impl Door {
 
 /// Drives a future to its end on a thread and a runtime of its own: a runtime must not
 /// be entered twice on one thread, and the caller may stand in one.
-fn block_on<F>(future: F) -> F::Output
+pub(super) fn block_on<F>(future: F) -> F::Output
 where
     F: Future + Send,
     F::Output: Send,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use super::login::{Door, LoginOutcome, Row, Superuser};
 use super::watchdog::Watchdog;
 use super::{Authority, PostgresBinaries, SandboxError, processes, random_hex};
 use crate::secret::Secret;
+
+mod standby;
 
 /// Below the range from which Linux and macOS take ports for outgoing connections.
 const FIRST_PORT: u16 = 20_000;
@@ -61,8 +63,11 @@ impl Default for PostgresOptions {
 /// both are gone; a program that is killed has the same done by the watchdog.
 pub struct PostgresServer {
     state: Mutex<State>,
+    binaries: PostgresBinaries,
     port: u16,
     folder: PathBuf,
+    /// Kept for the certificates of standbys, which share it.
+    authority: Arc<Authority>,
     authority_pem: String,
     superuser: Superuser,
     door: Door,
@@ -91,51 +96,43 @@ impl PostgresServer {
                 // that stays behind here is empty, and the first error is the one to show.
                 let _ = fs::remove_dir(&folder);
             })?;
-        let authority = Authority::new("handover sandbox authority")?;
+        let authority = Arc::new(Authority::new("handover sandbox authority")?);
+        let authority_pem = authority.pem();
         let superuser = Superuser {
             name: "postgres".to_owned(),
             password: Secret::new(format!("sandbox-test-{}", random_hex(12)?)),
         };
-        write_files(&folder, user.as_ref(), &authority, &superuser)?;
+        write_files(
+            &folder,
+            user.as_ref(),
+            &authority,
+            ("password", superuser.password.expose()),
+        )?;
         if !watchdog.initialise()? {
             return Err(server_error("initdb failed".to_owned(), &folder));
         }
         configure(&folder, options)?;
-        let first_attempt = u32::from_str_radix(&random_hex(2)?, 16).unwrap_or_default();
-        let mut attempt = 0;
-        loop {
-            let port = free_port(first_attempt + attempt * 97)?;
-            let door = Door::new(port, &authority.pem());
-            match start_and_wait(
-                &mut watchdog,
-                port,
-                &door,
-                &superuser,
-                &folder,
-                options.time_limit,
-            ) {
-                Ok(process) => {
-                    return Ok(Self {
-                        state: Mutex::new(State {
-                            watchdog,
-                            process: Some(process),
-                        }),
-                        port,
-                        folder,
-                        authority_pem: authority.pem(),
-                        superuser,
-                        door,
-                        time_limit: options.time_limit,
-                    });
-                }
-                Err(SandboxError::Server { log, .. })
-                    if attempt + 1 < PORT_ATTEMPTS && log.contains("Address already in use") =>
-                {
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let (port, door, process) = start_on_free_port(
+            &mut watchdog,
+            &authority_pem,
+            &superuser,
+            &folder,
+            options.time_limit,
+        )?;
+        Ok(Self {
+            state: Mutex::new(State {
+                watchdog,
+                process: Some(process),
+            }),
+            binaries,
+            port,
+            folder,
+            authority,
+            authority_pem,
+            superuser,
+            door,
+            time_limit: options.time_limit,
+        })
     }
 
     /// Where it listens, on 127.0.0.1.
@@ -287,6 +284,32 @@ fn free_port(start: u32) -> Result<u16, SandboxError> {
             first: FIRST_PORT,
             last: LAST_PORT,
         })
+}
+
+/// Starts the server on a port that nobody else takes at the same moment; answers the
+/// port, the way in and the process.
+fn start_on_free_port(
+    watchdog: &mut Watchdog,
+    authority_pem: &str,
+    superuser: &Superuser,
+    folder: &Path,
+    time_limit: Duration,
+) -> Result<(u16, Door, i32), SandboxError> {
+    let first_attempt = u32::from_str_radix(&random_hex(2)?, 16).unwrap_or_default();
+    let mut attempt = 0;
+    loop {
+        let port = free_port(first_attempt + attempt * 97)?;
+        let door = Door::new(port, authority_pem);
+        match start_and_wait(watchdog, port, &door, superuser, folder, time_limit) {
+            Ok(process) => return Ok((port, door, process)),
+            Err(SandboxError::Server { log, .. })
+                if attempt + 1 < PORT_ATTEMPTS && log.contains("Address already in use") =>
+            {
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Starts the server and tries to log in until that works, the server has ended, or the

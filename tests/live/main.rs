@@ -9,6 +9,7 @@ mod console;
 mod consumer;
 mod contract;
 mod crash;
+mod database_room;
 mod demo;
 mod doctor;
 mod documents;

@@ -78,6 +78,12 @@ pub(super) fn unknown_cause(error: &Error) -> UnknownCause {
     UnknownCause::Unreachable(words)
 }
 
+/// Whether a notice is the warning of a commit that gave up waiting for a synchronous
+/// standby. Its words are translated by `lc_messages`; the routine that raised it is not.
+pub(super) fn is_unreplicated(notice: &DbError) -> bool {
+    notice.routine() == Some("SyncRepWaitForLSN") && notice.code().code() == "01000"
+}
+
 /// The server's words, or the driver's where the server said nothing.
 pub(super) fn server_words(error: &Error) -> Untrusted {
     match error.as_db_error() {

@@ -1,14 +1,20 @@
 //! Opening a connection under a time-out of ours.
 
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::Tls;
 use super::tls::TlsConnector;
-use super::within;
+use super::{classify, within};
 use crate::model::{Node, UserName};
 use crate::secret::Secret;
 
@@ -36,6 +42,27 @@ pub(super) struct Connection {
     pub(super) task: JoinHandle<()>,
     /// The SHA-256 of the server's certificate, in lower-case hex; `None` without TLS.
     pub(super) certificate: Option<String>,
+    /// How a second connection is made that cancels what this one does; `None` without TLS.
+    tls: Option<MakeRustlsConnect>,
+    /// Set when the server warned that it gave up waiting for a synchronous standby.
+    unreplicated: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Asks the server to cancel what runs on this connection; it promises nothing.
+    pub(super) async fn cancel(&self) -> Result<(), tokio_postgres::Error> {
+        let token = self.client.cancel_token();
+        match &self.tls {
+            Some(tls) => token.cancel_query(tls.clone()).await,
+            None => token.cancel_query(NoTls).await,
+        }
+    }
+
+    /// Whether the server has warned, since this was last asked, that a commit holds
+    /// although no synchronous standby confirmed it.
+    pub(super) fn take_unreplicated(&self) -> bool {
+        self.unreplicated.swap(false, Ordering::AcqRel)
+    }
 }
 
 /// How connections are protected, prepared once.
@@ -69,8 +96,9 @@ impl Connector {
             Some(tls) => {
                 config.ssl_mode(SslMode::Require);
                 let (connector, witness) = tls.connection();
-                let (client, connection) = config.connect(connector).await?;
-                Ok(drive(client, connection, witness.fingerprint()))
+                let (client, connection) = config.connect(connector.clone()).await?;
+                let tls = Some((connector, witness.fingerprint()));
+                Ok(drive(client, connection, tls))
             }
             None => {
                 config.ssl_mode(SslMode::Disable);
@@ -98,19 +126,40 @@ fn configure(parameters: &Parameters<'_>) -> Config {
     config
 }
 
-fn drive<C>(client: Client, connection: C, certificate: Option<String>) -> Connection
+/// Drives a connection in a task of its own and listens to the one warning that changes
+/// what an answer means. The server sends it before that answer, so it is noted in time.
+fn drive<S, T>(
+    client: Client,
+    mut connection: tokio_postgres::Connection<S, T>,
+    tls: Option<(MakeRustlsConnect, Option<String>)>,
+) -> Connection
 where
-    C: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let unreplicated = Arc::new(AtomicBool::new(false));
+    let warned = Arc::clone(&unreplicated);
     let task = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            // Whoever waits for an answer is told by the client; here it is only noted.
-            tracing::debug!(%error, "a connection ended");
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            match message {
+                Ok(AsyncMessage::Notice(notice)) if classify::is_unreplicated(&notice) => {
+                    warned.store(true, Ordering::Release);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    // Whoever waits for an answer is told by the client; here it is only noted.
+                    tracing::debug!(%error, "a connection ended");
+                    return;
+                }
+            }
         }
     });
+    let (tls, certificate) = tls.unzip();
     Connection {
         client,
         task,
-        certificate,
+        certificate: certificate.flatten(),
+        tls,
+        unreplicated,
     }
 }

@@ -1,5 +1,6 @@
 //! The managing connection: facts at S1, the change at S3.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -57,7 +58,7 @@ pub(super) async fn open(
         user: &manager.username,
         password,
         application,
-        options: Some("-c search_path=pg_catalog"),
+        options: Some(sql::MANAGING_OPTIONS),
         timeout: target.timeouts.connect,
     });
     let connection = match attempt.await {
@@ -383,7 +384,8 @@ impl PostgresManaging {
             Ok(None) => return unknown(&Untrusted::new("no answer within the time-out")),
             Err(failpoint) => return unknown(&words(failpoint)),
         }
-        match self.send("commit", "COMMIT", limit).await {
+        match self.commit(limit).await {
+            Ok(Some(Ok(()))) if self.connection.take_unreplicated() => self.applied_locally().await,
             Ok(Some(Ok(()))) => ChangeOutcome::Confirmed,
             // Once the commit was sent, even an error of the server leaves open what
             // was written; a login tells.
@@ -393,6 +395,45 @@ impl PostgresManaging {
             )),
             Err(failpoint) => unknown(&words(failpoint)),
         }
+    }
+
+    /// Commits. When no answer comes, the server may be waiting for a synchronous standby,
+    /// which no time-out of its own ends: it is asked to stop waiting. What is committed
+    /// cannot be undone by that, so asking does no harm if something else is the cause.
+    async fn commit(&self, limit: Duration) -> Result<Option<Result<(), Error>>, Failpoint> {
+        failpoint::before("commit")?;
+        self.connection.take_unreplicated();
+        let mut exchange = pin!(self.client().batch_execute("COMMIT"));
+        let mut answer = within(limit, exchange.as_mut()).await;
+        if answer.is_none() {
+            let asked = within(self.timeouts.connect, self.connection.cancel()).await;
+            tracing::warn!(node = %self.node, ?asked, "no answer to the commit, asked to end its wait");
+            answer = within(MARGIN, exchange).await;
+        }
+        failpoint::after("commit")?;
+        Ok(answer)
+    }
+
+    /// The commit holds here; asks for a position that standbys have to reach.
+    async fn applied_locally(&self) -> ChangeOutcome {
+        // The request to stop waiting travels on its own and may arrive once more than it
+        // is needed: it then hits this question, which is asked again.
+        for _ in 0..2 {
+            let question = self.client().query_typed(sql::POSITION, &[]);
+            match within(MARGIN, question).await {
+                Some(Ok(rows)) => {
+                    if let Some(row) = rows.first() {
+                        let position = row.get("position");
+                        return ChangeOutcome::AppliedLocally { position };
+                    }
+                }
+                Some(Err(error)) if error.as_db_error().is_some() => {}
+                Some(Err(_)) | None => break,
+            }
+        }
+        unknown(&Untrusted::new(
+            "no standby confirmed the commit, and the server did not say its position",
+        ))
     }
 }
 

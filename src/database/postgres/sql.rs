@@ -80,6 +80,15 @@ pub(super) const VIEW: &str = "SELECT \
 /// Unknown before PostgreSQL 14 and on some systems; it is a help, not a need.
 pub(super) const NOTICE_LOST_CLIENTS: &str = "SET client_connection_check_interval = '1s'";
 
+/// A position at or after every commit that this session has seen.
+pub(super) const POSITION: &str =
+    "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0')::bigint AS position";
+
+/// What the managing session begins with. Without warnings a commit that was not
+/// replicated could not be told from one that was.
+pub(super) const MANAGING_OPTIONS: &str =
+    "-c search_path=pg_catalog -c client_min_messages=warning";
+
 /// Begins the change and waits for the role's advisory lock.
 pub(super) fn begin_change(oid: u32, wait: Duration) -> String {
     let object = i32::from_ne_bytes(oid.to_ne_bytes());

@@ -112,14 +112,9 @@ impl Run<'_> {
         self.epoch.renew();
         self.gate = None;
         match outcome {
-            ChangeOutcome::Confirmed => {
-                let event = Event::ApplyConfirmed {
-                    unreplicated_at: None,
-                };
-                self.append(event, "rotation.apply-confirmed", json!({}))
-                    .await?;
-                self.done(Step::Apply);
-                Ok(Turn::Again)
+            ChangeOutcome::Confirmed => self.note_confirmed(None).await,
+            ChangeOutcome::AppliedLocally { position } => {
+                self.note_confirmed(Some(position)).await
             }
             ChangeOutcome::Refused { .. } => self.note_refusal(outcome).await,
             ChangeOutcome::Unknown { message } => {
@@ -127,6 +122,20 @@ impl Run<'_> {
                 Ok(Turn::Again)
             }
         }
+    }
+
+    /// The change is in the database; whether the synchronous standbys have it too is
+    /// open where it was applied locally, up to `unreplicated_at`.
+    async fn note_confirmed(&mut self, unreplicated_at: Option<i64>) -> Result<Turn, Failure> {
+        let event = Event::ApplyConfirmed { unreplicated_at };
+        let detail = match unreplicated_at {
+            None => json!({}),
+            Some(position) => json!({"unreplicated-at": position}),
+        };
+        self.append(event, "rotation.apply-confirmed", detail)
+            .await?;
+        self.done(Step::Apply);
+        Ok(Turn::Again)
     }
 
     async fn pause_after_refusal(&mut self) {
