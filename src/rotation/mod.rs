@@ -7,23 +7,28 @@
 
 mod admit;
 mod assess;
+mod capacity;
 mod case;
 mod decide;
 mod examine;
 mod finding;
+mod identity;
 mod journal;
 mod plan;
+mod refusal;
 mod twins;
 mod verdict;
 mod words;
 
-pub use admit::{AdmitCase, Facts, LockHolder, Refusal, admit, admit_unseen, refuse_locked};
+pub use admit::{Facts, admit, admit_unseen};
 pub use assess::{RoleKnowledge, Standing, assess};
 pub use case::Case;
 pub use decide::{Action, Decision, Evidence, GateLook, Intent, Manager, decide};
 pub use examine::{Examination, Managed, NOT_LOOKED, examine};
 pub use finding::{Check, Finding, FindingStatus};
+pub use identity::{ServerMatch, describe_server, log_position, match_server, raised};
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession};
+pub use refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
 pub use verdict::{Verdict, verdict};
 pub use words::describe_gate;

@@ -15,6 +15,7 @@ mod documents;
 mod editing;
 mod gate;
 mod harness;
+mod identity;
 mod keyring;
 mod keys;
 mod leak;

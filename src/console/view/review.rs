@@ -193,6 +193,9 @@ fn plan(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
         ),
         text,
     );
+    for warning in &plan.warnings {
+        add("warning", warning, theme.style(Role::Warn));
+    }
     add("statement", &plan.statement, theme.style(Role::Muted));
     if plan.first_promotion {
         add(

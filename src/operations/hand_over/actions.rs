@@ -107,6 +107,7 @@ impl Run<'_> {
     /// S4: what was proven, durable before S5.
     pub(super) async fn verify(&mut self) -> Result<Turn, Failure> {
         self.begun(Step::Verify);
+        self.see_how_far_it_came().await;
         self.close_managing().await;
         let nodes = self
             .epoch
@@ -133,6 +134,18 @@ impl Run<'_> {
         Ok(Turn::Again)
     }
 
+    /// A copy from before S3 has to be behind the mark, so it is taken after S3. Without an
+    /// answer the mark is the one of the last look.
+    async fn see_how_far_it_came(&mut self) {
+        let (Some(managing), Some(facts)) = (&mut self.managing, &mut self.facts) else {
+            return;
+        };
+        match managing.identity().await {
+            Ok(identity) => facts.identity = identity,
+            Err(fault) => tracing::warn!(%fault, "the mark is the one of the last look"),
+        }
+    }
+
     /// S5: revision, journal, audit and the promote times in one transaction.
     pub(super) async fn promote(&mut self) -> Result<Turn, Failure> {
         self.begun(Step::Promote);
@@ -150,6 +163,7 @@ impl Run<'_> {
         let requester = self.workspace.requester.clone();
         let admitted = self.journal.admitted.clone();
         let verified = self.journal.verified.clone();
+        let seen = self.facts.as_ref().map(|facts| facts.identity.clone());
         let reason = self.reason.clone();
         let written = effects::write(self.workspace, "promoted", move |transaction| {
             let head = Head::load(transaction, &environment)?;
@@ -171,7 +185,8 @@ impl Run<'_> {
                     (admitted.current.clone(), admitted.oids[0]),
                     (admitted.user.clone(), admitted.oids[1]),
                 ]);
-                let server = &admitted.server;
+                // The last look of this run may have seen it further on.
+                let server = seen.as_ref().unwrap_or(&admitted.server);
                 rotated_secrets::record_promotion(transaction, secret, server, &oids, &verified)?;
             }
             let event = Event::Promoted { revision: number };

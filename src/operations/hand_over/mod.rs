@@ -10,6 +10,7 @@ mod apply;
 mod effects;
 mod evidence;
 mod examine;
+mod identify;
 mod look;
 mod outcome;
 mod preflight;
@@ -20,6 +21,7 @@ mod run;
 mod subject;
 
 pub(super) use examine::{document_problem, examine};
+pub(super) use identify::{Identified, identify};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
 pub use recover::{RecoverRequest, explain, list_open, recover};

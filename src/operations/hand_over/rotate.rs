@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rusqlite::Transaction;
 use serde_json::json;
 
 use super::effects;
@@ -12,13 +13,14 @@ use super::run::Run;
 use super::subject::Subject;
 use super::{Confirmation, Observer, Progress, report};
 use crate::document::PropertyPath;
-use crate::model::{EnvironmentName, Gate, RotationId, Step};
+use crate::model::{EnvironmentName, Gate, Node, RotationId, ServerIdentity, Step, UserName};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{
     AdmitCase, Admitted, Event, GateLook, Intent, Plan, Refusal, admit_unseen, fold, refuse_locked,
 };
-use crate::store::{Locked, StoreError, journal};
+use crate::secret::SecretId;
+use crate::store::{Locked, NamedUsers, journal, owners, rotated_secrets};
 
 /// What to rotate.
 #[derive(Debug, Clone)]
@@ -49,7 +51,7 @@ pub async fn plan(
     if let Err(refusal) = admit_unseen(&subject.environment, locked_by.as_ref(), open) {
         return Ok(refused(&subject, &refusal));
     }
-    let found = preflight::look(&subject, observer).await?;
+    let found = preflight::look(workspace, &subject, observer).await?;
     let judged = judge(&subject, &found, request, true);
     close(found).await;
     Ok(match judged {
@@ -85,7 +87,7 @@ pub async fn rotate(
         return Ok(refused(&subject, &refusal));
     }
     tell_step(observer, &subject, Step::Preflight, false);
-    let found = preflight::look(&subject, observer).await?;
+    let found = preflight::look(workspace, &subject, observer).await?;
     let plan = match judge(&subject, &found, request, true) {
         Ok(plan) => plan,
         Err(refusal) => {
@@ -297,9 +299,18 @@ async fn open_rotation(
     let path = subject.path.to_string();
     let master = Arc::clone(&workspace.master);
     let requester = workspace.requester.clone();
+    let claimed = Claimed {
+        secret: subject.record.id,
+        node: subject.node.clone(),
+        manager: subject.manager.username.clone(),
+        pair: [subject.current_user(), subject.user()].map(Clone::clone),
+        oids: plan.oids,
+        server: plan.server.clone(),
+    };
     let first = Event::Admitted(admitted.clone());
     let rotation = effects::write(workspace, "opened", move |transaction| {
         let now = timestamp();
+        claim(transaction, &claimed)?;
         let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
         journal::append(transaction, rotation, None, &opened, &now)?;
         journal::append(transaction, rotation, Some(&path), &first, &now)?;
@@ -315,10 +326,45 @@ async fn open_rotation(
             Some(&environment),
             detail,
         )?;
-        Ok::<_, StoreError>(rotation)
+        Ok::<_, Failure>(rotation)
     })
     .await?;
     Ok((rotation, admitted))
+}
+
+/// What opening a rotation makes the rotated secret's own.
+struct Claimed {
+    secret: SecretId,
+    node: Node,
+    manager: UserName,
+    pair: [UserName; 2],
+    oids: [u32; 2],
+    server: ServerIdentity,
+}
+
+/// Raises the server's mark and claims the pair. Another rotated secret may have claimed
+/// it since the look.
+fn claim(transaction: &Transaction<'_>, claimed: &Claimed) -> Result<(), Failure> {
+    let Claimed { secret, server, .. } = claimed;
+    let names = claimed.pair.iter().map(|user| user.as_str().to_owned());
+    let roles: Vec<(String, u32)> = names.zip(claimed.oids).collect();
+    if let Some(owner) = owners::of_roles(transaction, *secret, &server.system, &roles)? {
+        return Err(Failure::new(
+            AdmitCase::OwnedElsewhere.name(),
+            Exit::Refused,
+            owner.words(),
+            "give each of them two users of its own",
+        ));
+    }
+    rotated_secrets::raise_server(transaction, *secret, server)?;
+    owners::claim_roles(transaction, *secret, &server.system, claimed.oids)?;
+    let users = NamedUsers {
+        node: &claimed.node,
+        manager: &claimed.manager,
+        pair: [&claimed.pair[0], &claimed.pair[1]],
+    };
+    owners::note_names(transaction, *secret, users)?;
+    Ok(())
 }
 
 fn begin<'a>(
