@@ -369,6 +369,14 @@ pub(super) struct StatusArguments {
     after_help = "It changes nothing and takes no lock. It tries one wrong password as the idle user of
 each rotated secret, which must be refused: one failed login.
 
+With --accept-server it shows the recorded server and the one that answers now, asks for the
+environment's name to be typed, and records what it has shown. No database is changed.
+
+Examples:
+  handover doctor shop/orders
+  handover doctor shop/orders --accept-server
+  handover doctor shop/orders --accept-server --confirm shop/orders --output json
+
 Exit codes: 0 ok or warnings only, 4 a rotation would be refused, 5 what consumers read
 does not log in, 6 unreachable."
 )]
@@ -376,6 +384,12 @@ pub(super) struct DoctorArguments {
     /// The environment, as project/name; without it all that have rotated secrets
     #[arg(value_name = "ENV")]
     pub(super) environment: Option<EnvironmentName>,
+    /// Say that the server which answers now is the right one, though it is not the recorded one
+    #[arg(long, requires = "environment")]
+    pub(super) accept_server: bool,
+    /// The environment's name, typed; needed to accept a server where nobody can be asked
+    #[arg(long, value_name = "NAME", requires = "accept_server")]
+    pub(super) confirm: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,16 +1,26 @@
 //! `handover doctor`.
 
 use super::arguments::DoctorArguments;
+use super::ask;
 use super::output::Printer;
 use super::style::Role;
-use crate::operations::{Diagnosis, Exit, Failure, PathDiagnosis, Workspace, diagnose};
-use crate::rotation::{Finding, FindingStatus, NOT_LOOKED};
+use crate::model::{EnvironmentName, ServerIdentity};
+use crate::operations::hand_over::Confirmation;
+use crate::operations::{
+    Diagnosis, Exit, Failure, PathDiagnosis, PathServer, ServerStatus, Workspace, accept_server,
+    diagnose, review_server,
+};
+use crate::rotation::{Finding, FindingStatus, NOT_LOOKED, log_position};
 
 pub(super) async fn run(
     workspace: &Workspace,
     arguments: DoctorArguments,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
+    if let (true, Some(name)) = (arguments.accept_server, &arguments.environment) {
+        let confirmation = ask::from_options(true, arguments.confirm.as_ref());
+        return accept(workspace, name.clone(), confirmation, printer).await;
+    }
     let diagnosis = diagnose(workspace, arguments.environment).await?;
     let exit = diagnosis.exit();
     if printer.is_json() {
@@ -31,6 +41,81 @@ pub(super) async fn run(
     }
     printer.line(&summary(&diagnosis));
     Ok(exit)
+}
+
+/// Shows what was recorded and what answers, then records what was shown.
+async fn accept(
+    workspace: &Workspace,
+    name: EnvironmentName,
+    mut confirmation: Confirmation,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let review = review_server(workspace, name.clone()).await?;
+    let asks = review.has_something_to_accept() && ask::can_ask(printer);
+    if asks && !matches!(confirmation, Confirmation::Named(_)) {
+        for line in review.paths.iter().flat_map(server_lines) {
+            printer.note(&line);
+        }
+        let question = "Is this the right server?";
+        confirmation = ask::ask(question, Some(&name.to_string()));
+    }
+    let review = accept_server(workspace, review, &confirmation).await?;
+    let exit = review.exit();
+    if printer.is_json() {
+        printer.json(&review);
+        return Ok(exit);
+    }
+    for path in &review.paths {
+        for line in server_lines(path) {
+            printer.line(&line);
+        }
+        let (role, words) = match path.status {
+            ServerStatus::Accepted => (Role::Ok, "✓ accepted"),
+            ServerStatus::Same => (Role::Ok, "✓ as recorded; nothing to accept"),
+            ServerStatus::NotKnown => (Role::Ok, "✓ recorded by the first rotation"),
+            ServerStatus::Unreachable => (Role::Warn, "? not accepted: nothing is known of it"),
+            ServerStatus::WentBack | ServerStatus::Other | ServerStatus::OwnedElsewhere => {
+                (Role::Danger, "✗ not accepted")
+            }
+        };
+        printer.line(&format!("  {}", printer.style.paint(role, words)));
+        if path.status == ServerStatus::Accepted && path.consumers != Some("valid") {
+            printer.line(&format!("  next       handover recover {name}"));
+        }
+    }
+    Ok(exit)
+}
+
+fn server_lines(path: &PathServer) -> Vec<String> {
+    let mut lines = vec![format!("{} · {}", path.path, path.node)];
+    let mut add = |label: &str, words: &str| lines.push(format!("  {label:<11}{words}"));
+    let server = |server: &Option<ServerIdentity>| match server {
+        Some(server) => format!(
+            "system {}, timeline {}, log at {}, PostgreSQL {}.{}",
+            server.system,
+            server.timeline,
+            log_position(server.position),
+            server.version / 10_000,
+            server.version % 10_000
+        ),
+        None => "nothing".to_owned(),
+    };
+    add("recorded", &server(&path.recorded));
+    add("answers", &server(&path.seen));
+    if let Some(words) = &path.found {
+        add("found", words);
+    }
+    if let Some(words) = path.meaning {
+        add("may be", words);
+    }
+    if let Some(words) = path.consumers {
+        add("consumers", &format!("what they read there: {words}"));
+    }
+    if !path.other_roles.is_empty() {
+        let names = path.other_roles.join(", ");
+        add("roles", &format!("{names}: other OIDs than recorded"));
+    }
+    lines
 }
 
 /// In the order of the checks; those that had nothing to look at share one line.

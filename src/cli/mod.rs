@@ -162,7 +162,11 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
             status::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
         }
         Command::Doctor(arguments) => {
-            doctor::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
+            let access = match arguments.accept_server {
+                true => Access::Write,
+                false => Access::ReadIfNeedBe,
+            };
+            doctor::run(&open(access).await?, arguments, printer).await
         }
         Command::Audit(AuditCommand::Ls(arguments)) => {
             audit::list(&open(Access::ReadIfNeedBe).await?, arguments, printer).await

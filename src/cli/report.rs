@@ -95,6 +95,9 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
             plan.user
         ));
     }
+    for warning in &plan.warnings {
+        lines.push(format!("warning    {warning}"));
+    }
     for waived in &plan.waived {
         lines.push(format!("waived     {waived}"));
     }

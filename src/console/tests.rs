@@ -261,6 +261,7 @@ pub(super) fn planned(of: &Target) -> Report {
             system: "7300000000000000001".to_owned(),
             timeline: 1,
             position: 0,
+            transaction: 0,
             version: 150_018,
         },
         current: Untrusted::new(&user(&environment, 'b')),
@@ -273,6 +274,7 @@ pub(super) fn planned(of: &Target) -> Report {
         sessions: Vec::<PlannedSession>::new(),
         first_promotion: false,
         waived: Vec::new(),
+        warnings: Vec::new(),
         environment,
     });
     report

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{
     Credential, DatabaseFault, Engine, LoginOutcome, ManagingFacts, Node, RoleRemedies,
-    SessionView, TwinFacts, TwinRoles, UserName,
+    ServerIdentity, SessionView, TwinFacts, TwinRoles, UserName,
 };
 use crate::rotation::RefusalClass;
 use crate::secret::{SCRAM_SALT_LENGTH, Secret};
@@ -150,14 +150,17 @@ pub trait Managing: Send + Sync {
         user: &'a UserName,
     ) -> BoxFuture<'a, Result<ManagingFacts, DatabaseFault>>;
 
+    /// Which server this is and how far it has come, now.
+    fn identity(&mut self) -> BoxFuture<'_, Result<ServerIdentity, DatabaseFault>>;
+
     /// The sessions of the role with this OID, now, and the server's clock.
     fn sessions(
         &mut self,
         oid: u32,
     ) -> BoxFuture<'_, Result<(SessionView, DateTime<Utc>), DatabaseFault>>;
 
-    /// In what the two users differ, and what room the server has for both. It may take
-    /// longer than the other questions and is not asked while rotating.
+    /// In what the two users differ, and what room the server has for both. It takes
+    /// longer than the other questions.
     fn twins<'a>(
         &'a mut self,
         roles: TwinRoles<'a>,

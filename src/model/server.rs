@@ -101,10 +101,15 @@ impl FromStr for Node {
 pub struct ServerIdentity {
     /// `pg_control_system().system_identifier`, as text.
     pub system: String,
-    /// `pg_control_checkpoint().timeline_id`.
+    /// The timeline that is written; on a standby the one of its last checkpoint.
     pub timeline: i64,
-    /// The current WAL position in bytes: the high-water mark.
+    /// The WAL position in bytes up to which everything is durable: the high-water mark.
     pub position: i64,
+    /// The transaction id, with its epoch, that the last checkpoint would have handed out
+    /// next; 0 where an older version recorded none. A copy may write more log than the
+    /// original and still be behind in transactions.
+    #[serde(default)]
+    pub transaction: i64,
     /// `server_version_num`, for example 150018.
     pub version: i32,
 }

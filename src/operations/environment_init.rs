@@ -10,6 +10,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::loading::{explain_seal_error, load_document, parse_environment, parse_settings};
+use super::ownership::{claim_names, places};
 use super::workspace::stored_time;
 use super::{Exit, Failure, SourceOfTruth, Workspace};
 use crate::document::{Diagnostic, Document, Fragment, edit, has_errors};
@@ -62,7 +63,8 @@ pub struct InitReport {
 /// Makes an environment. The input file is not changed.
 ///
 /// # Errors
-/// Refused when the name is taken; findings with their places when the document or
+/// Refused when the name is taken, or one of the users belongs to another rotated secret;
+/// findings with their places when the document or
 /// the settings are at fault.
 pub async fn init_environment(
     workspace: &Workspace,
@@ -154,6 +156,8 @@ pub async fn init_environment_as_of(
                 now: &now,
             };
             revisions::add(transaction, &id, &revision)?;
+            let places = places(transaction, &master, &name)?;
+            claim_names(transaction, &id, &name, &places)?;
             let detail = json!({"revision": 1, "sealed": sealed});
             let action = "environment.created";
             Workspace::audit(

@@ -144,7 +144,7 @@ fn look(
     }
     let still_valid: Vec<StillValid> = rotated_secrets::list(transaction, &head.row.id)?
         .into_iter()
-        .filter(|secret| secret.server.is_some())
+        .filter(|secret| !secret.promoted.is_empty())
         .map(|secret| StillValid {
             users: secret
                 .oids

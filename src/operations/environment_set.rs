@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rusqlite::Transaction;
 use serde_json::json;
 
 use super::loading::{EnvironmentKey, Head, load_document, parse_environment};
+use super::ownership::{Place, are_the_same_pairs, claim_names, places};
 use super::workspace::timestamp;
 use super::{Exit, Failure, SourceOfTruth, Workspace};
 use crate::document::{
@@ -13,7 +15,7 @@ use crate::document::{
 use crate::environment::{SecretForm, check_for_saving};
 use crate::model::EnvironmentName;
 use crate::process::random_bytes;
-use crate::secret::{EnvelopeHeader, Secret, SecretId, inspect, seal};
+use crate::secret::{EnvelopeHeader, MasterKey, Secret, SecretId, inspect, seal};
 use crate::store::{NewRevision, journal, revisions};
 
 /// What a path shall hold.
@@ -57,7 +59,8 @@ pub struct SetReport {
 /// Sets a value, or adds it.
 ///
 /// # Errors
-/// Refused inside a rotated secret where rotating writes, and for a plain value at a key
+/// Refused inside a rotated secret where rotating writes, where an open rotation relies on
+/// the value, when it names a user that belongs elsewhere, and for a plain value at a key
 /// that looks like a secret; findings with their places when the document would be at
 /// fault; no such environment, or the store's own.
 pub async fn set_value(workspace: &Workspace, request: SetRequest) -> Result<SetReport, Failure> {
@@ -112,7 +115,11 @@ pub async fn set_value(workspace: &Workspace, request: SetRequest) -> Result<Set
                 rotation: None,
                 now: &timestamp(),
             };
+            let relying = relying(transaction, &master, &name, is_locked)?;
             report.revision = revisions::add(transaction, &head.row.id, &revision)?;
+            check_relying(transaction, &master, &report, &relying)?;
+            let places = places(transaction, &master, &name)?;
+            claim_names(transaction, &head.row.id, &name, &places)?;
             let detail =
                 json!({"revision": report.revision, "path": report.path, "sealed": sealed});
             let action = "environment.edited";
@@ -127,6 +134,52 @@ pub async fn set_value(workspace: &Workspace, request: SetRequest) -> Result<Set
             Ok::<_, Failure>(report)
         })
         .await
+}
+
+/// Environments with an open rotation whose inputs this edit may change, by a reference
+/// too, and where their pairs are now. `is_locked` tells that a rotation of the edited
+/// environment may be about to begin.
+fn relying(
+    transaction: &Transaction<'_>,
+    master: &MasterKey,
+    edited: &EnvironmentName,
+    is_locked: bool,
+) -> Result<Vec<(EnvironmentName, Vec<Place>)>, Failure> {
+    let open = journal::list_open(transaction)?.into_iter();
+    let mut names: Vec<EnvironmentName> = open.map(|open| open.environment).collect();
+    if is_locked && !names.contains(edited) {
+        names.push(edited.clone());
+    }
+    let mut relying = Vec::new();
+    for name in names {
+        let places = places(transaction, master, &name)?;
+        relying.push((name, places));
+    }
+    Ok(relying)
+}
+
+/// An open rotation finds its users where it found them before.
+fn check_relying(
+    transaction: &Transaction<'_>,
+    master: &MasterKey,
+    report: &SetReport,
+    relying: &[(EnvironmentName, Vec<Place>)],
+) -> Result<(), Failure> {
+    for (name, before) in relying {
+        if !are_the_same_pairs(before, &places(transaction, master, name)?) {
+            return Err(open_rotation(name, &report.path));
+        }
+    }
+    Ok(())
+}
+
+fn open_rotation(name: &EnvironmentName, path: &str) -> Failure {
+    Failure::new(
+        "open-rotation",
+        Exit::Refused,
+        format!("a rotation of {name} is open, and it relies on {path}"),
+        format!("bring it to its end first: handover recover {name}"),
+    )
 }
 
 fn document_path(path: &PropertyPath) -> Vec<Segment> {
@@ -173,12 +226,7 @@ fn check_rotated(
         match rest.first() {
             Some(Segment::Key(key)) if key == "inputs" && !is_open => {}
             Some(Segment::Key(key)) if key == "inputs" => {
-                return Err(Failure::new(
-                    "open-rotation",
-                    Exit::Refused,
-                    format!("a rotation of {name} is open, and it relies on {path}"),
-                    format!("bring it to its end first: handover recover {name}"),
-                ));
+                return Err(open_rotation(name, &path.to_string()));
             }
             Some(Segment::Key(key)) if key == "state" => {
                 return Err(Failure::new(

@@ -3,94 +3,17 @@
 //! The first matching case refuses; the order of the checks in [`admit`] is the
 //! order of the table. Every refusal names what was found and what mends it.
 
-use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
-use std::fmt;
-
+use super::finding::Finding;
+use super::identity::{ServerMatch, describe_server, match_server};
 use super::plan::{Plan, PlannedSession};
+use super::refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
+use super::twins::{Lacks, lacks};
 use super::words::{describe, mend, shown};
 use crate::model::{
     Barrier, DatabaseFault, EnvironmentName, Gate, LoginOutcome, ManagingFacts, Node, RoleFacts,
-    RoleRemedies, RotationId, Shut, UserName,
+    RoleRemedies, RotationId, ServerIdentity, Shut, TwinFacts, UserName,
 };
 use crate::untrusted::Untrusted;
-
-/// The named reasons for not beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AdmitCase {
-    /// Another process works on this environment.
-    LockedBy,
-    /// An earlier rotation is not finished.
-    OpenRotation,
-    /// The server does not answer.
-    Unreachable,
-    /// The managing user cannot log in.
-    ManagerOut,
-    /// The managing user may not change this password.
-    NoRight,
-    /// The idle user is absent, locked, expired, or another role than before.
-    NoSuchUser,
-    /// The password that consumers read does not log in.
-    CurrentDead,
-    /// We never promoted this rotated secret and nobody acknowledged it.
-    NeverPromoted,
-    /// Somebody may still use the idle user.
-    NotDrained,
-}
-
-impl AdmitCase {
-    /// The name, as in JSON and on screens.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LockedBy => "locked-by",
-            Self::OpenRotation => "open-rotation",
-            Self::Unreachable => "unreachable",
-            Self::ManagerOut => "manager-out",
-            Self::NoRight => "no-right",
-            Self::NoSuchUser => "no-such-user",
-            Self::CurrentDead => "current-dead",
-            Self::NeverPromoted => "never-promoted",
-            Self::NotDrained => "not-drained",
-        }
-    }
-}
-
-impl fmt::Display for AdmitCase {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
-impl Serialize for AdmitCase {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-/// Why a rotation may not begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Which case.
-    pub case: AdmitCase,
-    /// What was found.
-    pub message: String,
-    /// What mends it.
-    pub remedy: String,
-}
-
-/// Who holds an environment's lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockHolder {
-    /// The requester (a claim).
-    pub holder: String,
-    /// On which host.
-    pub host: String,
-    /// Which process.
-    pub pid: u32,
-    /// Since when.
-    pub since: DateTime<Utc>,
-}
 
 /// Everything that S1 found out about one rotated secret.
 #[derive(Debug)]
@@ -115,10 +38,18 @@ pub struct Facts<'a> {
     pub user: &'a UserName,
     /// What the managing connection was told; roles in the order X, Y.
     pub managing: Result<&'a ManagingFacts, &'a DatabaseFault>,
+    /// Another rotated secret that owns one of the pair, by their OIDs.
+    pub owner: Option<&'a Owner>,
+    /// The server of the last rotation, or the one accepted since.
+    pub recorded_server: Option<&'a ServerIdentity>,
     /// Logins as X with C, per node.
     pub current_logins: &'a [(Node, LoginOutcome)],
     /// The OID of Y that an earlier rotation recorded.
     pub recorded_oid: Option<u32>,
+    /// In what the pair differs; `None` where one of them does not exist.
+    pub twins: Option<&'a TwinFacts>,
+    /// Whether a difference refuses (`verify.twin: strict`) or only warns.
+    pub twin_strict: bool,
     /// The gate on Y; looked at only when the managing connection answered.
     pub gate: &'a Gate,
     /// Whether we promoted this rotated secret before.
@@ -141,10 +72,13 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
     admit_unseen(facts.environment, facts.locked_by, facts.open_rotation)?;
     let managing = check_managing(facts)?;
     check_reachable(facts)?;
+    check_owner(facts)?;
+    check_server(facts, managing)?;
     let [current, user] = &managing.roles;
     check_right(facts, managing, user.as_ref())?;
     let user = check_user(facts, user.as_ref())?;
     let current = check_current(facts, current.as_ref())?;
+    let warnings = check_twins(facts)?;
     let waived = check_drained(facts)?;
     check_acknowledged(facts)?;
     Ok(Plan {
@@ -160,6 +94,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
         sessions: planned_sessions(facts.gate),
         first_promotion: !facts.promoted_before,
         waived,
+        warnings,
     })
 }
 
@@ -169,24 +104,6 @@ fn refuse<T>(case: AdmitCase, message: String, remedy: String) -> Result<T, Refu
         message,
         remedy,
     })
-}
-
-/// The refusal while another process works on the environment.
-#[must_use]
-pub fn refuse_locked(environment: &EnvironmentName, lock: &LockHolder) -> Refusal {
-    Refusal {
-        case: AdmitCase::LockedBy,
-        message: format!(
-            "{environment} is locked by {} on {} (process {}) since {}",
-            lock.holder,
-            lock.host,
-            lock.pid,
-            lock.since.format("%Y-%m-%d %H:%M:%S UTC")
-        ),
-        remedy: format!(
-            "wait until it is finished; `handover status {environment}` shows how it ended"
-        ),
-    }
 }
 
 /// The first cases of the table: they need no look at any database.
@@ -275,6 +192,57 @@ fn check_reachable(facts: &Facts<'_>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+fn check_owner(facts: &Facts<'_>) -> Result<(), Refusal> {
+    let Some(owner) = facts.owner else {
+        return Ok(());
+    };
+    refuse(
+        AdmitCase::OwnedElsewhere,
+        owner.words(),
+        owner.remedy(facts.environment),
+    )
+}
+
+/// A standby may be behind the mark and is no copy; that it is one is said further down.
+fn check_server(facts: &Facts<'_>, managing: &ManagingFacts) -> Result<(), Refusal> {
+    let seen = &managing.identity;
+    match match_server(facts.recorded_server, seen) {
+        ServerMatch::Same | ServerMatch::NotKnown => return Ok(()),
+        ServerMatch::WentBack if managing.read_only => return Ok(()),
+        ServerMatch::WentBack | ServerMatch::Other => {}
+    }
+    let Some((found, meaning)) = describe_server(facts.recorded_server, seen) else {
+        return Ok(());
+    };
+    refuse(
+        AdmitCase::OtherServer,
+        format!(
+            "{}: {found}; that is {meaning}; {}",
+            facts.node,
+            consumers_there(facts)
+        ),
+        accept_remedy(facts.environment),
+    )
+}
+
+/// Whether what consumers read is accepted there: after a restore it often is not.
+fn consumers_there(facts: &Facts<'_>) -> String {
+    let name = shown(facts.current);
+    let mut outcomes = facts.current_logins.iter().map(|(_, outcome)| outcome);
+    match outcomes.any(|outcome| matches!(outcome, LoginOutcome::PasswordRefused)) {
+        true => format!("what consumers read ({name}) does not log in there"),
+        false => format!("what consumers read ({name}) logs in there"),
+    }
+}
+
+/// What is done about a server that is not the recorded one.
+pub(super) fn accept_remedy(environment: &EnvironmentName) -> String {
+    format!(
+        "find out which server it is; if it is the right one: handover doctor {environment} \
+         --accept-server; if not, mend `inputs.database.host`, or the name that it stands for"
+    )
 }
 
 fn check_right(
@@ -391,6 +359,34 @@ fn check_current<'a>(
         }
     }
     Ok(role)
+}
+
+/// What Y lacks breaks applications as soon as they read it. The answer is what should be
+/// known all the same.
+fn check_twins(facts: &Facts<'_>) -> Result<Vec<String>, Refusal> {
+    let Some(twins) = facts.twins else {
+        return Ok(Vec::new());
+    };
+    let Lacks { problems, warnings } = lacks(&twins.differences, [facts.current, facts.user]);
+    let found = |findings: &[Finding]| -> Vec<String> {
+        findings.iter().map(|one| one.found.clone()).collect()
+    };
+    if problems.is_empty() || !facts.twin_strict {
+        return Ok([found(&problems), found(&warnings)].concat());
+    }
+    let remedies: Vec<String> = problems
+        .iter()
+        .filter_map(|one| one.remedy.clone())
+        .collect();
+    refuse(
+        AdmitCase::TwinsDiffer,
+        format!(
+            "{} becomes what consumers read, and {}",
+            shown(facts.user),
+            found(&problems).join("; ")
+        ),
+        remedies.join("\n"),
+    )
 }
 
 /// The gate. A waiver passes it; what it passed stands in the plan.

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::model::{
-    OwnSession, ServerIdentity, Session, SessionKind, SessionView, Shut, UnknownCause,
+    Capacity, Difference, DifferenceKind, OwnSession, Session, SessionKind, SessionView, Twin,
+    UnknownCause,
 };
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// A situation in which a rotation may begin; each test spoils one thing.
@@ -22,6 +24,10 @@ struct Sound {
     acknowledged: bool,
     waiver: Option<String>,
     recorded_oid: Option<u32>,
+    recorded_server: Option<ServerIdentity>,
+    owner: Option<Owner>,
+    twins: Option<TwinFacts>,
+    twin_strict: bool,
 }
 
 fn user(name: &str) -> UserName {
@@ -55,6 +61,7 @@ impl Sound {
                 system: "7".to_owned(),
                 timeline: 1,
                 position: 100,
+                transaction: 10,
                 version: 150_000,
             },
             server_time: moment(),
@@ -83,6 +90,10 @@ impl Sound {
             manager: user("mgr"),
             current: user("app_a"),
             user: user("app_b"),
+            recorded_server: Some(managing.identity.clone()),
+            owner: None,
+            twins: Some(twins(&[])),
+            twin_strict: true,
             managing: Ok(managing),
             logins: vec![(node.clone(), login)],
             node,
@@ -117,8 +128,12 @@ impl Sound {
             current: &self.current,
             user: &self.user,
             managing: self.managing.as_ref(),
+            owner: self.owner.as_ref(),
+            recorded_server: self.recorded_server.as_ref(),
             current_logins: &self.logins,
             recorded_oid: self.recorded_oid,
+            twins: self.twins.as_ref(),
+            twin_strict: self.twin_strict,
             gate: &self.gate,
             promoted_before: self.promoted_before,
             acknowledged: self.acknowledged,
@@ -202,6 +217,75 @@ fn unreachable_database() {
 }
 
 #[test]
+fn owned_elsewhere() {
+    let mut facts = Sound::new();
+    facts.owner = Some(billing());
+    let refusal = facts.refused(AdmitCase::OwnedElsewhere);
+    assert!(
+        refusal
+            .message
+            .starts_with("app_b belongs to the rotated secret db of shop/billing"),
+        "{}",
+        refusal.message
+    );
+    assert!(refusal.remedy.contains("${environments.shop.billing.db}"));
+}
+
+fn billing() -> Owner {
+    Owner {
+        environment: "shop/billing".parse().expect("a name"),
+        path: "db".to_owned(),
+        user: Untrusted::new("app_b"),
+    }
+}
+
+#[test]
+fn other_server() {
+    let spoil: [(fn(&mut ServerIdentity), &str); 4] = [
+        (|seen| seen.system = "8".to_owned(), "system 8"),
+        (|seen| seen.timeline = 2, "fail-over"),
+        (|seen| seen.position = 99, "a clone, or a snapshot"),
+        (|seen| seen.transaction = 9, "was written to"),
+    ];
+    for (spoil, words) in spoil {
+        let mut facts = Sound::new();
+        let managing = facts.managing.as_mut().expect("reachable");
+        spoil(&mut managing.identity);
+        let refusal = facts.refused(AdmitCase::OtherServer);
+        assert!(refusal.message.contains(words), "{}", refusal.message);
+        assert!(
+            refusal.message.ends_with("(app_a) logs in there"),
+            "{refusal:?}"
+        );
+        let accept = "handover doctor shop/orders --accept-server";
+        assert!(refusal.remedy.contains(accept), "{}", refusal.remedy);
+
+        // Consumers that are down there do not hide which server it is.
+        facts.logins[0].1 = LoginOutcome::PasswordRefused;
+        let refusal = facts.refused(AdmitCase::OtherServer);
+        assert!(
+            refusal.message.ends_with("does not log in there"),
+            "{refusal:?}"
+        );
+        // The first contact has nothing to compare with.
+        facts.recorded_server = None;
+        facts.refused(AdmitCase::CurrentDead);
+    }
+}
+
+#[test]
+fn a_standby_behind_the_mark_is_told_as_a_standby() {
+    let mut facts = Sound::new();
+    let managing = facts.managing.as_mut().expect("reachable");
+    managing.read_only = true;
+    managing.identity.position = 99;
+    facts.refused(AdmitCase::NoRight);
+    let managing = facts.managing.as_mut().expect("reachable");
+    managing.identity.system = "8".to_owned();
+    facts.refused(AdmitCase::OtherServer);
+}
+
+#[test]
 fn manager_out() {
     let mut facts = Sound::new();
     facts.managing = Err(DatabaseFault::ManagerOut {
@@ -253,6 +337,68 @@ fn current_dead() {
         spoil(&mut facts);
         let refusal = facts.refused(AdmitCase::CurrentDead);
         assert_eq!(refusal.remedy, "handover recover shop/orders");
+    }
+}
+
+fn twins(differences: &[(Twin, DifferenceKind)]) -> TwinFacts {
+    TwinFacts {
+        differences: differences
+            .iter()
+            .map(|(holder, kind)| Difference {
+                kind: *kind,
+                holder: *holder,
+                what: Untrusted::new("orders: SELECT"),
+                give: Some("GRANT SELECT ON orders TO app_b;".to_owned()),
+                take: None,
+            })
+            .collect(),
+        capacity: Capacity {
+            for_everybody: 97,
+            used: 1,
+            limits: [-1, -1],
+            unlimit: [String::new(), String::new()],
+            manager_has_reserve: false,
+            reserve: None,
+        },
+        subscriptions: Vec::new(),
+    }
+}
+
+#[test]
+fn twins_differ() {
+    let mut facts = Sound::new();
+    facts.twins = Some(twins(&[(Twin::Current, DifferenceKind::Table)]));
+    let refusal = facts.refused(AdmitCase::TwinsDiffer);
+    assert_eq!(
+        refusal.message,
+        "app_b becomes what consumers read, and app_a has what app_b lacks: orders: SELECT"
+    );
+    assert_eq!(refusal.remedy, "GRANT SELECT ON orders TO app_b;");
+    facts.twin_strict = false;
+    let plan = facts.admit().expect("admitted");
+    assert_eq!(
+        plan.warnings,
+        ["app_a has what app_b lacks: orders: SELECT"]
+    );
+}
+
+#[test]
+fn twins_of_which_the_idle_one_has_more_are_admitted_in_silence() {
+    let mut facts = Sound::new();
+    facts.twins = Some(twins(&[(Twin::Idle, DifferenceKind::Table)]));
+    assert!(facts.admit().expect("admitted").warnings.is_empty());
+}
+
+#[test]
+fn what_cannot_be_shared_or_compared_only_warns() {
+    for kind in [DifferenceKind::Owned, DifferenceKind::Elsewhere] {
+        let mut facts = Sound::new();
+        facts.twins = Some(twins(&[(Twin::Current, kind)]));
+        assert_eq!(
+            facts.admit().expect("admitted").warnings.len(),
+            1,
+            "{kind:?}"
+        );
     }
 }
 
@@ -314,12 +460,23 @@ fn the_order_of_the_table_is_kept() {
     let mut facts = Sound::new();
     facts.gate = Gate::Shut(vec![Shut::Sessions(vec![session()])]);
     facts.refused(AdmitCase::NotDrained);
+    facts.twins = Some(twins(&[(Twin::Current, DifferenceKind::Setting)]));
+    facts.refused(AdmitCase::TwinsDiffer);
     facts.logins[0].1 = LoginOutcome::PasswordRefused;
     facts.refused(AdmitCase::CurrentDead);
     facts.spoil_role(1, |role| role.expired = true);
     facts.refused(AdmitCase::NoSuchUser);
     facts.spoil_role(1, |role| role.may_alter = false);
     facts.refused(AdmitCase::NoRight);
+    facts
+        .managing
+        .as_mut()
+        .expect("reachable")
+        .identity
+        .timeline = 2;
+    facts.refused(AdmitCase::OtherServer);
+    facts.owner = Some(billing());
+    facts.refused(AdmitCase::OwnedElsewhere);
     facts.managing = Err(DatabaseFault::ManagerOut {
         user: user("mgr"),
         message: Untrusted::new("no"),

@@ -9,7 +9,8 @@
 use super::action::{Action, Decision};
 use super::assess::Standing;
 use super::case::Case;
-use super::evidence::{Evidence, GateLook, Intent, Manager, Replication, ServerMatch, TwinLook};
+use super::evidence::{Evidence, GateLook, Intent, Manager, Replication, TwinLook};
+use super::identity::ServerMatch;
 use super::journal::{PathJournal, Progress, RefusalClass};
 
 /// How often one pending password may be refused for a passing reason, or sent

@@ -32,6 +32,7 @@ fn admitted() -> Event {
             system: "1".to_owned(),
             timeline: 1,
             position: 1,
+            transaction: 1,
             version: 150_000,
         },
         previous_known: true,

@@ -1,7 +1,7 @@
 //! What a decision is made from: the intent, and what was found for one path.
 
 use super::assess::Standing;
-use crate::model::ServerIdentity;
+use super::identity::ServerMatch;
 
 /// What the run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,34 +34,6 @@ pub enum GateLook {
     Open,
     /// Somebody may still use the user.
     Shut,
-}
-
-/// Whether the server that answers the managing user is the recorded one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ServerMatch {
-    /// The recorded server, at the recorded position or past it.
-    Same,
-    /// The same system at an older position or on a lower timeline: a clone or a restore.
-    WentBack,
-    /// Another system, or a higher timeline: a fail-over, an upgrade, another server.
-    Other,
-    /// The managing user could not ask.
-    #[default]
-    NotKnown,
-}
-
-impl ServerMatch {
-    /// How what was found stands to what was recorded.
-    #[must_use]
-    pub fn of(recorded: &ServerIdentity, found: &ServerIdentity) -> Self {
-        if found.system != recorded.system || found.timeline > recorded.timeline {
-            Self::Other
-        } else if found.timeline < recorded.timeline || found.position < recorded.position {
-            Self::WentBack
-        } else {
-            Self::Same
-        }
-    }
 }
 
 /// Whether the synchronous standbys have the change of S3.
@@ -120,31 +92,4 @@ pub struct Evidence {
     pub gate: GateLook,
     /// The commit of S5 was sent and its outcome is not known.
     pub promotion_unknown: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(system: &str, timeline: i64, position: i64, expected: ServerMatch) {
-        let identity = |system: &str, timeline, position| ServerIdentity {
-            system: system.to_owned(),
-            timeline,
-            position,
-            version: 150_000,
-        };
-        let found = identity(system, timeline, position);
-        assert_eq!(ServerMatch::of(&identity("1", 2, 100), &found), expected);
-    }
-
-    #[test]
-    fn a_server_is_known_by_its_system_its_timeline_and_its_position() {
-        check("1", 2, 100, ServerMatch::Same);
-        check("1", 2, 200, ServerMatch::Same);
-        check("1", 2, 99, ServerMatch::WentBack);
-        check("1", 1, 200, ServerMatch::WentBack);
-        check("1", 3, 200, ServerMatch::Other);
-        check("1", 3, 50, ServerMatch::Other);
-        check("2", 2, 100, ServerMatch::Other);
-    }
 }

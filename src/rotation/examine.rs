@@ -2,18 +2,19 @@
 //!
 //! Pure. Where `admit` stops at the first case that refuses, this goes on and names all.
 
-use super::admit::fault_remedy;
+use super::admit::{accept_remedy, fault_remedy};
 use super::assess::{RoleKnowledge, assess};
+use super::capacity::{connections, replication, server_full};
 use super::finding::{Check, Finding};
+use super::identity::{ServerMatch, describe_server, match_server};
+use super::refusal::Owner;
 use super::twins;
 use super::words::shown;
 use crate::model::settings::TlsMode;
 use crate::model::{
-    Barrier, Capacity, DatabaseFault, EnvironmentName, LoginOutcome, ManagingFacts, Node,
-    RoleFacts, RoleRemedies, RotationId, ServerIdentity, Session, SessionKind, TwinFacts,
-    UnknownCause, UserName,
+    Barrier, DatabaseFault, EnvironmentName, LoginOutcome, ManagingFacts, Node, RoleFacts,
+    RoleRemedies, RotationId, ServerIdentity, Session, TwinFacts, UnknownCause, UserName,
 };
-use crate::untrusted::Untrusted;
 
 /// What the managing connection was told.
 #[derive(Debug)]
@@ -43,7 +44,9 @@ pub struct Examination<'a> {
     pub users: [&'a UserName; 2],
     /// What mends X and Y.
     pub remedies: [&'a RoleRemedies; 2],
-    /// The server of the last promote.
+    /// Another rotated secret that owns one of the pair.
+    pub owner: Option<&'a Owner>,
+    /// The server of the last rotation, or the one accepted since.
     pub recorded_server: Option<&'a ServerIdentity>,
     /// The OID of Y at the last promote.
     pub recorded_oid: Option<u32>,
@@ -81,6 +84,7 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
         Some(facts) => find(facts),
         None => not_looked(check),
     };
+    findings.push(when(Check::Owner, &|_| owner(it)));
     findings.push(when(Check::Server, &|facts| server(it, facts)));
     findings.push(managing(it));
     findings.push(when(Check::Right, &|facts| right(it, facts)));
@@ -186,29 +190,36 @@ fn tls(it: &Examination<'_>) -> Finding {
     }
 }
 
+fn owner(it: &Examination<'_>) -> Finding {
+    match it.owner {
+        Some(owner) => Finding::problem(
+            Check::Owner,
+            owner.words(),
+            Some(owner.remedy(it.environment)),
+        ),
+        None => Finding::ok(Check::Owner, "no other rotated secret owns these users"),
+    }
+}
+
 fn server(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
     let now = &facts.identity;
-    match it.recorded_server {
-        Some(recorded) if recorded.system != now.system => Finding::problem(
-            Check::Server,
-            format!(
-                "{} is system {}, and the last promote was on system {}",
-                it.node, now.system, recorded.system
-            ),
-            Some("check host and port in `inputs.database`".to_owned()),
-        ),
-        Some(recorded) if recorded.timeline == now.timeline && now.position < recorded.position => {
-            Finding::problem(
-                Check::Server,
-                "its log is behind the position of the last promote: an older copy, or restored",
-                Some("find out which server is the right one before rotating".to_owned()),
-            )
+    let matched = match_server(it.recorded_server, now);
+    match describe_server(it.recorded_server, now) {
+        // A standby is behind without being a copy; the check of the primary names it.
+        Some(_) if matched == ServerMatch::WentBack && facts.read_only => {
+            let found = format!("system {}, as recorded; a standby lags behind", now.system);
+            Finding::ok(Check::Server, found)
         }
-        Some(_) => Finding::ok(Check::Server, format!("system {}, as recorded", now.system)),
-        None => Finding::ok(
+        Some((found, meaning)) => Finding::problem(
             Check::Server,
-            format!("system {}; recorded at the first promote", now.system),
+            format!("{found}; that is {meaning}"),
+            Some(accept_remedy(it.environment)),
         ),
+        None if matched == ServerMatch::NotKnown => Finding::ok(
+            Check::Server,
+            format!("system {}; recorded by the first rotation", now.system),
+        ),
+        None => Finding::ok(Check::Server, format!("system {}, as recorded", now.system)),
     }
 }
 
@@ -405,97 +416,4 @@ fn trust(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
             None,
         ),
     }
-}
-
-/// During the overlap both users have sessions: Y needs as many as X has now.
-fn connections(
-    it: &Examination<'_>,
-    capacity: &Capacity,
-    sessions: &[Option<Vec<Session>>; 2],
-) -> Finding {
-    let Some(now) = &sessions[0] else {
-        return Finding::unknown(Check::Connections, "the sessions cannot all be seen", None);
-    };
-    let needed = i64::try_from(now.len()).unwrap_or(i64::MAX);
-    let (current, idle) = (shown(it.users[0]), shown(it.users[1]));
-    let limit = i64::from(capacity.limits[1]);
-    let unlimit = Some(capacity.unlimit[1].clone());
-    if limit == 0 {
-        let found = format!("{idle} may have no session at all (CONNECTION LIMIT 0)");
-        return Finding::problem(Check::Connections, found, unlimit);
-    }
-    if limit > 0 && limit < needed {
-        let found = format!("{current} has {needed} sessions, {idle} may have {limit}");
-        return Finding::warning(Check::Connections, found, unlimit);
-    }
-    let free = (capacity.for_everybody - capacity.used).max(0);
-    let found = format!(
-        "{current} has {needed} sessions; {free} of {} are free for {idle} to have as many",
-        capacity.for_everybody
-    );
-    if free < needed {
-        let remedy = "raise max_connections, or make the pools smaller before rotating";
-        return Finding::warning(Check::Connections, found, Some(remedy.to_owned()));
-    }
-    Finding::ok(Check::Connections, found)
-}
-
-/// A stream goes on after the change and cannot come back once it ends.
-fn replication(
-    it: &Examination<'_>,
-    facts: &TwinFacts,
-    sessions: &[Option<Vec<Session>>; 2],
-) -> Finding {
-    for (user, sessions) in it.users.iter().zip(sessions) {
-        let mut all = sessions.iter().flatten();
-        if all.any(|session| session.kind == SessionKind::WalSender) {
-            return Finding::warning(
-                Check::Replication,
-                format!(
-                    "{} is used for replication; its password stands with the standby or \
-                         subscriber, which does not read the environment",
-                    shown(user)
-                ),
-                Some(
-                    "give replication a user of its own, or change the subscriber's connection \
-                      after each rotation"
-                        .to_owned(),
-                ),
-            );
-        }
-    }
-    if facts.subscriptions.is_empty() {
-        return Finding::ok(
-            Check::Replication,
-            "no stream and no subscription uses them",
-        );
-    }
-    let names: Vec<&str> = facts.subscriptions.iter().map(Untrusted::as_str).collect();
-    Finding::unknown(
-        Check::Replication,
-        format!(
-            "with which user the subscriptions connect cannot be read: {}",
-            names.join(", ")
-        ),
-        Some("as a superuser look at `subconninfo` in pg_subscription".to_owned()),
-    )
-}
-
-/// How full a server is when nobody may rely on getting in, in percent.
-const TIGHT: i64 = 80;
-
-fn server_full(it: &Examination<'_>, capacity: &Capacity) -> Finding {
-    let manager = shown(it.manager);
-    let check = Check::ServerFull;
-    if capacity.manager_has_reserve {
-        return Finding::ok(check, format!("{manager} has reserved connections"));
-    }
-    let found = format!(
-        "{} of {} connections are used; {manager} has none reserved and is locked out when all are",
-        capacity.used, capacity.for_everybody
-    );
-    if capacity.reserve.is_some() || capacity.used * 100 >= capacity.for_everybody * TIGHT {
-        return Finding::warning(check, found, capacity.reserve.clone());
-    }
-    Finding::ok(check, found)
 }

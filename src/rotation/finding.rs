@@ -15,7 +15,9 @@ pub enum Check {
     Reachable,
     /// The line is protected and the certificate trusted.
     Tls,
-    /// It is the server of the last promote.
+    /// No other rotated secret owns one of the pair.
+    Owner,
+    /// It is the server of the last rotation, and not an older copy of it.
     Server,
     /// The managing user logs in.
     Managing,
@@ -54,6 +56,7 @@ impl Check {
             Self::OpenRotation => "open-rotation",
             Self::Reachable => "reachable",
             Self::Tls => "tls",
+            Self::Owner => "owner",
             Self::Server => "server",
             Self::Managing => "managing-login",
             Self::Right => "right-to-alter",

@@ -50,15 +50,18 @@ pub struct Plan {
     pub first_promotion: bool,
     /// Why the gate is shut, where a waiver passes it.
     pub waived: Vec<String>,
+    /// What does not stop the rotation, and somebody should know.
+    pub warnings: Vec<String>,
 }
 
 impl Plan {
     /// A digest that a waiver is bound to. It leaves out what changes between two
-    /// looks at the same situation: the server's position and the list of sessions.
+    /// looks at the same situation: the server's mark and the list of sessions.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut stable = self.clone();
         stable.server.position = 0;
+        stable.server.transaction = 0;
         stable.sessions.clear();
         stable.waived.clear();
         let text = serde_json::to_vec(&stable).expect("a plan is plain data");

@@ -4,7 +4,7 @@
 //! them one rotation later: a warning. An owner cannot be shared, so owned objects are a
 //! warning with another remedy.
 
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, FindingStatus};
 use super::words::shown;
 use crate::model::{Difference, DifferenceKind, Twin, UserName};
 
@@ -55,6 +55,32 @@ pub(super) fn compare(differences: &[Difference], [current, idle]: [&UserName; 2
         }
     }
     findings
+}
+
+/// What of it stops a rotation, and what is only to be known. Only what Y lacks counts:
+/// Y is what consumers read next.
+pub(super) struct Lacks {
+    /// Breaks applications at the promote.
+    pub(super) problems: Vec<Finding>,
+    /// Cannot be given to both, or cannot be compared from here.
+    pub(super) warnings: Vec<Finding>,
+}
+
+/// Picks what Y lacks out of the differences.
+pub(super) fn lacks(differences: &[Difference], users: [&UserName; 2]) -> Lacks {
+    let of_current: Vec<Difference> = differences
+        .iter()
+        .filter(|difference| difference.holder == Twin::Current)
+        .cloned()
+        .collect();
+    let findings = compare(&of_current, users).into_iter();
+    let (problems, rest): (Vec<Finding>, Vec<Finding>) = findings
+        .filter(|finding| finding.status != FindingStatus::Ok)
+        .partition(|finding| finding.status == FindingStatus::Problem);
+    Lacks {
+        problems,
+        warnings: rest,
+    }
 }
 
 fn alike(kind: DifferenceKind) -> &'static str {
@@ -133,7 +159,6 @@ fn statements<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::FindingStatus;
     use super::*;
     use crate::untrusted::Untrusted;
 

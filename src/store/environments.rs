@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::StoreError;
+use super::{StoreError, owners};
 use crate::model::EnvironmentName;
 
 /// One environment.
@@ -82,7 +82,7 @@ pub fn list(transaction: &Transaction<'_>) -> Result<Vec<EnvironmentRow>, StoreE
     rows.map(|row| environment(row?)).collect()
 }
 
-/// Marks an environment as removed. Its data key is destroyed beside this, by
+/// Marks an environment as removed; its users are free for another one. Its data key is destroyed beside this, by
 /// [`keys::destroy_data_key`](super::keys::destroy_data_key).
 ///
 /// # Errors
@@ -92,5 +92,5 @@ pub fn remove(transaction: &Transaction<'_>, id: &str, now: &str) -> Result<(), 
         "UPDATE environment SET removed_at = ?2 WHERE id = ?1",
         params![id, now],
     )?;
-    Ok(())
+    owners::release(transaction, id)
 }

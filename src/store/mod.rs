@@ -14,6 +14,7 @@ pub mod identity;
 pub mod journal;
 pub mod keys;
 pub mod locks;
+pub mod owners;
 pub mod revisions;
 pub mod rotated_secrets;
 mod schema;
@@ -35,8 +36,9 @@ pub use error::StoreError;
 pub use journal::{JournalLine, OpenRotation, RotationRow};
 pub use keys::{KeySlot, NewSlot};
 pub use locks::{EnvironmentLock, Locked};
+pub use owners::NamedUsers;
 pub use revisions::{NewRevision, RevisionRow, RevisionSummary};
-pub use rotated_secrets::RotatedSecretRow;
+pub use rotated_secrets::{Acceptance, RotatedSecretRow};
 
 use crate::process::{check_private_file, check_private_folder, create_private_folder};
 

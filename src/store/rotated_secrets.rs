@@ -3,11 +3,21 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::model::ServerIdentity;
-use crate::rotation::NodeTime;
+use crate::rotation::{NodeTime, raised};
 use crate::secret::SecretId;
+
+/// Who said that a server is the right one, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acceptance {
+    /// When, by this host's clock.
+    pub at: String,
+    /// Who (a claim).
+    pub by: String,
+}
 
 /// One rotated secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +29,15 @@ pub struct RotatedSecretRow {
     /// The highest generation handed out; a process that finds another one than it
     /// was given was overtaken.
     pub generation: u64,
-    /// The server at the last promote; `None` when we never promoted.
+    /// The server that the last rotation was opened or promoted on, as a high-water mark,
+    /// or that was accepted since; `None` before the first contact.
     pub server: Option<ServerIdentity>,
-    /// OIDs of the users at the last promote.
+    /// OIDs of the users at the last promote, or when their server was accepted since.
     pub oids: BTreeMap<String, u32>,
     /// Every node's clock at the last promote.
     pub promoted: Vec<NodeTime>,
+    /// When the server was accepted last, and by whom.
+    pub accepted: Option<Acceptance>,
 }
 
 /// Adds a rotated secret with the generations that its first state uses up.
@@ -45,12 +58,14 @@ pub fn add(
     Ok(())
 }
 
-const COLUMNS: &str = "SELECT id, path, generation, server, oids, promoted FROM rotated_secret";
+const COLUMNS: &str =
+    "SELECT id, path, generation, server, oids, promoted, accepted FROM rotated_secret";
 
 type Raw = (
     String,
     String,
     u64,
+    Option<String>,
     Option<String>,
     Option<String>,
     Option<String>,
@@ -64,11 +79,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Raw> {
         row.get(3)?,
         row.get(4)?,
         row.get(5)?,
+        row.get(6)?,
     ))
 }
 
 fn rotated_secret(
-    (id, path, generation, server, oids, promoted): Raw,
+    (id, path, generation, server, oids, promoted, accepted): Raw,
 ) -> Result<RotatedSecretRow, StoreError> {
     let damaged = || {
         StoreError::Damaged(format!(
@@ -85,6 +101,7 @@ fn rotated_secret(
         promoted: parse(promoted.as_deref())
             .map_err(|_| damaged())?
             .unwrap_or_default(),
+        accepted: parse(accepted.as_deref()).map_err(|_| damaged())?,
         path,
     })
 }
@@ -153,7 +170,8 @@ pub fn generation(transaction: &Transaction<'_>, id: SecretId) -> Result<u64, St
     )?)
 }
 
-/// Records a promote: which server, which roles, when by each node's clock.
+/// Records a promote: which server, which roles, when by each node's clock. The server's
+/// mark is raised, as by [`raise_server`].
 ///
 /// # Errors
 /// The store's own.
@@ -164,15 +182,72 @@ pub fn record_promotion(
     oids: &BTreeMap<String, u32>,
     promoted: &[NodeTime],
 ) -> Result<(), StoreError> {
-    let json = |value: Result<String, serde_json::Error>| value.expect("plain data is JSON");
+    raise_server(transaction, id, server)?;
     transaction.execute(
-        "UPDATE rotated_secret SET server = ?2, oids = ?3, promoted = ?4 WHERE id = ?1",
-        params![
-            id.to_string(),
-            json(serde_json::to_string(server)),
-            json(serde_json::to_string(oids)),
-            json(serde_json::to_string(promoted)),
-        ],
+        "UPDATE rotated_secret SET oids = ?2, promoted = ?3 WHERE id = ?1",
+        params![id.to_string(), json(oids), json(promoted)],
     )?;
     Ok(())
+}
+
+/// Raises the mark of the server that was met. Another server, or one that went back,
+/// leaves it as it is: only [`accept_server`] puts that in its place.
+///
+/// # Errors
+/// The store's own.
+pub fn raise_server(
+    transaction: &Transaction<'_>,
+    id: SecretId,
+    seen: &ServerIdentity,
+) -> Result<(), StoreError> {
+    let recorded = server(transaction, id)?;
+    let mark = raised(recorded.as_ref(), seen);
+    if recorded.as_ref() == Some(&mark) {
+        return Ok(());
+    }
+    transaction.execute(
+        "UPDATE rotated_secret SET server = ?2 WHERE id = ?1",
+        params![id.to_string(), json(&mark)],
+    )?;
+    Ok(())
+}
+
+/// The server that is recorded.
+///
+/// # Errors
+/// The store's own.
+pub fn server(
+    transaction: &Transaction<'_>,
+    id: SecretId,
+) -> Result<Option<ServerIdentity>, StoreError> {
+    let text: Option<String> = transaction.query_row(
+        "SELECT server FROM rotated_secret WHERE id = ?1",
+        [id.to_string()],
+        |row| row.get(0),
+    )?;
+    parse(text.as_deref())
+        .map_err(|_| StoreError::Damaged(format!("the recorded server of {id} is malformed")))
+}
+
+/// Puts another server in the place of the recorded one, with the OIDs that the users
+/// have there, since a person said that it is the right one.
+///
+/// # Errors
+/// The store's own.
+pub fn accept_server(
+    transaction: &Transaction<'_>,
+    id: SecretId,
+    server: &ServerIdentity,
+    oids: &BTreeMap<String, u32>,
+    acceptance: &Acceptance,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE rotated_secret SET server = ?2, oids = ?3, accepted = ?4 WHERE id = ?1",
+        params![id.to_string(), json(server), json(oids), json(acceptance)],
+    )?;
+    Ok(())
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain data is JSON")
 }

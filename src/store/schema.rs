@@ -8,7 +8,11 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x484f_5652;
 
 /// The schema's steps; a store at version n has taken the first n.
-const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 fn newest() -> i64 {
     i64::try_from(STEPS.len()).expect("few steps")

@@ -16,6 +16,7 @@ mod documents;
 mod editing;
 mod gate;
 mod harness;
+mod identity;
 mod keyring;
 mod keys;
 mod leak;

@@ -217,6 +217,9 @@ fn plan(theme: &Theme, plan: &Plan, width: u16) -> Vec<Line<'static>> {
         ),
         text,
     );
+    for warning in &plan.warnings {
+        add("warning", warning, theme.style(Role::Warn));
+    }
     add("statement", &plan.statement, theme.style(Role::Muted));
     if plan.first_promotion {
         add(

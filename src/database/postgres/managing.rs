@@ -106,6 +106,15 @@ impl Managing for PostgresManaging {
         self.look(current, user).boxed()
     }
 
+    fn identity(&mut self) -> BoxFuture<'_, Result<ServerIdentity, DatabaseFault>> {
+        async move {
+            let question = self.client().query_typed(sql::IDENTITY, &[]);
+            let answer = self.ask(question).await?;
+            self.first(&answer).map(server_identity)
+        }
+        .boxed()
+    }
+
     fn sessions(
         &mut self,
         oid: u32,
@@ -199,6 +208,14 @@ impl PostgresManaging {
         }
     }
 
+    fn first<'a>(&self, identity: &'a [Row]) -> Result<&'a Row, DatabaseFault> {
+        identity.first().ok_or_else(|| DatabaseFault::Server {
+            node: self.node.clone(),
+            code: "none".to_owned(),
+            message: Untrusted::new("the server did not say which one it is"),
+        })
+    }
+
     async fn look(
         &self,
         current: &UserName,
@@ -217,13 +234,7 @@ impl PostgresManaging {
             try_join3(identity, roles, standbys).await
         };
         let (identity, roles, standbys) = self.ask(questions).await?;
-        let Some(row) = identity.first() else {
-            return Err(DatabaseFault::Server {
-                node: self.node.clone(),
-                code: "none".to_owned(),
-                message: Untrusted::new("the server did not say which one it is"),
-            });
-        };
+        let row = self.first(&identity)?;
         let version: i32 = row.get("version");
         let role = |name: &UserName| {
             roles
@@ -241,12 +252,7 @@ impl PostgresManaging {
             },
         };
         Ok(ManagingFacts {
-            identity: ServerIdentity {
-                system: row.get("system"),
-                timeline: row.get("timeline"),
-                position: row.get("position"),
-                version,
-            },
+            identity: server_identity(row),
             server_time: row.get("server_time"),
             read_only: row.get("read_only"),
             receiving: row.get("receiving"),
@@ -434,6 +440,16 @@ impl PostgresManaging {
         unknown(&Untrusted::new(
             "no standby confirmed the commit, and the server did not say its position",
         ))
+    }
+}
+
+fn server_identity(row: &Row) -> ServerIdentity {
+    ServerIdentity {
+        system: Untrusted::new(row.get("system")).as_str().to_owned(),
+        timeline: row.get("timeline"),
+        position: row.get("position"),
+        transaction: row.get("transaction"),
+        version: row.get("version"),
     }
 }
 

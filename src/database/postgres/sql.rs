@@ -20,19 +20,29 @@ pub(super) const WHO_AM_I: &str = "SELECT pid, backend_start, clock_timestamp() 
      FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
 
 /// Which server this is (`pg_control_*` may be called by everybody by default).
+///
+/// Position and transaction never go back on one server, even when it loses power: the
+/// log counts as far as it was flushed, and transactions as far as a checkpoint has
+/// recorded them. The control file learns of a promotion only at the next checkpoint, so
+/// a primary's timeline is taken from the name of the log file that it writes.
 pub(super) const IDENTITY: &str = "SELECT \
      (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) AS system, \
-     (SELECT timeline_id::bigint FROM pg_catalog.pg_control_checkpoint()) AS timeline, \
+     CASE WHEN pg_catalog.pg_is_in_recovery() THEN c.timeline_id::bigint \
+         ELSE ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name( \
+             pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::bigint END AS timeline, \
      pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() \
-         THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, \
+         THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_flush_lsn() END, \
          '0/0')::bigint AS position, \
+     pg_catalog.split_part(c.next_xid, ':', 1)::bigint * 4294967296 \
+         + pg_catalog.split_part(c.next_xid, ':', 2)::bigint AS transaction, \
      pg_catalog.current_setting('server_version_num')::integer AS version, \
      pg_catalog.pg_is_in_recovery() AS read_only, \
      EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver) AS receiving, \
      CASE WHEN pg_catalog.current_setting('synchronous_commit') IN ('off', 'local') \
           OR pg_catalog.current_setting('max_wal_senders') = '0' THEN '' \
           ELSE pg_catalog.current_setting('synchronous_standby_names') END AS synchronous, \
-     clock_timestamp() AS server_time";
+     clock_timestamp() AS server_time \
+     FROM pg_catalog.pg_control_checkpoint() c";
 
 /// The physical standbys. What only copies or archives is none; a masked row stays, since
 /// nothing but the application's name says what it is.

@@ -105,6 +105,7 @@ impl Run<'_> {
     /// S4: what was proven, durable before S5.
     pub(super) async fn verify(&mut self) -> Result<Turn, Failure> {
         self.begun(Step::Verify);
+        self.see_how_far_it_came().await;
         self.close_managing().await;
         let nodes = self
             .epoch
@@ -129,6 +130,18 @@ impl Run<'_> {
             .await?;
         self.done(Step::Verify);
         Ok(Turn::Again)
+    }
+
+    /// A copy from before S3 has to be behind the mark, so it is taken after S3. Without an
+    /// answer the mark is the one of the last look.
+    async fn see_how_far_it_came(&mut self) {
+        let (Some(managing), Some(facts)) = (&mut self.managing, &mut self.facts) else {
+            return;
+        };
+        match managing.identity().await {
+            Ok(identity) => facts.identity = identity,
+            Err(fault) => tracing::warn!(%fault, "the mark is the one of the last look"),
+        }
     }
 
     /// The commit's answer was lost: the store itself says whether it happened.

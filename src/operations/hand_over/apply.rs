@@ -113,9 +113,7 @@ impl Run<'_> {
         self.gate = None;
         match outcome {
             ChangeOutcome::Confirmed => self.note_confirmed(None).await,
-            ChangeOutcome::AppliedLocally { position } => {
-                self.note_confirmed(Some(position)).await
-            }
+            ChangeOutcome::AppliedLocally { position } => self.note_confirmed(Some(position)).await,
             ChangeOutcome::Refused { .. } => self.note_refusal(outcome).await,
             ChangeOutcome::Unknown { message } => {
                 tracing::warn!(rotation = %self.rotation, %message, "no answer to the change");

@@ -12,7 +12,7 @@ use crate::operations::Failure;
 use crate::process::generate_password;
 use crate::rotation::{
     Evidence, GateLook, Intent, Manager, Progress, Replication, RoleKnowledge, ServerMatch,
-    Standing, TwinLook, assess,
+    Standing, TwinLook, assess, match_server,
 };
 
 type Logins = Vec<(Node, LoginOutcome)>;
@@ -224,9 +224,12 @@ impl Run<'_> {
             None => Standing::default(),
         };
         let admitted = self.journal.admitted.as_ref();
-        let server = match (admitted, &self.facts) {
-            (Some(admitted), Some(facts)) => ServerMatch::of(&admitted.server, &facts.identity),
-            _ => ServerMatch::NotKnown,
+        // An operator may have accepted another server since S1; then its mark stands there.
+        let recorded = self.subject.record.server.as_ref();
+        let recorded = recorded.or(admitted.map(|admitted| &admitted.server));
+        let server = match &self.facts {
+            Some(facts) => match_server(recorded, &facts.identity),
+            None => ServerMatch::NotKnown,
         };
         // Let in, or refused only after the password was accepted.
         let accepted = |(_, outcome): &(Node, LoginOutcome)| {

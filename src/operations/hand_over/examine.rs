@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::preflight::{application, probe_current, probe_previous, sessions_of};
+use super::preflight::{application, owner_of, probe_current, probe_previous, sessions_of};
 use super::subject::Subject;
 use crate::database::Login;
 use crate::document::PropertyPath;
@@ -55,6 +55,10 @@ pub(in crate::operations) async fn examine(
     own.extend(sessions_of(idle.as_deref().unwrap_or_default()));
     own.extend(wrong.session().cloned());
     let managing = look_as_manager(&subject, &own).await;
+    let owner = match &managing {
+        Ok(managed) => owner_of(workspace, &subject, &managed.facts).await?,
+        Err(_) => None,
+    };
     let users = [subject.current_user(), subject.user()];
     let remedies = users.map(|user| subject.database.remedies(user));
     Ok(rotation::examine(&Examination {
@@ -65,6 +69,7 @@ pub(in crate::operations) async fn examine(
         manager: &subject.manager.username,
         users,
         remedies: [&remedies[0], &remedies[1]],
+        owner: owner.as_ref(),
         recorded_server: subject.record.server.as_ref(),
         recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
         managing: managing.as_ref(),

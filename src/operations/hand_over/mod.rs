@@ -8,10 +8,12 @@
 mod abandon;
 mod actions;
 mod apply;
+mod claim;
 mod confirm;
 mod effects;
 mod evidence;
 mod examine;
+mod identify;
 mod look;
 mod open;
 mod outcome;
@@ -25,6 +27,7 @@ mod run;
 mod subject;
 
 pub(super) use examine::{document_problem, examine};
+pub(super) use identify::{Identified, identify};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
 pub use resume::{Purpose, ResumeRequest, explain, list_open, resume};

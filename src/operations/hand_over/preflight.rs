@@ -8,10 +8,12 @@ use super::{Observer, Progress};
 use crate::database::{Login, Managing};
 use crate::drain::{self, PROBE_APPLICATION_PREFIX};
 use crate::model::{
-    DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, OwnSession, SessionView,
+    DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, OwnSession, SessionView, TwinFacts,
+    TwinRoles,
 };
-use crate::operations::Failure;
-use crate::rotation::{Facts, Plan, Refusal, admit};
+use crate::operations::{Failure, Workspace};
+use crate::rotation::{Facts, Owner, Plan, Refusal, admit};
+use crate::store::{StoreError, owners};
 
 /// How long a session that may be a probe of a killed run is given to go.
 const GRACE: Duration = Duration::from_secs(2);
@@ -25,6 +27,10 @@ pub(super) struct Preflight {
     pub(super) previous: Option<Vec<(Node, LoginOutcome)>>,
     pub(super) own: Vec<OwnSession>,
     pub(super) gate: Gate,
+    /// Another rotated secret that owns one of the pair there.
+    pub(super) owner: Option<Owner>,
+    /// In what the pair differs; `None` where one of them does not exist.
+    pub(super) twins: Option<TwinFacts>,
 }
 
 /// What else [`judge`] needs to know.
@@ -34,17 +40,28 @@ pub(super) struct Circumstances<'a> {
 }
 
 /// Asks the managing connection and both users' logins at once.
-pub(super) async fn look(subject: &Subject, observer: &Observer) -> Result<Preflight, Failure> {
+pub(super) async fn look(
+    workspace: &Workspace,
+    subject: &Subject,
+    observer: &Observer,
+) -> Result<Preflight, Failure> {
     let database = &subject.database;
     let manage = async {
         let application = application("manage");
         let mut managing = database
             .manage(&subject.node, &subject.manager, &application)
             .await?;
-        let facts = managing
-            .facts(subject.current_user(), subject.user())
-            .await?;
-        Ok((managing, facts))
+        let users = [subject.current_user(), subject.user()];
+        let facts = managing.facts(users[0], users[1]).await?;
+        let twins = match &facts.roles {
+            [Some(current), Some(idle)] => {
+                let oids = [current.oid, idle.oid];
+                let roles = TwinRoles { names: users, oids };
+                Some(managing.twins(roles).await?)
+            }
+            _ => None,
+        };
+        Ok((managing, facts, twins))
     };
     let current = probe_current(subject);
     let previous = probe_previous(subject);
@@ -58,15 +75,19 @@ pub(super) async fn look(subject: &Subject, observer: &Observer) -> Result<Prefl
             .flatten()
             .filter_map(|(_, outcome)| outcome.session().cloned()),
     );
-    let (managing, gate) = match managing {
-        Ok((mut managing, facts)) => {
+    let (managing, twins, gate) = match managing {
+        Ok((mut managing, facts, twins)) => {
             let gate = look_at_gate(subject, &mut *managing, &facts, &own, observer).await;
             match gate {
-                Ok(gate) => (Ok((managing, facts)), gate),
-                Err(fault) => (Err(fault), Gate::Shut(Vec::new())),
+                Ok(gate) => (Ok((managing, facts)), twins, gate),
+                Err(fault) => (Err(fault), None, Gate::Shut(Vec::new())),
             }
         }
-        Err(fault) => (Err(fault), Gate::Shut(Vec::new())),
+        Err(fault) => (Err(fault), None, Gate::Shut(Vec::new())),
+    };
+    let owner = match &managing {
+        Ok((_, facts)) => owner_of(workspace, subject, facts).await?,
+        Err(_) => None,
     };
     Ok(Preflight {
         managing,
@@ -74,7 +95,29 @@ pub(super) async fn look(subject: &Subject, observer: &Observer) -> Result<Prefl
         previous,
         own,
         gate,
+        owner,
+        twins,
     })
+}
+
+/// The other rotated secret that owns one of the pair on the server that answered.
+pub(super) async fn owner_of(
+    workspace: &Workspace,
+    subject: &Subject,
+    facts: &ManagingFacts,
+) -> Result<Option<Owner>, StoreError> {
+    let id = subject.record.id;
+    let system = facts.identity.system.clone();
+    let users = [subject.current_user(), subject.user()];
+    let roles: Vec<(String, u32)> = users
+        .into_iter()
+        .zip(&facts.roles)
+        .filter_map(|(user, role)| Some((user.as_str().to_owned(), role.as_ref()?.oid)))
+        .collect();
+    workspace
+        .store
+        .read(move |transaction| owners::of_roles(transaction, id, &system, &roles))
+        .await
 }
 
 /// Weighs what was found; pure, apart from collecting the arguments.
@@ -96,8 +139,12 @@ pub(super) fn judge(
         current: subject.current_user(),
         user: subject.user(),
         managing: preflight.managing.as_ref().map(|(_, facts)| facts),
+        owner: preflight.owner.as_ref(),
+        recorded_server: subject.record.server.as_ref(),
         current_logins: &preflight.current,
         recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
+        twins: preflight.twins.as_ref(),
+        twin_strict: true,
         gate: &preflight.gate,
         promoted_before: !subject.record.promoted.is_empty(),
         acknowledged: circumstances.acknowledged,

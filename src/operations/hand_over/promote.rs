@@ -8,7 +8,7 @@ use serde_json::json;
 use super::effects;
 use super::run::Run;
 use crate::document::{Fragment, Segment, edit};
-use crate::model::{RotationId, Step};
+use crate::model::{RotationId, ServerIdentity, Step};
 use crate::operations::loading::Head;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
@@ -24,6 +24,8 @@ struct Verified {
     user: String,
     pending: Pending,
     admitted: Option<Admitted>,
+    /// The server as the last look of this run saw it.
+    seen: Option<ServerIdentity>,
     nodes: Vec<NodeTime>,
 }
 
@@ -105,6 +107,7 @@ impl Verified {
             user: subject.user().as_str().to_owned(),
             pending: run.journal.pending.clone().ok_or_else(nothing_pending)?,
             admitted: run.journal.admitted.clone(),
+            seen: run.facts.as_ref().map(|facts| facts.identity.clone()),
             nodes: run.journal.verified.clone(),
         })
     }
@@ -118,7 +121,9 @@ impl Verified {
             (admitted.current.clone(), admitted.oids[0]),
             (admitted.user.clone(), admitted.oids[1]),
         ]);
-        let (secret, server) = (self.secret, &admitted.server);
+        let secret = self.secret;
+        // The last look of this run may have seen it further on.
+        let server = self.seen.as_ref().unwrap_or(&admitted.server);
         rotated_secrets::record_promotion(transaction, secret, server, &oids, &self.nodes)
     }
 }

@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
+use super::claim::Claimed;
 use super::confirm::{Asked, unconfirmed};
 use super::open::{Found, find};
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
@@ -120,7 +121,7 @@ pub async fn resume(
     audit_intent(workspace, request.purpose, &rotation, &decisions).await?;
     let mut others = open.others(&subjects);
     if request.purpose == Purpose::Retry {
-        others.extend(admit_late(&mut rotation).await?);
+        others.extend(admit_late(workspace, &mut rotation).await?);
     }
     let stops = rotation.drive().await;
     let mut report = report::of_rotation(&rotation, stops, others);
@@ -183,7 +184,10 @@ pub async fn explain(
 
 /// A path that could not be reached when the rotation began has its S1 now. Answers the
 /// paths that are refused; they stay open as they were.
-async fn admit_late(rotation: &mut Rotation<'_>) -> Result<Vec<PathEnd>, Failure> {
+async fn admit_late(
+    workspace: &Workspace,
+    rotation: &mut Rotation<'_>,
+) -> Result<Vec<PathEnd>, Failure> {
     let mut refused = Vec::new();
     let mut admitted = Vec::new();
     for mut run in rotation.runs.drain(..) {
@@ -193,7 +197,7 @@ async fn admit_late(rotation: &mut Rotation<'_>) -> Result<Vec<PathEnd>, Failure
         }
         run.close_managing().await;
         let subject = run.subject;
-        let found = preflight::look(subject, run.observer).await?;
+        let found = preflight::look(workspace, subject, run.observer).await?;
         let circumstances = Circumstances {
             acknowledged: true,
             waiver: None,
@@ -202,8 +206,16 @@ async fn admit_late(rotation: &mut Rotation<'_>) -> Result<Vec<PathEnd>, Failure
             Ok(plan) => {
                 let event = Event::Admitted(rotate::admitted(subject, &plan));
                 let detail = json!({"user": plan.user, "late": true});
+                let claimed = Claimed::of(subject, &plan);
                 rotate::take_over(&mut run, found);
-                run.append(event, "rotation.admitted", detail).await?;
+                let write = run.journal_write(event.clone(), "rotation.admitted", detail);
+                effects::write(workspace, "admitted", move |transaction| {
+                    claimed.claim(transaction)?;
+                    write(transaction)?;
+                    Ok::<_, Failure>(())
+                })
+                .await?;
+                run.take(event);
                 admitted.push(run);
             }
             Err(refusal) => {

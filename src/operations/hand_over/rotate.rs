@@ -7,6 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::claim::Claimed;
 use super::confirm::{Asked, unconfirmed};
 use super::effects;
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathReport, Report};
@@ -23,7 +24,7 @@ use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{
     AdmitCase, Admitted, Case, Event, GateLook, Intent, Plan, Refusal, admit_unseen, refuse_locked,
 };
-use crate::store::{Locked, StoreError, journal};
+use crate::store::{Locked, journal};
 
 /// What to rotate.
 #[derive(Debug, Clone)]
@@ -47,6 +48,13 @@ struct Judged<'a> {
     verdict: Result<Plan, Refusal>,
 }
 
+impl Judged<'_> {
+    fn claimed(&self) -> Option<Claimed> {
+        let plan = self.verdict.as_ref().ok()?;
+        Some(Claimed::of(self.subject, plan))
+    }
+}
+
 /// Shows what a rotation would do. Nothing is changed, no lock is taken.
 ///
 /// # Errors
@@ -64,7 +72,7 @@ pub async fn plan(
     if let Err(refusal) = admit_unseen(&request.environment, locked_by.as_ref(), open) {
         return Ok(refused_unseen(&subjects, request, &refusal));
     }
-    let judged = look(&subjects, request, observer).await?;
+    let judged = look(workspace, &subjects, request, observer).await?;
     let report = match whole_refusal(&judged, request) {
         Some(report) => report,
         None => planned(&subjects, request, &judged),
@@ -104,7 +112,7 @@ pub async fn rotate(
         return Ok(refused_unseen(&subjects, request, &refusal));
     }
     tell_step(observer, &subjects, Step::Preflight, false);
-    let judged = look(&subjects, request, observer).await?;
+    let judged = look(workspace, &subjects, request, observer).await?;
     if let Some(report) = whole_refusal(&judged, request) {
         close(judged).await;
         return Ok(report);
@@ -148,13 +156,14 @@ async fn load(
 
 /// S1 of all paths at once.
 async fn look<'a>(
+    workspace: &Workspace,
     subjects: &'a [Subject],
     request: &RotateRequest,
     observer: &Observer,
 ) -> Result<Vec<Judged<'a>>, Failure> {
     let looks = subjects
         .iter()
-        .map(|subject| look_at_one(subject, request, observer).boxed());
+        .map(|subject| look_at_one(workspace, subject, request, observer).boxed());
     let looks: Vec<BoxFuture<'_, _>> = looks.collect();
     stream::iter(looks)
         .buffered(MOST_AT_ONCE)
@@ -163,11 +172,12 @@ async fn look<'a>(
 }
 
 async fn look_at_one<'a>(
+    workspace: &Workspace,
     subject: &'a Subject,
     request: &RotateRequest,
     observer: &Observer,
 ) -> Result<Judged<'a>, Failure> {
-    let found = preflight::look(subject, observer).await?;
+    let found = preflight::look(workspace, subject, observer).await?;
     let circumstances = Circumstances {
         acknowledged: true,
         waiver: request.waiver.as_deref(),
@@ -333,8 +343,12 @@ async fn open_rotation(
     let environment_id = environment_id.to_owned();
     let master = Arc::clone(&workspace.master);
     let requester = workspace.requester.clone();
+    let claims: Vec<Claimed> = judged.iter().filter_map(Judged::claimed).collect();
     let rotation = effects::write(workspace, "opened", move |transaction| {
         let now = timestamp();
+        for claimed in &claims {
+            claimed.claim(transaction)?;
+        }
         let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
         journal::append(transaction, rotation, None, &opened, &now)?;
         let mut paths = Vec::new();
@@ -355,7 +369,7 @@ async fn open_rotation(
             Some(&environment),
             detail,
         )?;
-        Ok::<_, StoreError>(rotation)
+        Ok::<_, Failure>(rotation)
     })
     .await?;
     Ok(rotation)

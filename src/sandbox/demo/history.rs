@@ -20,7 +20,7 @@ use crate::store::{NewRevision, StoreError, environments, revisions, rotated_sec
 /// What the server says of itself and of two roles.
 const FACTS: &str = "SELECT (SELECT system_identifier::text FROM pg_control_system()), \
      (SELECT timeline_id::text FROM pg_control_checkpoint()), \
-     pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint::text, \
+     pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint::text, \
      current_setting('server_version_num'), ";
 
 /// Writes a promote at `at`: a revision with that time, and the promote times that the
@@ -96,6 +96,7 @@ fn facts(
         system: system.clone(),
         timeline: timeline.parse().map_err(|_| unreadable())?,
         position: position.parse().map_err(|_| unreadable())?,
+        transaction: 0,
         version: version.parse().map_err(|_| unreadable())?,
     };
     let [first_user, second_user] = users;

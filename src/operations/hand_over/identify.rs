@@ -1,0 +1,89 @@
+//! Which server answers for a rotated secret now, beside the one that is recorded.
+
+use std::collections::BTreeMap;
+
+use super::preflight::{application, owner_of, probe_current};
+use super::subject::Subject;
+use crate::document::PropertyPath;
+use crate::model::{DatabaseFault, EnvironmentName, ManagingFacts, ServerIdentity};
+use crate::operations::{Failure, Workspace};
+use crate::rotation::{Owner, RoleKnowledge, assess};
+use crate::secret::SecretId;
+
+/// What answers now.
+pub(in crate::operations) struct Answer {
+    pub(in crate::operations) server: ServerIdentity,
+    /// OIDs that the pair has there, by name.
+    pub(in crate::operations) oids: BTreeMap<String, u32>,
+    /// Another rotated secret that owns one of the pair there.
+    pub(in crate::operations) owner: Option<Owner>,
+    /// Whether what consumers read logs in there, in one word.
+    pub(in crate::operations) consumers: &'static str,
+}
+
+/// One rotated secret, and the server that answers for it.
+pub(in crate::operations) struct Identified {
+    pub(in crate::operations) secret: SecretId,
+    pub(in crate::operations) node: String,
+    pub(in crate::operations) recorded: Option<ServerIdentity>,
+    pub(in crate::operations) recorded_oids: BTreeMap<String, u32>,
+    pub(in crate::operations) answer: Result<Answer, DatabaseFault>,
+}
+
+/// Looks at the server of one rotated secret; nothing is changed.
+///
+/// # Errors
+/// What is wrong with the document or the store; a server that does not answer is part
+/// of what is answered.
+pub(in crate::operations) async fn identify(
+    workspace: &Workspace,
+    environment: &EnvironmentName,
+    path: PropertyPath,
+) -> Result<Identified, Failure> {
+    let subject = Subject::read(workspace, environment, path).await?;
+    let (facts, logins) = tokio::join!(ask(&subject), probe_current(&subject));
+    let logins = logins?;
+    let answer = match facts {
+        Ok(facts) => {
+            let users = [subject.current_user(), subject.user()];
+            let oids = users
+                .into_iter()
+                .zip(&facts.roles)
+                .filter_map(|(user, role)| Some((user.as_str().to_owned(), role.as_ref()?.oid)))
+                .collect();
+            let knowledge = match &facts.roles[0] {
+                Some(role) if role.expired => RoleKnowledge::Expired,
+                Some(_) => RoleKnowledge::Sound,
+                None => RoleKnowledge::NotKnown,
+            };
+            let outcomes = logins.iter().map(|(_, outcome)| outcome);
+            Ok(Answer {
+                owner: owner_of(workspace, &subject, &facts).await?,
+                server: facts.identity,
+                oids,
+                consumers: assess(outcomes, knowledge).word(),
+            })
+        }
+        Err(fault) => Err(fault),
+    };
+    Ok(Identified {
+        secret: subject.record.id,
+        node: subject.node.to_string(),
+        recorded: subject.record.server,
+        recorded_oids: subject.record.oids,
+        answer,
+    })
+}
+
+async fn ask(subject: &Subject) -> Result<ManagingFacts, DatabaseFault> {
+    let name = application("manage");
+    let mut managing = subject
+        .database
+        .manage(&subject.node, &subject.manager, &name)
+        .await?;
+    let facts = managing
+        .facts(subject.current_user(), subject.user())
+        .await?;
+    managing.close().await;
+    Ok(facts)
+}
