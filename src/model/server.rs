@@ -1,7 +1,8 @@
 //! What a database server tells us: identity, roles, logins, sessions.
 
+// The address as a value; `core` has no sockets.
+use core::net::Ipv6Addr;
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
