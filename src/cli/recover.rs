@@ -2,12 +2,13 @@
 
 use super::arguments::RecoverArguments;
 use super::output::Printer;
-use super::{ask, failure, report, runbook};
+use super::{ask, failure, report, runbook, stopping};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
     Confirmation, HandOverStatus, Observer, RecoverRequest, Report, explain, list_open, recover,
 };
 use crate::operations::{Exit, Failure, Workspace};
+use crate::process::StopSignal;
 
 pub(super) async fn run(
     workspace: Result<Workspace, Failure>,
@@ -29,9 +30,10 @@ pub(super) async fn run(
         print_nothing_open(printer);
         return Ok(Exit::Done);
     }
+    let stop = stopping::listen();
     let mut exit = Exit::Done;
     for environment in environments {
-        let one = one(&workspace, environment.clone(), &arguments, printer).await;
+        let one = one(&workspace, environment.clone(), &arguments, printer, &stop).await;
         exit = exit.worse(match one {
             Ok(report) => print_one(printer, &report),
             Err(failure) => fail(printer, Some(environment), &failure),
@@ -45,6 +47,7 @@ async fn one(
     environment: EnvironmentName,
     arguments: &RecoverArguments,
     printer: &Printer,
+    stop: &StopSignal,
 ) -> Result<Report, Failure> {
     if arguments.explain || arguments.runbook.is_some() {
         let seen = explain(workspace, &environment, &Observer::default()).await?;
@@ -57,7 +60,8 @@ async fn one(
         environment,
         confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
     };
-    if request.confirmation == Confirmation::None && ask::can_ask(printer) {
+    let may_ask = ask::can_ask(printer) && stop.wanted().is_none();
+    if request.confirmation == Confirmation::None && may_ask {
         let seen = explain(workspace, &request.environment, &Observer::default()).await?;
         if seen.status != HandOverStatus::Planned {
             // There is nothing to agree to.
@@ -71,6 +75,7 @@ async fn one(
         request.confirmation = ask::ask("Do this now?", typed);
     }
     let (observer, watching) = report::watch(printer);
+    let (observer, _held) = stopping::hold(stop, printer, observer);
     let answer = recover(workspace, &request, &observer).await;
     drop(observer);
     if let Some(watching) = watching {

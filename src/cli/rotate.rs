@@ -2,7 +2,7 @@
 
 use super::arguments::RotateArguments;
 use super::output::Printer;
-use super::{ask, failure, report};
+use super::{ask, failure, report, stopping};
 use crate::operations::hand_over::{Confirmation, Observer, Report, RotateRequest, plan, rotate};
 use crate::operations::{Exit, Failure, Workspace};
 
@@ -44,6 +44,7 @@ async fn hand_over(
     if arguments.plan {
         return plan(workspace, &request, &Observer::default()).await;
     }
+    let stop = stopping::listen();
     if request.confirmation == Confirmation::None && ask::can_ask(printer) {
         let planned = plan(workspace, &request, &Observer::default()).await?;
         let Some(shown) = &planned.plan else {
@@ -57,6 +58,7 @@ async fn hand_over(
         request.confirmation = ask::ask("Rotate now?", typed);
     }
     let (observer, watching) = report::watch(printer);
+    let (observer, _held) = stopping::hold(&stop, printer, observer);
     let answer = rotate(workspace, &request, &observer).await;
     drop(observer);
     if let Some(watching) = watching {

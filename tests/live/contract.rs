@@ -15,12 +15,13 @@ const RESULT_MEMBERS: [&str; 6] = [
 ];
 const PATH_MEMBERS: [&str; 6] = ["path", "status", "step", "case", "user", "error"];
 const ERROR_MEMBERS: [&str; 3] = ["code", "message", "remedy"];
-const STATUSES: [&str; 7] = [
+const STATUSES: [&str; 8] = [
     "planned",
     "done",
     "partial",
     "refused",
     "parked",
+    "interrupted",
     "unreachable",
     "failed",
 ];

@@ -22,5 +22,6 @@ mod rotation;
 mod sandbox_room;
 mod screenshots;
 mod shop;
+mod signals;
 mod tampering;
 mod terminal;

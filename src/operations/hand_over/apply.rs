@@ -43,12 +43,18 @@ impl Run<'_> {
             self.gate = None;
             return Ok(Turn::Again);
         };
-        if let Err(refusal) = managing
-            .begin_change(role.oid, self.subject.settings.lock_timeout)
-            .await
-        {
-            managing.close().await;
-            return self.note_refusal(refusal).await;
+        let lock = managing.begin_change(role.oid, self.subject.settings.lock_timeout);
+        match self.observer.unless_stopped(lock).await {
+            Some(Ok(())) => {}
+            Some(Err(refusal)) => {
+                managing.close().await;
+                return self.note_refusal(refusal).await;
+            }
+            // Nothing was sent yet, so waiting for the lock may be left.
+            None => {
+                managing.close().await;
+                return Ok(Turn::Again);
+            }
         }
         // Under the lock: nobody else changes this role, so what is looked at now
         // still holds when the statement runs.
@@ -82,7 +88,8 @@ impl Run<'_> {
                 self.gate = None;
             }
         }
-        if self.gate != Some(GateLook::Open) {
+        // This is the last moment at which stopping leaves the database as it is.
+        if self.gate != Some(GateLook::Open) || self.observer.stop_wanted().is_some() {
             managing.give_up().await;
             self.managing = Some(managing);
             return Ok(Turn::Again);
@@ -192,7 +199,11 @@ impl Run<'_> {
         let (Some(mut managing), Some(role)) = (self.managing.take(), role) else {
             return self.park_as_unrecognised().await;
         };
-        let waited = managing.begin_change(role.oid, longest).await;
+        let lock = managing.begin_change(role.oid, longest);
+        let Some(waited) = self.observer.unless_stopped(lock).await else {
+            managing.close().await;
+            return Ok(Turn::Again);
+        };
         managing.give_up().await;
         match waited {
             Ok(()) => {

@@ -78,7 +78,7 @@ impl Run<'_> {
     }
 
     /// The journal has ended it, or the outcome stands in the store: no database is asked.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.promotion_unknown
             || matches!(
                 self.journal.progress,

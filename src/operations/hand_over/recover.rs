@@ -62,6 +62,9 @@ pub async fn recover(
     let path = path_of(rotation, &lines)?;
     let subject = load(workspace, &request.environment, &path).await?;
     let mut run = resume(workspace, observer, &subject, rotation, &lines, &path);
+    if let Some(signal) = observer.stop_wanted() {
+        return Ok(report::of_run(&run, Ok(Stop::Interrupted { signal })));
+    }
     let evidence = run.gather().await?;
     let decision = decide(&run.journal, &evidence, Intent::Recover);
     let harmless = matches!(decision.action, Action::Park | Action::Close);

@@ -4,7 +4,8 @@ use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathRep
 use super::run::{Run, Stop};
 use crate::model::{EnvironmentName, UserName};
 use crate::operations::{Exit, Failure};
-use crate::rotation::{Case, Decision, Intent};
+use crate::process::Signal;
+use crate::rotation::{Case, Decision, Intent, Progress};
 use crate::untrusted::Untrusted;
 
 /// A user's name, safe to draw.
@@ -58,6 +59,15 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
             };
             (status, outcome, exit, Some(case), Some(error), None)
         }
+        Ok(Stop::Interrupted { signal }) => {
+            let error = interruption(signal, &run.journal.progress, environment);
+            let exit = match changed {
+                true => Exit::NeedsHuman,
+                false => Exit::Refused,
+            };
+            let (status, outcome) = (HandOverStatus::Interrupted, PathOutcome::Interrupted);
+            (status, outcome, exit, None, Some(error), None)
+        }
         Err(failure) => {
             let exit = if changed {
                 Exit::NeedsHuman
@@ -96,6 +106,25 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> Report {
         plan: None,
         protected: run.subject.protected,
         exit: ExitCode(exit),
+    }
+}
+
+/// Where a signal stopped a run, what that means, and how to go on.
+fn interruption(signal: Signal, progress: &Progress, environment: &EnvironmentName) -> ErrorReport {
+    let meaning = match progress {
+        Progress::Sent { .. } => "the change was sent and its outcome is not known",
+        Progress::Confirmed | Progress::Verified => {
+            "the new password is set and not promoted; nobody is affected"
+        }
+        _ => "nothing was changed in the database",
+    };
+    ErrorReport {
+        code: "interrupted".to_owned(),
+        message: format!(
+            "{signal}: stopped after {}: {meaning}; the rotation stays open",
+            progress.step().code()
+        ),
+        remedy: format!("handover recover {environment}"),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, Gate, RotationId, Step};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
+use crate::process::Signal;
 use crate::rotation::{
     AdmitCase, Admitted, Event, GateLook, Intent, Plan, Refusal, admit_unseen, fold, refuse_locked,
 };
@@ -94,6 +95,10 @@ pub async fn rotate(
         }
     };
     tell_step(observer, &subject, Step::Preflight, true);
+    if let Some(signal) = observer.stop_wanted() {
+        close(found).await;
+        return Ok(interrupted(&subject, signal));
+    }
     let (rotation, admitted) = open_rotation(workspace, &subject, &plan, request).await?;
     let mut run = begin(
         workspace, observer, &subject, found, rotation, admitted, request,
@@ -190,6 +195,21 @@ fn refused(subject: &Subject, refusal: &Refusal) -> Report {
         remedy: refusal.remedy.clone(),
     };
     refused_with(subject, Some(refusal.case), error, exit)
+}
+
+/// Asked to stop before anything was begun: no rotation is open.
+fn interrupted(subject: &Subject, signal: Signal) -> Report {
+    let error = ErrorReport {
+        code: "interrupted".to_owned(),
+        message: format!("{signal}: stopped before anything was begun"),
+        remedy: format!("handover rotate {}", subject.environment),
+    };
+    let mut report = refused_with(subject, None, error, Exit::Refused);
+    report.status = HandOverStatus::Interrupted;
+    for path in &mut report.paths {
+        path.status = PathOutcome::Interrupted;
+    }
+    report
 }
 
 fn refused_with(
