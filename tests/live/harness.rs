@@ -173,6 +173,16 @@ impl Running {
         }
     }
 
+    /// Whether SIGSTOP has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        // The state follows the name, which may hold blanks and ends with a parenthesis.
+        stat.is_ok_and(|stat| {
+            stat.rsplit_once(')')
+                .is_some_and(|(_, rest)| rest.starts_with(" T"))
+        })
+    }
+
     /// SIGKILL, and the wait until it is gone.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("can be killed");

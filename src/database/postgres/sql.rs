@@ -62,14 +62,21 @@ pub(super) const VIEW: &str = "SELECT \
 /// Unknown before PostgreSQL 14 and on some systems; it is a help, not a need.
 pub(super) const NOTICE_LOST_CLIENTS: &str = "SET client_connection_check_interval = '1s'";
 
+/// How long the server lets a change be idle. A process that is stopped in its midst
+/// holds the role's lock no longer than this, and whatever it sends later meets a session
+/// that has ended: between the lock and the commit nothing can be slept through.
+const LONGEST_PAUSE: Duration = Duration::from_secs(12);
+
 /// Begins the change and waits for the role's advisory lock.
 pub(super) fn begin_change(oid: u32, wait: Duration) -> String {
     let object = i32::from_ne_bytes(oid.to_ne_bytes());
     format!(
         "BEGIN; SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {statement}; \
+         SET LOCAL idle_in_transaction_session_timeout = {pause}; \
          SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_CLASS}, {object})",
         wait = milliseconds(wait),
         statement = milliseconds(wait + Duration::from_secs(1)),
+        pause = milliseconds(LONGEST_PAUSE),
     )
 }
 

@@ -14,7 +14,7 @@ use crate::model::{LoginOutcome, Step};
 use crate::operations::loading::{EnvironmentKey, Head};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::process::{generate_password, random_bytes};
+use crate::process::{Deadline, generate_password, random_bytes};
 use crate::rotation::{Case, Event, NodeTime, Progress};
 use crate::secret::{EnvelopeHeader, SCRAM_SALT_LENGTH, Secret, seal};
 use crate::store::{NewRevision, StoreError, journal, revisions, rotated_secrets};
@@ -135,6 +135,13 @@ impl Run<'_> {
 
     /// S5: revision, journal, audit and the promote times in one transaction.
     pub(super) async fn promote(&mut self) -> Result<Turn, Failure> {
+        let is_stale = |proven: Deadline| proven.has_passed();
+        if self.epoch.proven_until.is_some_and(is_stale) {
+            // Stopped or suspended since the login: somebody may have changed the password
+            // meanwhile, and consumers would read one that is dead.
+            self.epoch.renew_all();
+            return Ok(Turn::Again);
+        }
         self.begun(Step::Promote);
         let Some(pending) = self.journal.pending.clone() else {
             return self.park_as_unrecognised().await;

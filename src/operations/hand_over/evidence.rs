@@ -3,18 +3,20 @@
 //! At most one attempt per candidate and node in each epoch; a wait or an S3 opens a
 //! new one. C is carried over an S3 of ours, since S3 does not touch it.
 
+use super::apply::FRESH;
 use super::effects;
 use super::preflight::{application, look_at_gate, probe_current, probe_previous, sessions_of};
 use super::run::Run;
 use crate::database::Login;
 use crate::model::{DatabaseFault, Gate, LoginOutcome, Node, RoleFacts};
 use crate::operations::Failure;
-use crate::process::generate_password;
+use crate::process::{Deadline, generate_password};
 use crate::rotation::{
     Evidence, GateLook, Intent, Manager, Progress, RoleKnowledge, Standing, assess,
 };
 
-type Logins = Vec<(Node, LoginOutcome)>;
+/// Every node that was asked, and how the login ended.
+pub(super) type Logins = Vec<(Node, LoginOutcome)>;
 
 /// The logins of one epoch; `None` where none was attempted yet.
 #[derive(Default)]
@@ -22,6 +24,8 @@ pub(super) struct Epoch {
     pub(super) current: Option<Logins>,
     pub(super) previous: Option<Logins>,
     pub(super) pending: Option<Logins>,
+    /// Until when a proof of the pending password is good enough to promote by.
+    pub(super) proven_until: Option<Deadline>,
     /// Why the managing connection could not be had.
     pub(super) fault: Option<DatabaseFault>,
 }
@@ -72,6 +76,7 @@ impl Run<'_> {
         if let Some(pending) = pending? {
             self.own.extend(sessions_of(&pending));
             self.epoch.pending = Some(pending);
+            self.epoch.proven_until = Some(Deadline::after(FRESH));
         }
         self.look_as_manager().await;
         Ok(self.weigh())
@@ -198,7 +203,7 @@ impl Run<'_> {
         });
     }
 
-    fn weigh(&self) -> Evidence {
+    pub(super) fn weigh(&self) -> Evidence {
         let roles = self.facts.as_ref().map(|facts| &facts.roles);
         let oids = self.journal.admitted.as_ref().map(|admitted| admitted.oids);
         let knowledge = |index: usize| {
