@@ -15,7 +15,7 @@ use crate::contract::result_of;
 use crate::crash::managing_sessions;
 use crate::harness::{HeldSession, Run, Running, literal, server, single, wait_until};
 use crate::rotation::wait_for_alter;
-use crate::shop::{Shop, ShopOptions};
+use crate::shop::{Shop, ShopOptions, account_at};
 use crate::terminal::{Start, Terminal};
 
 const ROTATE: [&str; 5] = ["rotate", "shop/orders", "--yes", "--output", "json"];
@@ -256,6 +256,51 @@ fn a_hang_up_that_was_ignored_from_the_start_stays_ignored() {
     drop(lock);
     let run = rotation.finish().expect_code(0);
     assert_eq!(result_of(&run)["status"], "done");
+}
+
+/// Stopped while it waits for the role's lock, which the server then gives to the sleeper:
+/// the server ends its session, and a second host with the store's backup goes on.
+#[test]
+fn stopped_through_two_rotations_it_writes_nothing() {
+    let shop = patient("sleep");
+    let path = |name: &str| shop.home().join(name).display().to_string();
+    let (backup, elsewhere) = (path("backup.db"), path("elsewhere"));
+    shop.run(&["store", "backup", &backup]).expect_code(0);
+    shop.run(&["store", "restore", &backup, "--store", &elsewhere])
+        .expect_code(0);
+
+    let lock = role_lock(&shop.second.name);
+    let mut sleeper = shop.start(&ROTATE);
+    wait_for_alter(&shop);
+    sleeper.signal(Signal::SIGSTOP);
+    wait_until("it is stopped", || sleeper.is_stopped());
+    drop(lock);
+    for _ in 0..2 {
+        shop.rotate(&["--store", &elsewhere]).expect_code(0);
+    }
+    let verifiers = || [&shop.first, &shop.second].map(|account| shop.verifier_of(account));
+    let before = verifiers();
+    sleeper.signal(Signal::SIGCONT);
+    let run = sleeper.finish();
+    assert_ne!(run.code(), Some(0), "{run:#?}");
+    let result = result_of(&run);
+    assert!(result["error"]["message"].is_string(), "{result:#}");
+    shop.run(&["recover", "shop/orders", "--yes"])
+        .expect_code(5);
+    assert_eq!(verifiers(), before, "it wrote");
+    let current = shop.run(&[
+        "env",
+        "open",
+        "shop/orders",
+        "db",
+        "--output",
+        "json",
+        "--store",
+        &elsewhere,
+    ]);
+    let current = account_at(&current.expect_code(0).json(), "/current");
+    let outcome = server().login(&current.name, &current.password);
+    assert!(outcome.is_accepted(), "{outcome:?}");
 }
 
 /// The console with its standard error in a file, which outlives the terminal.
