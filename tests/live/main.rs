@@ -25,5 +25,6 @@ mod sandbox_room;
 mod screenshots;
 mod several;
 mod shop;
+mod signals;
 mod tampering;
 mod terminal;
