@@ -14,6 +14,10 @@ mod evidence;
 mod examine;
 mod finding;
 mod journal;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod model_world_tests;
 mod plan;
 mod twins;
 mod verdict;
