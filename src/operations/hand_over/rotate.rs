@@ -87,6 +87,11 @@ pub async fn rotate(
     }
     tell_step(observer, &subject, Step::Preflight, false);
     let found = preflight::look(&subject, observer).await?;
+    // What was looked at may be cut short by the stop, so it is not judged.
+    if let Some(signal) = observer.stop_wanted() {
+        close(found).await;
+        return Ok(interrupted(&subject, signal));
+    }
     let plan = match judge(&subject, &found, request, true) {
         Ok(plan) => plan,
         Err(refusal) => {
@@ -95,10 +100,6 @@ pub async fn rotate(
         }
     };
     tell_step(observer, &subject, Step::Preflight, true);
-    if let Some(signal) = observer.stop_wanted() {
-        close(found).await;
-        return Ok(interrupted(&subject, signal));
-    }
     let (rotation, admitted) = open_rotation(workspace, &subject, &plan, request).await?;
     let mut run = begin(
         workspace, observer, &subject, found, rotation, admitted, request,
