@@ -23,6 +23,9 @@ use tokio::sync::watch;
 /// the first one so closely is the same news and not a second wish.
 const SAME_NEWS: Duration = Duration::from_millis(100);
 
+/// How long the last words may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A signal that asks the process to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -85,7 +88,7 @@ impl StopSignal {
     ///
     /// # Errors
     /// When the system does not let us listen; signals then do what they always do.
-    pub fn install(last_words: impl Fn(Signal) + Send + 'static) -> io::Result<Self> {
+    pub fn install(last_words: impl Fn(Signal) + Send + Sync + 'static) -> io::Result<Self> {
         let stop = Self::never();
         let listener = Listener {
             heard: Heard::default(),
@@ -94,7 +97,7 @@ impl StopSignal {
         let (ready, is_ready) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || listener.run(&ready, last_words))?;
+            .spawn(move || listener.run(&ready, Arc::new(last_words)))?;
         is_ready
             .recv()
             .unwrap_or_else(|_| Err(io::Error::other("the thread that listens has ended")))?;
@@ -188,7 +191,10 @@ struct Listener {
 }
 
 impl Listener {
-    fn run(mut self, ready: &mpsc::SyncSender<io::Result<()>>, last_words: impl Fn(Signal)) {
+    fn run<W>(mut self, ready: &mpsc::SyncSender<io::Result<()>>, last_words: Arc<W>)
+    where
+        W: Fn(Signal) + Send + Sync + 'static,
+    {
         let runtime = match tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()
@@ -220,13 +226,28 @@ impl Listener {
                     Answer::End { second } => {
                         if second {
                             tracing::warn!(%signal, "asked to stop a second time: ending at once");
-                            last_words(signal);
+                            say(signal, Arc::clone(&last_words));
                         }
                         std::process::exit(signal.exit_code());
                     }
                 }
             }
         });
+    }
+}
+
+/// Says the last words, and does not wait for ever for a terminal that takes none.
+fn say<W>(signal: Signal, last_words: Arc<W>)
+where
+    W: Fn(Signal) + Send + Sync + 'static,
+{
+    let (said, is_said) = mpsc::channel();
+    let speaking = thread::Builder::new().spawn(move || {
+        last_words(signal);
+        let _ = said.send(());
+    });
+    if speaking.is_ok() {
+        let _ = is_said.recv_timeout(LAST_WORDS);
     }
 }
 

@@ -114,15 +114,16 @@ pub async fn rotate(
     }
     tell_step(observer, &subjects, Step::Preflight, false);
     let judged = look(workspace, &subjects, request, observer).await?;
+    // What was looked at may be cut short by the stop, so it is not judged.
+    if let Some(signal) = observer.stop_wanted() {
+        close(judged).await;
+        return Ok(interrupted(&subjects, request, signal));
+    }
     if let Some(report) = whole_refusal(&judged, request) {
         close(judged).await;
         return Ok(report);
     }
     tell_step(observer, &subjects, Step::Preflight, true);
-    if let Some(signal) = observer.stop_wanted() {
-        close(judged).await;
-        return Ok(interrupted(&subjects, request, signal));
-    }
     let plans: Vec<(String, Plan)> = judged
         .iter()
         .filter_map(|one| Some((one.subject.path.to_string(), one.verdict.clone().ok()?)))
