@@ -294,7 +294,11 @@ pub(super) fn remedy(case: Case, environment: &EnvironmentName) -> String {
         ),
         Case::VerifyFailed => format!("give the user what the statement needs; then: {again}"),
         Case::ReplyLost => format!("end the statement that holds the lock, or wait; then: {again}"),
-        Case::Restored | Case::OtherServer => format!(
+        Case::Restored => format!(
+            "if this server is to stay, a superuser sets the stored passwords again \
+             (`handover env open {environment}`); then: handover doctor {environment} --accept-server"
+        ),
+        Case::OtherServer => format!(
             "if this server is to stay: handover doctor {environment} --accept-server; then: {again}"
         ),
         Case::StoreBehind => {
