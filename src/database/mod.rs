@@ -159,6 +159,14 @@ pub trait Managing: Send + Sync {
         oid: u32,
     ) -> BoxFuture<'_, Result<(SessionView, DateTime<Utc>), DatabaseFault>>;
 
+    /// The backend in which a change of the role with this OID waits for a synchronous
+    /// standby, if one does: it holds the role's lock until the standby confirms, or until
+    /// it is cancelled, which applies the change on this server alone.
+    fn waiting_for_standby(
+        &mut self,
+        oid: u32,
+    ) -> BoxFuture<'_, Result<Option<i32>, DatabaseFault>>;
+
     /// In what the two users differ, and what room the server has for both. It takes
     /// longer than the other questions.
     fn twins<'a>(

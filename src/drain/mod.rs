@@ -76,6 +76,39 @@ pub fn gate(
     }
 }
 
+/// Several nodes in one: open only when all are, and every reason is kept.
+#[must_use]
+pub fn together(gates: impl IntoIterator<Item = Gate>) -> Gate {
+    let mut sessions = Vec::new();
+    let mut latest: Option<Shut> = None;
+    let mut reasons: Vec<Shut> = Vec::new();
+    for gate in gates {
+        let Gate::Shut(shut) = gate else { continue };
+        for reason in shut {
+            match reason {
+                Shut::Sessions(more) => sessions.extend(more),
+                Shut::Propagating { until, .. } => {
+                    let is_later = !matches!(&latest, Some(Shut::Propagating { until: known, .. }) if *known >= until);
+                    if is_later {
+                        latest = Some(reason);
+                    }
+                }
+                other if !reasons.contains(&other) => reasons.push(other),
+                _ => {}
+            }
+        }
+    }
+    if !sessions.is_empty() {
+        reasons.insert(0, Shut::Sessions(sessions));
+    }
+    reasons.extend(latest);
+    if reasons.is_empty() {
+        Gate::Open
+    } else {
+        Gate::Shut(reasons)
+    }
+}
+
 fn propagating(
     server_time: DateTime<Utc>,
     promoted: Option<DateTime<Utc>>,
@@ -182,6 +215,38 @@ mod tests {
             reasons[..],
             [Shut::Propagating { remaining, .. }] if remaining == propagation
         ));
+    }
+
+    #[test]
+    fn several_nodes_are_open_only_together_and_keep_every_reason() {
+        let propagation = Duration::from_secs(10);
+        let open = gate(&view(vec![], true), &[], at(0), None, propagation);
+        assert_eq!(together([open.clone(), open.clone()]), Gate::Open);
+        let one = gate(
+            &view(vec![session(1, "a")], true),
+            &[],
+            at(9),
+            Some(at(0)),
+            propagation,
+        );
+        let other = gate(
+            &view(vec![session(2, "b")], false),
+            &[],
+            at(3),
+            Some(at(0)),
+            propagation,
+        );
+        let Gate::Shut(reasons) = together([open, one, other]) else {
+            panic!("must be shut");
+        };
+        assert!(
+            matches!(
+                &reasons[..],
+                [Shut::Sessions(sessions), Shut::MaskedView { .. }, Shut::Propagating { .. }]
+                    if sessions.len() == 2
+            ),
+            "{reasons:?}"
+        );
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Session;
+use crate::untrusted::Untrusted;
 
 /// Why the gate is shut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Shut {
         /// The `GRANT` that gives a complete view.
         grant: Option<String>,
     },
+    /// Standbys that a server feeds and the settings do not name: who is there is not seen.
+    UnseenStandbys(Vec<Untrusted>),
     /// Consumers may still be reading the old credential.
     Propagating {
         /// When `propagation` will have passed, by the server's clock.

@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub user: &'a UserName,
     /// What the managing connection was told; roles in the order X, Y.
     pub managing: Result<&'a ManagingFacts, &'a DatabaseFault>,
+    /// What the managing user was told by the other nodes.
+    pub others: &'a [(Node, ManagingFacts)],
     /// Another rotated secret that owns one of the pair, by their OIDs.
     pub owner: Option<&'a Owner>,
     /// The server of the last rotation, or the one accepted since.
@@ -208,6 +210,18 @@ fn check_owner(facts: &Facts<'_>) -> Result<(), Refusal> {
 /// A standby may be behind the mark and is no copy; that it is one is said further down.
 fn check_server(facts: &Facts<'_>, managing: &ManagingFacts) -> Result<(), Refusal> {
     let seen = &managing.identity;
+    for (node, other) in facts.others {
+        if other.identity.system != seen.system {
+            return refuse(
+                AdmitCase::OtherServer,
+                format!(
+                    "{node} is named as a node of {}, and it is another server: system {}, not {}",
+                    facts.node, other.identity.system, seen.system
+                ),
+                "mend `databases.\"*\".nodes` in the settings".to_owned(),
+            );
+        }
+    }
     match match_server(facts.recorded_server, seen) {
         ServerMatch::Same | ServerMatch::NotKnown => return Ok(()),
         ServerMatch::WentBack if managing.read_only => return Ok(()),

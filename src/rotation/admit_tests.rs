@@ -118,6 +118,7 @@ impl Sound {
 
     fn admit(&self) -> Result<Plan, Refusal> {
         admit(&Facts {
+            others: &[],
             environment: &self.environment,
             path: "db",
             revision: 3,

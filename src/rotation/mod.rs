@@ -7,6 +7,7 @@
 
 mod action;
 mod admit;
+mod adopt;
 mod assess;
 mod capacity;
 mod case;
@@ -22,12 +23,14 @@ mod model_tests;
 mod model_world_tests;
 mod plan;
 mod refusal;
+mod standbys;
 mod twins;
 mod verdict;
 mod words;
 
 pub use action::{Action, Decision};
 pub use admit::{Facts, admit, admit_unseen};
+pub use adopt::{Idle, adopt};
 pub use assess::{RoleKnowledge, Standing, assess};
 pub use case::Case;
 pub use decide::decide;
@@ -38,5 +41,7 @@ pub use identity::{ServerMatch, describe_server, log_position, match_server, rai
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession};
 pub use refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
+pub use standbys::{count_unnamed, replication, unnamed_standbys};
+pub use twins::{Lacks, lacks};
 pub use verdict::{Verdict, verdict};
 pub use words::describe_gate;

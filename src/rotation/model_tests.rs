@@ -209,7 +209,7 @@ impl Model {
             pooled: self.pooled(user, pending),
             decoy_accepted: decoy && self.standing(user, Some(0)).is_proven_somewhere(),
             server: match ready {
-                true => ServerMatch::of(&self.store.server, &self.world.identity()),
+                true => match_server(Some(&self.store.server), &self.world.identity()),
                 false => ServerMatch::NotKnown,
             },
             replication: match ready {
@@ -252,7 +252,7 @@ impl Model {
         let found = self.world.identity();
         let admitted = self.manager() == Manager::Ready
             && !self.world.gate_shut
-            && ServerMatch::of(&self.store.server, &found) == ServerMatch::Same
+            && match_server(Some(&self.store.server), &found) == ServerMatch::Same
             && sound;
         if self.store.open || self.run.is_some() || !admitted {
             return;
@@ -395,7 +395,7 @@ impl Model {
         let user = self.store.previous.0;
         let pending = self.pending();
         let password = pending.ok_or("sent before it was in the journal")?;
-        let same = ServerMatch::of(&self.store.server, &self.world.identity());
+        let same = match_server(Some(&self.store.server), &self.world.identity());
         hold(!self.world.gate_shut, "sent through a shut gate")?;
         hold(user != self.store.current.0, "sent to what consumers read")?;
         hold(same == ServerMatch::Same, "sent to another server")?;
@@ -631,7 +631,7 @@ impl Model {
         let (current, password) = self.store.current;
         let (idle, _) = self.store.previous;
         let dead = password.is_some_and(|password| !self.world.holds(current, password));
-        let server = ServerMatch::of(&self.store.server, &self.world.identity());
+        let server = match_server(Some(&self.store.server), &self.world.identity());
         match case {
             Case::Restored => dead && server != ServerMatch::Same,
             Case::StoreBehind | Case::CurrentDead => dead,

@@ -59,15 +59,16 @@ pub(super) fn compare(differences: &[Difference], [current, idle]: [&UserName; 2
 
 /// What of it stops a rotation, and what is only to be known. Only what Y lacks counts:
 /// Y is what consumers read next.
-pub(super) struct Lacks {
+pub struct Lacks {
     /// Breaks applications at the promote.
-    pub(super) problems: Vec<Finding>,
+    pub problems: Vec<Finding>,
     /// Cannot be given to both, or cannot be compared from here.
-    pub(super) warnings: Vec<Finding>,
+    pub warnings: Vec<Finding>,
 }
 
 /// Picks what Y lacks out of the differences.
-pub(super) fn lacks(differences: &[Difference], users: [&UserName; 2]) -> Lacks {
+#[must_use]
+pub fn lacks(differences: &[Difference], users: [&UserName; 2]) -> Lacks {
     let of_current: Vec<Difference> = differences
         .iter()
         .filter(|difference| difference.holder == Twin::Current)

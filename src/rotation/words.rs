@@ -36,6 +36,14 @@ pub(super) fn describe(reason: &Shut) -> String {
             "the managing user does not see all of its sessions, so none seen means nothing"
                 .to_owned()
         }
+        Shut::UnseenStandbys(standbys) => {
+            let names: Vec<&str> = standbys.iter().map(Untrusted::as_str).collect();
+            format!(
+                "{} not named in the settings, so who is there is not seen: {}",
+                plural(standbys.len(), "standby is", "standbys are"),
+                names.join(", ")
+            )
+        }
         Shut::Propagating { until, remaining } => format!(
             "consumers may still read it: `propagation` has not passed since the last promote; \
              until {} ({} left)",
@@ -72,6 +80,9 @@ pub(super) fn mend(reason: &Shut, user: &UserName) -> String {
             Some(grant) => format!("as a superuser: {grant}"),
             None => "let the managing user see all sessions".to_owned(),
         },
+        Shut::UnseenStandbys(_) => {
+            "name them under `databases.\"*\".nodes` in the settings".to_owned()
+        }
         Shut::Propagating { remaining, .. } => format!("rotate in {}", seconds(*remaining)),
     }
 }

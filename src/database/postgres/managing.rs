@@ -133,6 +133,18 @@ impl Managing for PostgresManaging {
         .boxed()
     }
 
+    fn waiting_for_standby(
+        &mut self,
+        oid: u32,
+    ) -> BoxFuture<'_, Result<Option<i32>, DatabaseFault>> {
+        async move {
+            let question = sql::waiting_for_standby(oid);
+            let rows = self.ask(self.client().query_typed(&question, &[])).await?;
+            Ok(rows.first().map(|row| row.get("pid")))
+        }
+        .boxed()
+    }
+
     fn begin_change(
         &mut self,
         oid: u32,

@@ -80,6 +80,17 @@ pub(super) const SESSIONS: &str = "SELECT pid, application_name, \
 pub(super) const PREPARED: &str = "SELECT x.gid, x.prepared FROM pg_catalog.pg_prepared_xacts x \
      JOIN pg_catalog.pg_roles r ON r.rolname = x.owner WHERE r.oid = $1";
 
+/// The backend that holds the role's advisory lock while it waits for a synchronous
+/// standby. It is one of the managing user's own, so its wait is visible to it.
+pub(super) fn waiting_for_standby(oid: u32) -> String {
+    format!(
+        "SELECT a.pid FROM pg_catalog.pg_locks l \
+         JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 \
+         AND l.classid = {ADVISORY_CLASS} AND l.objid = {oid} AND a.wait_event = 'SyncRep'"
+    )
+}
+
 /// Whether the managing user sees everything of that role's sessions.
 pub(super) const VIEW: &str = "SELECT \
      pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') \

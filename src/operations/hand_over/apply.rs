@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Progress as Told;
-use super::evidence::Logins;
-use super::preflight::{look_at_gate, probe_current, probe_previous, sessions_of};
+use super::gate::{look_at_gate, look_at_others};
+use super::logins::{Logins, probe_current, probe_previous, sessions_of};
 use super::run::{Run, Turn};
 use crate::database::{ChangeOutcome, NewPassword};
 use crate::model::Step;
@@ -61,9 +61,10 @@ impl Run<'_> {
         // Under the lock: nobody else changes this role, so what is looked at now
         // still holds when the statement runs.
         let overtaken = self.check_not_overtaken(pending.generation);
-        let (overtaken, logins, sessions) = tokio::join!(
+        let (overtaken, logins, others, sessions) = tokio::join!(
             overtaken,
             self.log_in_under_the_lock(),
+            look_at_others(self.subject),
             managing.sessions(role.oid)
         );
         if let Err(failure) = overtaken.and(self.note_logins(logins)) {
@@ -71,17 +72,18 @@ impl Run<'_> {
             managing.close().await;
             return Err(failure);
         }
-        if !self.weigh().current.is_everywhere() {
+        if self.journal.knows_current() && !self.weigh().current.is_everywhere() {
             managing.give_up().await;
             self.managing = Some(managing);
             return Ok(Turn::Again);
         }
         let fresh = Deadline::after(FRESH);
         let mut look = facts.clone();
-        match sessions {
-            Ok((view, now)) => {
+        match sessions.and_then(|sessions| Ok((sessions, others?))) {
+            Ok(((view, now), others)) => {
                 look.sessions = view;
                 look.server_time = now;
+                self.others = others;
             }
             Err(fault) => {
                 managing.close().await;
@@ -94,6 +96,7 @@ impl Run<'_> {
             self.subject,
             &mut *managing,
             &look,
+            &self.others,
             &self.own,
             self.observer,
         )
@@ -193,7 +196,7 @@ impl Run<'_> {
     /// C, and P where it was proven before. What was found before the lock may be as old
     /// as a sleep of this process: another host may have rotated both users meanwhile, and
     /// its store is not ours. From here on the lock keeps it from doing so.
-    async fn log_in_under_the_lock(&self) -> (Result<Logins, Failure>, Option<Logins>) {
+    async fn log_in_under_the_lock(&self) -> (Logins, Option<Logins>) {
         let previous = async {
             match self.weigh().previous.is_everywhere() {
                 true => probe_previous(self.subject).await,
@@ -207,9 +210,8 @@ impl Run<'_> {
     /// changed by somebody else, so N would be one password too many.
     fn note_logins(
         &mut self,
-        (current, previous): (Result<Logins, Failure>, Option<Logins>),
+        (current, previous): (Logins, Option<Logins>),
     ) -> Result<(), Failure> {
-        let current = current?;
         self.own.extend(sessions_of(&current));
         self.epoch.current = Some(current);
         let Some(previous) = previous else {

@@ -4,20 +4,20 @@
 //! new one. C is carried over an S3 of ours, since S3 does not touch it.
 
 use super::apply::FRESH;
-use super::effects;
-use super::preflight::{application, look_at_gate, probe_current, probe_previous, sessions_of};
-use super::run::Run;
-use crate::database::Login;
-use crate::model::{DatabaseFault, Gate, LoginOutcome, Node, RoleFacts};
-use crate::operations::Failure;
-use crate::process::{Deadline, generate_password};
-use crate::rotation::{
-    Evidence, GateLook, Intent, Manager, Progress, Replication, RoleKnowledge, ServerMatch,
-    Standing, TwinLook, assess, match_server,
+use super::gate::{look_at_gate, look_at_others};
+use super::logins::{
+    Logins, application, probe_current, probe_decoy, probe_pending, probe_poolers, probe_previous,
+    sessions_of,
 };
-
-/// Every node that was asked, and how the login ended.
-pub(super) type Logins = Vec<(Node, LoginOutcome)>;
+use super::preflight::twin_look;
+use super::run::Run;
+use crate::model::{DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, RoleFacts, TwinRoles};
+use crate::operations::Failure;
+use crate::process::Deadline;
+use crate::rotation::{
+    Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
+    ServerMatch, Standing, TwinLook, assess, count_unnamed, match_server, replication,
+};
 
 /// The logins of one epoch; `None` where none was attempted yet.
 #[derive(Default)]
@@ -27,6 +27,10 @@ pub(super) struct Epoch {
     pub(super) pending: Option<Logins>,
     /// A random password of Y, where no password of it is known.
     pub(super) decoy: Option<Logins>,
+    /// Y with N through the poolers.
+    pub(super) pooled: Option<Logins>,
+    /// The backend in which an earlier statement of ours waits for a synchronous standby.
+    pub(super) waits_for_standby: Option<i32>,
     /// How often this run has waited for replay or for a pooler.
     pub(super) waits: u32,
     /// Until when a proof of the pending password is good enough to promote by.
@@ -41,6 +45,8 @@ impl Epoch {
         self.previous = None;
         self.decoy = None;
         self.pending = None;
+        self.pooled = None;
+        self.waits_for_standby = None;
         self.fault = None;
     }
 
@@ -62,7 +68,7 @@ impl Epoch {
     }
 
     pub(super) fn outcomes(&self) -> impl Iterator<Item = &(Node, LoginOutcome)> {
-        let groups = [&self.current, &self.pending];
+        let groups = [&self.current, &self.pending, &self.pooled];
         groups.into_iter().flatten().flatten()
     }
 }
@@ -75,29 +81,37 @@ impl Run<'_> {
         }
         let (current, previous, decoy, pending) = tokio::join!(
             self.look_at_current(),
-            self.look_at_previous(),
+            self.look_at_previous(self.journal.is_sent()),
             self.look_with_decoy(),
             self.look_at_pending()
         );
-        if let Some(current) = current? {
-            self.own.extend(sessions_of(&current));
-            self.epoch.current = Some(current);
-        }
-        if let Some(previous) = previous {
-            self.own.extend(sessions_of(&previous));
-            self.epoch.previous = Some(previous);
-        }
-        if let Some(decoy) = decoy {
-            self.own.extend(sessions_of(&decoy));
-            self.epoch.decoy = Some(decoy);
-        }
-        if let Some(pending) = pending? {
-            self.own.extend(sessions_of(&pending));
-            self.epoch.pending = Some(pending);
+        self.note(current, |epoch| &mut epoch.current);
+        self.note(previous, |epoch| &mut epoch.previous);
+        self.note(decoy, |epoch| &mut epoch.decoy);
+        let pending = pending?;
+        if pending.is_some() {
             self.epoch.proven_until = Some(Deadline::after(FRESH));
         }
+        self.note(pending, |epoch| &mut epoch.pending);
         self.look_as_manager().await;
+        if !self.weigh().current.is_everywhere() {
+            // What became of P tells a restored server and an old store from a dead user.
+            let previous = self.look_at_previous(true).await;
+            self.note(previous, |epoch| &mut epoch.previous);
+        }
+        if self.weigh().pending.is_everywhere() {
+            let pooled = self.look_at_poolers().await?;
+            self.note(pooled, |epoch| &mut epoch.pooled);
+        }
         Ok(self.weigh())
+    }
+
+    /// Takes over logins, if any were attempted.
+    fn note(&mut self, logins: Option<Logins>, place: fn(&mut Epoch) -> &mut Option<Logins>) {
+        if let Some(logins) = logins {
+            self.own.extend(sessions_of(&logins));
+            *place(&mut self.epoch) = Some(logins);
+        }
     }
 
     /// The journal has ended it, or the outcome stands in the store: no database is asked.
@@ -105,75 +119,59 @@ impl Run<'_> {
         self.promotion_unknown || self.journal.is_over()
     }
 
-    async fn look_at_current(&self) -> Result<Option<Logins>, Failure> {
-        if self.epoch.current.is_some() {
-            return Ok(None);
+    async fn look_at_current(&self) -> Option<Logins> {
+        match self.epoch.current {
+            Some(_) => None,
+            None => Some(probe_current(self.subject).await),
         }
-        probe_current(self.subject).await.map(Some)
     }
 
-    async fn look_at_previous(&self) -> Option<Logins> {
-        if self.epoch.previous.is_some() || !self.was_sent() {
-            return None;
+    async fn look_at_previous(&self, wanted: bool) -> Option<Logins> {
+        match self.epoch.previous {
+            None if wanted => probe_previous(self.subject).await,
+            _ => None,
         }
-        probe_previous(self.subject).await
     }
 
     /// Where no password of Y is known: a random one, which nothing may accept.
     async fn look_with_decoy(&self) -> Option<Logins> {
-        if self.epoch.decoy.is_some()
-            || self.subject.previous.password.is_some()
-            || !self.was_sent()
-        {
-            return None;
+        let wanted = self.journal.is_sent() && self.subject.previous.password.is_none();
+        match self.epoch.decoy {
+            None if wanted => Some(probe_decoy(self.subject).await),
+            _ => None,
         }
-        let decoy = generate_password(32);
-        let application = application("probe");
-        let login = Login {
-            node: &self.subject.node,
-            user: self.subject.user(),
-            password: &decoy,
-            application: &application,
-            statements: &[],
-        };
-        let outcome = effects::probe(self.subject, "probe-previous", login).await;
-        Some(vec![(self.subject.node.clone(), outcome)])
     }
 
     async fn look_at_pending(&self) -> Result<Option<Logins>, Failure> {
-        if self.epoch.pending.is_some() || !self.was_sent() {
+        if self.epoch.pending.is_some() || !self.journal.is_sent() {
             return Ok(None);
         }
         let Some(pending) = self.pending_password().await? else {
             return Ok(None);
         };
-        let application = application("probe");
-        let login = Login {
-            node: &self.subject.node,
-            user: self.subject.user(),
-            password: &pending,
-            application: &application,
-            statements: &self.subject.settings.statements,
-        };
-        let outcome = effects::probe(self.subject, "probe-pending", login).await;
-        Ok(Some(vec![(self.subject.node.clone(), outcome)]))
+        Ok(Some(probe_pending(self.subject, &pending).await))
     }
 
-    fn was_sent(&self) -> bool {
-        matches!(
-            self.journal.progress,
-            Progress::Sent { .. } | Progress::Confirmed | Progress::Verified
-        )
+    async fn look_at_poolers(&self) -> Result<Option<Logins>, Failure> {
+        if self.epoch.pooled.is_some() || self.subject.settings.poolers.is_empty() {
+            return Ok(None);
+        }
+        let Some(pending) = self.pending_password().await? else {
+            return Ok(None);
+        };
+        Ok(Some(probe_poolers(self.subject, &pending).await))
     }
 
     /// Whether the next decision may lead to S3, or needs the catalog to tell a wrong
     /// password from an expired role.
     fn needs_manager(&self) -> bool {
         match self.journal.progress {
-            Progress::Pending | Progress::Refused { .. } | Progress::Sent { .. } => true,
-            Progress::Begun | Progress::Admitted => self.intent != Intent::Rotate,
-            Progress::Confirmed | Progress::Verified => self.facts.is_none(),
-            Progress::Promoted { .. } | Progress::Abandoned { .. } | Progress::Aborted => false,
+            Reached::Pending | Reached::Refused { .. } | Reached::Sent { .. } => true,
+            Reached::Begun | Reached::Admitted => self.intent != Intent::Rotate,
+            Reached::Confirmed | Reached::Verified => {
+                self.facts.is_none() || self.journal.unreplicated_at.is_some()
+            }
+            Reached::Promoted { .. } | Reached::Abandoned { .. } | Reached::Aborted => false,
         }
     }
 
@@ -204,13 +202,25 @@ impl Run<'_> {
                     .await?
             }
         };
-        let facts = managing
-            .facts(subject.current_user(), subject.user())
-            .await?;
-        let gate = look_at_gate(subject, &mut *managing, &facts, &self.own, self.observer).await?;
+        let users = [subject.current_user(), subject.user()];
+        let (facts, others) =
+            tokio::try_join!(managing.facts(users[0], users[1]), look_at_others(subject))?;
+        let (own, observer) = (&self.own, self.observer);
+        let gate = look_at_gate(subject, &mut *managing, &facts, &others, own, observer).await?;
+        if let [Some(current), Some(idle)] = &facts.roles {
+            let oids = [current.oid, idle.oid];
+            if matches!(self.journal.progress, Reached::Sent { .. }) {
+                self.epoch.waits_for_standby = managing.waiting_for_standby(idle.oid).await?;
+            }
+            if self.journal.is_sent() && self.twins == TwinLook::NotLooked {
+                let twins = managing.twins(TwinRoles { names: users, oids }).await?;
+                self.twins = twin_look(subject, &twins);
+            }
+        }
         self.note_gate(&gate);
         self.managing = Some(managing);
         self.facts = Some(facts);
+        self.others = others;
         Ok(())
     }
 
@@ -254,12 +264,12 @@ impl Run<'_> {
             current: standing(&self.epoch.current, 0),
             previous: standing(&self.epoch.previous, 1),
             pending: standing(&self.epoch.pending, 1),
-            pooled: Standing::default(),
+            pooled: standing(&self.epoch.pooled, 1),
             decoy_accepted: self.epoch.decoy.iter().flatten().any(accepted),
             server,
-            replication: Replication::NotLooked,
-            unnamed_standbys: 0,
-            twins: TwinLook::NotLooked,
+            replication: self.replication(),
+            unnamed_standbys: count_unnamed(self.looks()),
+            twins: self.twins,
             waits: self.epoch.waits,
             manager: match &self.epoch.fault {
                 None => Manager::Ready,
@@ -274,12 +284,31 @@ impl Run<'_> {
         }
     }
 
+    /// What every node told the managing user, as far as it was asked.
+    fn looks(&self) -> impl Iterator<Item = &ManagingFacts> {
+        let others = self.others.iter().map(|(_, facts)| facts);
+        self.facts.iter().chain(others)
+    }
+
+    fn replication(&self) -> Replication {
+        if self.epoch.waits_for_standby.is_some() {
+            return Replication::Waiting;
+        }
+        match (self.journal.unreplicated_at, &self.facts) {
+            (Some(position), Some(facts)) => replication(facts, position),
+            _ => Replication::NotLooked,
+        }
+    }
+
     /// The first thing that an operator has to know.
     pub(super) fn consumers_words(&self) -> String {
         let current = self.weigh().current;
+        let known = self.journal.knows_current() && self.subject.current.password.is_some();
         let user = crate::untrusted::Untrusted::new(self.subject.current_user().as_str());
         if current.is_everywhere() {
             format!("OK: they read {user}, which logs in")
+        } else if !known {
+            format!("NOT KNOWN: no password of {user} is known here, so nobody reads one from here")
         } else if current.refused > 0 || current.barred > 0 {
             format!("DOWN: they read {user}, which does not log in")
         } else {
@@ -307,6 +336,23 @@ impl Run<'_> {
                 "{user} with the previous password: {}",
                 evidence.previous.word()
             ));
+        }
+        if self.epoch.pooled.is_some() {
+            words.push(format!(
+                "{user} with the pending password through the poolers: {}",
+                evidence.pooled.word()
+            ));
+        }
+        if let Some(pid) = self.epoch.waits_for_standby {
+            words.push(format!(
+                "the change waits for a synchronous standby in the backend {pid} of {}",
+                self.subject.node
+            ));
+        }
+        match evidence.server {
+            ServerMatch::Same | ServerMatch::NotKnown => {}
+            ServerMatch::WentBack => words.push("the server is older than it was".to_owned()),
+            ServerMatch::Other => words.push("another server answers".to_owned()),
         }
         if !self.gate_words.is_empty() {
             words.push(format!("sessions of {user}: {}", self.gate_words));

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::preflight::{application, owner_of, probe_current, probe_previous, sessions_of};
+use super::logins::{application, probe_current, probe_previous, sessions_of};
+use super::preflight::owner_of;
 use super::subject::Subject;
 use crate::database::Login;
 use crate::document::PropertyPath;
@@ -47,10 +48,6 @@ pub(in crate::operations) async fn examine(
         probe_previous(&subject),
         probe_with_wrong_password(&subject)
     );
-    let current = match current {
-        Ok(current) => current,
-        Err(failure) => return of_document(failure),
-    };
     let mut own = sessions_of(&current);
     own.extend(sessions_of(idle.as_deref().unwrap_or_default()));
     own.extend(wrong.session().cloned());

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::preflight::{application, owner_of, probe_current};
+use super::logins::{application, probe_current};
+use super::preflight::owner_of;
 use super::subject::Subject;
 use crate::document::PropertyPath;
 use crate::model::{DatabaseFault, EnvironmentName, ManagingFacts, ServerIdentity};
@@ -42,7 +43,6 @@ pub(in crate::operations) async fn identify(
 ) -> Result<Identified, Failure> {
     let subject = Subject::read(workspace, environment, path).await?;
     let (facts, logins) = tokio::join!(ask(&subject), probe_current(&subject));
-    let logins = logins?;
     let answer = match facts {
         Ok(facts) => {
             let users = [subject.current_user(), subject.user()];

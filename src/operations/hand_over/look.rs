@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Observer;
-use super::preflight::{self, application, probe_current, probe_previous};
+use super::gate::{look_at_gate, look_at_others};
+use super::logins::{application, probe_current, probe_previous, sessions_of};
 use super::report::shown;
 use super::subject::Subject;
 use crate::document::PropertyPath;
@@ -130,13 +131,11 @@ async fn look_at(subject: &Subject, depth: Depth) -> Result<PathLook, Failure> {
         Depth::Sessions => (Vec::new(), Some(Vec::new())),
         Depth::Logins => {
             let (current, previous) = tokio::join!(probe_current(subject), probe_previous(subject));
-            (current?, previous)
+            (current, previous)
         }
     };
-    let mut own = preflight::sessions_of(&current_logins);
-    own.extend(preflight::sessions_of(
-        previous_logins.as_deref().unwrap_or_default(),
-    ));
+    let mut own = sessions_of(&current_logins);
+    own.extend(sessions_of(previous_logins.as_deref().unwrap_or_default()));
     let mut seen = PathLook {
         path: subject.path.to_string(),
         node: subject.node.to_string(),
@@ -185,8 +184,9 @@ async fn look_as_manager(
         version / 10_000,
         version % 10_000
     ));
-    let gate =
-        preflight::look_at_gate(subject, &mut *managing, &facts, own, &Observer::default()).await?;
+    let others = look_at_others(subject).await?;
+    let observer = Observer::default();
+    let gate = look_at_gate(subject, &mut *managing, &facts, &others, own, &observer).await?;
     seen.gate = describe_gate(&gate);
     if facts.sessions.complete {
         seen.previous.sessions = Some(sessions(&facts.sessions, own));

@@ -7,13 +7,16 @@
 
 mod abandon;
 mod actions;
+mod adopt;
 mod apply;
 mod claim;
 mod confirm;
 mod effects;
 mod evidence;
 mod examine;
+mod gate;
 mod identify;
+mod logins;
 mod look;
 mod open;
 mod outcome;

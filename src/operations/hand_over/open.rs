@@ -1,11 +1,12 @@
 //! An open rotation as its journal tells it.
 
 use super::Observer;
+use super::adopt;
 use super::report::{self, PathEnd};
 use super::resume::ResumeRequest;
 use super::rotation::Rotation;
 use super::run::Run;
-use super::subject::Subject;
+use super::subject::{Subject, WithoutState};
 use crate::model::{EnvironmentName, RotationId};
 use crate::operations::loading::Head;
 use crate::operations::{Exit, Failure, Workspace};
@@ -73,12 +74,22 @@ impl Open {
             if !wanted.is_empty() && !wanted.iter().any(|one| one == path) {
                 continue;
             }
+            let admitted = fold(&self.events(path)).admitted;
+            let without = match admitted {
+                Some(admitted) => WithoutState::Settled {
+                    user: admitted.user,
+                },
+                None => WithoutState::Unsettled,
+            };
             let path = path.parse().map_err(|_| {
                 let number = self.number;
                 damaged(format!("the journal of {number} names a malformed path"))
             })?;
-            subjects.push(Subject::read(workspace, &request.environment, path).await?);
+            let environment = &request.environment;
+            let subject = Subject::read_open(workspace, environment, path, without);
+            subjects.push(subject.await?);
         }
+        adopt::settle(&mut subjects).await?;
         if self.paths().is_empty() {
             let number = self.number;
             return Err(damaged(format!("the journal of {number} names no path")));

@@ -1,30 +1,24 @@
 //! S1: everything is looked at, nothing is changed.
 
-use std::time::Duration;
-
-use super::effects;
+use super::Observer;
+use super::gate::{Others, look_at_gate, look_at_others};
+use super::logins::{Logins, application, probe_current, probe_previous, sessions_of};
 use super::subject::Subject;
-use super::{Observer, Progress};
-use crate::database::{Login, Managing};
-use crate::drain::{self, PROBE_APPLICATION_PREFIX};
-use crate::model::{
-    DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, OwnSession, SessionView, TwinFacts,
-    TwinRoles,
-};
+use crate::database::Managing;
+use crate::model::settings::TwinCheck;
+use crate::model::{DatabaseFault, Gate, ManagingFacts, OwnSession, TwinFacts, TwinRoles};
 use crate::operations::{Failure, Workspace};
-use crate::rotation::{Facts, Owner, Plan, Refusal, admit};
+use crate::rotation::{Facts, Owner, Plan, Refusal, TwinLook, admit, lacks};
 use crate::store::{StoreError, owners};
-
-/// How long a session that may be a probe of a killed run is given to go.
-const GRACE: Duration = Duration::from_secs(2);
-const GRACE_POLL: Duration = Duration::from_millis(50);
 
 /// What S1 found out.
 pub(super) struct Preflight {
     pub(super) managing: Result<(Box<dyn Managing>, ManagingFacts), DatabaseFault>,
-    pub(super) current: Vec<(Node, LoginOutcome)>,
+    /// What it sees on the other nodes.
+    pub(super) others: Others,
+    pub(super) current: Logins,
     /// `None` when no password of Y is known.
-    pub(super) previous: Option<Vec<(Node, LoginOutcome)>>,
+    pub(super) previous: Option<Logins>,
     pub(super) own: Vec<OwnSession>,
     pub(super) gate: Gate,
     /// Another rotated secret that owns one of the pair there.
@@ -65,25 +59,24 @@ pub(super) async fn look(
     };
     let current = probe_current(subject);
     let previous = probe_previous(subject);
-    let (managing, current, previous) = tokio::join!(manage, current, previous);
-    let current = current?;
+    let others = look_at_others(subject);
+    let (managing, others, current, previous) = tokio::join!(manage, others, current, previous);
     let mut own = Vec::new();
     own.extend(sessions_of(&current));
-    own.extend(
-        previous
-            .iter()
-            .flatten()
-            .filter_map(|(_, outcome)| outcome.session().cloned()),
-    );
-    let (managing, twins, gate) = match managing {
-        Ok((mut managing, facts, twins)) => {
-            let gate = look_at_gate(subject, &mut *managing, &facts, &own, observer).await;
-            match gate {
-                Ok(gate) => (Ok((managing, facts)), twins, gate),
-                Err(fault) => (Err(fault), None, Gate::Shut(Vec::new())),
+    own.extend(sessions_of(previous.as_deref().unwrap_or_default()));
+    let (managing, others, twins, gate) = match (managing, others) {
+        (Ok((mut managing, facts, twins)), Ok(others)) => {
+            let gate = look_at_gate(subject, &mut *managing, &facts, &others, &own, observer);
+            match gate.await {
+                Ok(gate) => (Ok((managing, facts)), others, twins, gate),
+                Err(fault) => (Err(fault), others, None, Gate::Shut(Vec::new())),
             }
         }
-        Err(fault) => (Err(fault), None, Gate::Shut(Vec::new())),
+        (Ok((managing, _, _)), Err(fault)) => {
+            managing.close().await;
+            (Err(fault), Others::new(), None, Gate::Shut(Vec::new()))
+        }
+        (Err(fault), _) => (Err(fault), Others::new(), None, Gate::Shut(Vec::new())),
     };
     let owner = match &managing {
         Ok((_, facts)) => owner_of(workspace, subject, facts).await?,
@@ -91,6 +84,7 @@ pub(super) async fn look(
     };
     Ok(Preflight {
         managing,
+        others,
         current,
         previous,
         own,
@@ -144,7 +138,8 @@ pub(super) fn judge(
         current_logins: &preflight.current,
         recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
         twins: preflight.twins.as_ref(),
-        twin_strict: true,
+        twin_strict: subject.settings.twin == TwinCheck::Strict,
+        others: &preflight.others,
         gate: &preflight.gate,
         promoted_before: !subject.record.promoted.is_empty(),
         acknowledged: circumstances.acknowledged,
@@ -154,91 +149,13 @@ pub(super) fn judge(
     })
 }
 
-/// Logs in as X with C.
-pub(super) async fn probe_current(subject: &Subject) -> Result<Vec<(Node, LoginOutcome)>, Failure> {
-    let password = subject.current_password()?;
-    let application = application("probe");
-    let login = Login {
-        node: &subject.node,
-        user: subject.current_user(),
-        password,
-        application: &application,
-        statements: &[],
-    };
-    Ok(vec![(
-        subject.node.clone(),
-        effects::probe(subject, "probe-current", login).await,
-    )])
-}
-
-/// Logs in as Y with P, where P is known.
-pub(super) async fn probe_previous(subject: &Subject) -> Option<Vec<(Node, LoginOutcome)>> {
-    let password = subject.previous.password.as_ref()?;
-    let application = application("probe");
-    let login = Login {
-        node: &subject.node,
-        user: subject.user(),
-        password,
-        application: &application,
-        statements: &[],
-    };
-    Some(vec![(
-        subject.node.clone(),
-        effects::probe(subject, "probe-previous", login).await,
-    )])
-}
-
-/// How our sessions name themselves to the server.
-pub(super) fn application(purpose: &str) -> String {
-    format!("{PROBE_APPLICATION_PREFIX}{purpose}")
-}
-
-pub(super) fn sessions_of(outcomes: &[(Node, LoginOutcome)]) -> Vec<OwnSession> {
-    outcomes
-        .iter()
-        .filter_map(|(_, outcome)| outcome.session().cloned())
-        .collect()
-}
-
-/// Looks at the sessions of Y; a session that may be a probe of a killed run is
-/// given two seconds to go.
-pub(super) async fn look_at_gate(
-    subject: &Subject,
-    managing: &mut dyn Managing,
-    facts: &ManagingFacts,
-    own: &[OwnSession],
-    observer: &Observer,
-) -> Result<Gate, DatabaseFault> {
-    let Some(role) = &facts.roles[1] else {
-        return Ok(Gate::Open);
-    };
-    let judge = |view: &SessionView, now| {
-        let promoted = subject
-            .record
-            .promoted
-            .iter()
-            .map(|at| at.server_time)
-            .max();
-        drain::gate(view, own, now, promoted, subject.settings.propagation)
-    };
-    let lingering = |view: &SessionView| {
-        drain::foreign_sessions(view, own)
-            .iter()
-            .any(drain::may_be_lingering_probe)
-    };
-    let mut view = facts.sessions.clone();
-    let mut now = facts.server_time;
-    let until = tokio::time::Instant::now() + GRACE;
-    while lingering(&view) && tokio::time::Instant::now() < until {
-        observer.tell(Progress::Waiting {
-            path: subject.path.to_string(),
-            reason: "for a session that may be a probe of an earlier run".to_owned(),
-        });
-        let pause = observer.unless_stopped(tokio::time::sleep(GRACE_POLL));
-        if pause.await.is_none() {
-            break;
-        }
-        (view, now) = managing.sessions(role.oid).await?;
+/// What S4 takes from the comparison of the pair; under `verify.twin: warn` a difference
+/// holds nothing back.
+pub(super) fn twin_look(subject: &Subject, twins: &TwinFacts) -> TwinLook {
+    let users = [subject.current_user(), subject.user()];
+    let lacks = lacks(&twins.differences, users);
+    match lacks.problems.is_empty() || subject.settings.twin == TwinCheck::Warn {
+        true => TwinLook::Alike,
+        false => TwinLook::Differ,
     }
-    Ok(judge(&view, now))
 }

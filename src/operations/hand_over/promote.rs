@@ -22,6 +22,8 @@ struct Verified {
     document_path: Vec<Segment>,
     secret: SecretId,
     user: String,
+    /// X, which becomes `previous`.
+    other: String,
     pending: Pending,
     admitted: Option<Admitted>,
     /// The server as the last look of this run saw it.
@@ -105,6 +107,7 @@ impl Verified {
             document_path: subject.document_path.clone(),
             secret: subject.record.id,
             user: subject.user().as_str().to_owned(),
+            other: subject.current_user().as_str().to_owned(),
             pending: run.journal.pending.clone().ok_or_else(nothing_pending)?,
             admitted: run.journal.admitted.clone(),
             seen: run.facts.as_ref().map(|facts| facts.identity.clone()),
@@ -136,12 +139,11 @@ fn promoted_document(head: &Head, document: &str, one: &Verified) -> Result<Stri
     state.push(key("state"));
     let mut current = state.clone();
     current.push(key("current"));
-    let broken = || StoreError::Damaged(format!("the state in {} cannot be read", head.row.name));
-    let old_current = head
-        .document
-        .get(&current)
-        .map(Fragment::from_node)
-        .ok_or_else(broken)?;
+    // Without a state nobody here knows the other user's password.
+    let old_current = match head.document.get(&current) {
+        Some(node) => Fragment::from_node(node),
+        None => Fragment::mapping([("username", Fragment::string(&one.other))]),
+    };
     let new_current = credential(&one.user, &one.pending.sealed);
     let new_state = Fragment::mapping([("current", new_current), ("previous", old_current)]);
     write_state(head, document, &state, &new_state)

@@ -355,10 +355,14 @@ async fn nothing_open(
         let mut run = Run::new(workspace, observer, &subject, intent, number, Vec::new());
         let evidence = run.gather().await?;
         run.close_managing().await;
-        if evidence.current.refused == 0 && evidence.current.barred == 0 {
-            continue;
-        }
-        let case = Case::CurrentDead;
+        // With nothing begun there is nothing to do, unless what consumers read is dead.
+        let case = match decide(&run.journal, &evidence, intent) {
+            Decision {
+                case: Some(case),
+                action: Action::Park,
+            } => case,
+            _ => continue,
+        };
         let error = ErrorReport {
             code: case.name().to_owned(),
             message: case.meaning().to_owned(),

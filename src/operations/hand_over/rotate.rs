@@ -7,11 +7,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::adopt;
 use super::claim::Claimed;
 use super::confirm::{Asked, unconfirmed};
 use super::effects;
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathReport, Report};
-use super::preflight::{self, Circumstances, Preflight};
+use super::preflight::{self, Circumstances, Preflight, twin_look};
 use super::report::{self, PathEnd};
 use super::rotation::{MOST_AT_ONCE, Rotation};
 use super::run::Run;
@@ -65,7 +66,7 @@ pub async fn plan(
     request: &RotateRequest,
     observer: &Observer,
 ) -> Result<Report, Failure> {
-    let (subjects, open) = load(workspace, request).await?;
+    let (mut subjects, open) = load(workspace, request).await?;
     let locked_by = match subjects.first() {
         Some(subject) => workspace.store.locked_by(&subject.environment_id).await?,
         None => None,
@@ -73,6 +74,7 @@ pub async fn plan(
     if let Err(refusal) = admit_unseen(&request.environment, locked_by.as_ref(), open) {
         return Ok(refused_unseen(&subjects, request, &refusal));
     }
+    adopt::settle(&mut subjects).await?;
     let judged = look(workspace, &subjects, request, observer).await?;
     let report = match whole_refusal(&judged, request) {
         Some(report) => report,
@@ -108,11 +110,12 @@ pub async fn rotate(
         }
     };
     // Whoever held the lock before may have promoted: read everything again under it.
-    let (subjects, open) = load(workspace, request).await?;
+    let (mut subjects, open) = load(workspace, request).await?;
     if let Err(refusal) = admit_unseen(&request.environment, None, open) {
         return Ok(refused_unseen(&subjects, request, &refusal));
     }
     tell_step(observer, &subjects, Step::Preflight, false);
+    adopt::settle(&mut subjects).await?;
     let judged = look(workspace, &subjects, request, observer).await?;
     // What was looked at may be cut short by the stop, so it is not judged.
     if let Some(signal) = observer.stop_wanted() {
@@ -321,7 +324,7 @@ pub(super) fn admitted(subject: &Subject, plan: &Plan) -> Admitted {
         oids: plan.oids,
         server: plan.server.clone(),
         previous_known: subject.previous.password.is_some(),
-        current_known: true,
+        current_known: subject.current.password.is_some(),
     }
 }
 
@@ -446,6 +449,10 @@ pub(super) fn take_over(run: &mut Run<'_>, found: Preflight) {
         Gate::Shut(_) if !run.waived => GateLook::Shut,
         Gate::Open | Gate::Shut(_) => GateLook::Open,
     });
+    run.others = found.others;
+    if let Some(twins) = &found.twins {
+        run.twins = twin_look(run.subject, twins);
+    }
     run.epoch.current = Some(found.current);
     run.epoch.previous = found.previous;
     run.own = found.own;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::effects;
 use super::evidence::Epoch;
+use super::gate::Others;
 use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::Managing;
@@ -15,7 +16,7 @@ use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
 use crate::process::Signal;
 use crate::rotation::{
-    Action, Case, Event, GateLook, Intent, PathJournal, Progress as Reached, decide, fold,
+    Action, Case, Event, GateLook, Intent, PathJournal, Progress as Reached, TwinLook, decide, fold,
 };
 use crate::secret::Secret;
 use crate::store::{StoreError, journal};
@@ -45,6 +46,10 @@ pub(super) struct Run<'a> {
     pub(super) managing: Option<Box<dyn Managing>>,
     /// What the catalog said last.
     pub(super) facts: Option<ManagingFacts>,
+    /// What the managing user saw last on the other nodes.
+    pub(super) others: Others,
+    /// The pair side by side, as last compared.
+    pub(super) twins: TwinLook,
     /// Logins of this epoch.
     pub(super) epoch: Epoch,
     /// Our own sessions, left out of every count.
@@ -116,6 +121,8 @@ impl<'a> Run<'a> {
             waived: false,
             managing: None,
             facts: None,
+            others: Others::new(),
+            twins: TwinLook::NotLooked,
             epoch: Epoch::default(),
             own: Vec::new(),
             pending: None,
@@ -300,6 +307,8 @@ impl Run<'_> {
         // Left early when a stop is wanted; the loop then stops before the next action.
         let _ = self.observer.unless_stopped(tokio::time::sleep(span)).await;
         self.epoch.renew_all();
+        // Whatever the managing user saw is as old as the wait.
+        self.gate = None;
     }
 
     pub(super) fn explain(&self, case: Case) -> String {

@@ -3,17 +3,32 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
 use crate::database::{Database, Target, Timeouts, Tls, connect};
 use crate::document::{PropertyPath, Segment};
 use crate::environment::{Evaluator, RotatedSecret};
 use crate::model::settings::{DatabaseSettings, Protection, TlsMode};
-use crate::model::{Credential, EnvironmentName, Node, UserName};
+use crate::model::{Credential, EnvironmentName, Node, RotatedState, UserName};
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
 use crate::operations::{Exit, Failure, Workspace};
-use crate::secret::{MasterKey, Secret};
+use crate::secret::MasterKey;
 use crate::store::{RotatedSecretRow, StoreError, rotated_secrets};
+
+/// What is made of a rotated secret without `state`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum WithoutState {
+    /// It cannot be worked on.
+    Refuse,
+    /// Which user consumers read is still to be found out.
+    Unsettled,
+    /// It was found out when the rotation began.
+    Settled {
+        /// The idle user, whose password is changed.
+        user: String,
+    },
+}
 
 /// A rotated secret, evaluated for rotation. It holds the managing credential, so it
 /// lives only as long as the run.
@@ -26,12 +41,17 @@ pub(super) struct Subject {
     /// Down to the node that holds `inputs` and `state`.
     pub(super) document_path: Vec<Segment>,
     pub(super) record: RotatedSecretRow,
+    /// Where the managing connection goes.
     pub(super) node: Node,
+    /// Further nodes of the same database.
+    pub(super) others: Vec<Node>,
     pub(super) manager: Credential,
     /// X with C.
     pub(super) current: Credential,
     /// Y with P.
     pub(super) previous: Credential,
+    /// There is no `state`, and which user consumers read is still to be found out.
+    pub(super) is_unsettled: bool,
     pub(super) settings: DatabaseSettings,
     pub(super) database: Arc<dyn Database>,
 }
@@ -54,6 +74,28 @@ impl Subject {
             .await
     }
 
+    /// Reads one path of an open rotation.
+    ///
+    /// # Errors
+    /// As for [`Subject::load`].
+    pub(super) async fn read_open(
+        workspace: &Workspace,
+        name: &EnvironmentName,
+        path: PropertyPath,
+        without: WithoutState,
+    ) -> Result<Self, Failure> {
+        let name = name.clone();
+        let master = Arc::clone(&workspace.master);
+        workspace
+            .store
+            .read(move |transaction| {
+                let head = Head::load(transaction, &name)?;
+                let secret = head.rotated_secret(&path)?;
+                Self::of(transaction, &master, &head, secret, &without)
+            })
+            .await
+    }
+
     /// The rotated secrets at `paths`, or all of the environment.
     ///
     /// # Errors
@@ -67,7 +109,10 @@ impl Subject {
         let head = Head::load(transaction, name)?;
         let secrets = head.rotated_secrets(paths)?.into_iter();
         secrets
-            .map(|secret| Self::of(transaction, master, &head, secret))
+            .map(|secret| {
+                let without = WithoutState::Unsettled;
+                Self::of(transaction, master, &head, secret, &without)
+            })
             .collect()
     }
 
@@ -83,7 +128,7 @@ impl Subject {
     ) -> Result<Self, Failure> {
         let head = Head::load(transaction, name)?;
         let secret = head.rotated_secret(path)?;
-        Self::of(transaction, master, &head, secret)
+        Self::of(transaction, master, &head, secret, &WithoutState::Refuse)
     }
 
     /// Evaluates inputs and state at the newest revision.
@@ -92,6 +137,7 @@ impl Subject {
         master: &MasterKey,
         head: &Head,
         secret: &RotatedSecret,
+        without: &WithoutState,
     ) -> Result<Self, Failure> {
         let name = &head.row.name;
         let text_path = secret.path.to_string();
@@ -112,7 +158,12 @@ impl Subject {
             .rotation_inputs(&secret.path)
             .map_err(in_document)?;
         let state = evaluator.state(&secret.path).map_err(in_document)?;
-        let state = state.ok_or_else(|| no_state(name, &secret.path, &inputs.users))?;
+        let is_unsettled = state.is_none() && *without == WithoutState::Unsettled;
+        let state = match state {
+            Some(state) => state,
+            None => stand_in(without, &inputs.users)
+                .ok_or_else(|| no_state(name, &secret.path, &inputs.users, ""))?,
+        };
         for user in [&state.current.username, &state.previous.username] {
             if !inputs.users.contains(user) {
                 return Err(Failure::new(
@@ -163,25 +214,43 @@ impl Subject {
             path: secret.path.clone(),
             document_path: secret.document_path.clone(),
             record,
+            others: settings
+                .nodes
+                .iter()
+                .filter(|other| **other != node)
+                .cloned()
+                .collect(),
             node,
             manager: inputs.managing,
             current: state.current,
             previous: state.previous,
+            is_unsettled,
             settings,
             database,
         })
     }
 
-    /// C. A state without it is refused when it is read.
-    pub(super) fn current_password(&self) -> Result<&Secret, Failure> {
-        self.current.password.as_ref().ok_or_else(|| {
-            Failure::new(
-                "bad-document",
-                Exit::Error,
-                format!("`state.current` of {} has no password", self.path),
-                "write `password: {fn::secret: …}` under `state.current`",
-            )
-        })
+    /// Every node at which consumers may log in.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        std::iter::once(&self.node).chain(&self.others)
+    }
+
+    /// The last promote by the clock of `node`, or by any clock where that node was not
+    /// there yet; `None` when we never promoted.
+    pub(super) fn promoted_on(&self, node: &Node) -> Option<DateTime<Utc>> {
+        let promoted = &self.record.promoted;
+        let on_node = promoted.iter().find(|at| at.node == *node);
+        on_node
+            .map(|at| at.server_time)
+            .or_else(|| promoted.iter().map(|at| at.server_time).max())
+    }
+
+    /// Decides which of the pair is idle: consumers read the other one.
+    pub(super) fn settle(&mut self, idle_is_current: bool) {
+        if idle_is_current {
+            std::mem::swap(&mut self.current, &mut self.previous);
+        }
+        self.is_unsettled = false;
     }
 
     /// X.
@@ -193,6 +262,23 @@ impl Subject {
     pub(super) fn user(&self) -> &UserName {
         &self.previous.username
     }
+}
+
+/// The pair without any password, the first user idle unless another one is known to be.
+fn stand_in(without: &WithoutState, users: &[UserName; 2]) -> Option<RotatedState> {
+    let idle = match without {
+        WithoutState::Refuse => return None,
+        WithoutState::Unsettled => 0,
+        WithoutState::Settled { user } => users.iter().position(|one| one.as_str() == user)?,
+    };
+    let nameless = |user: &UserName| Credential {
+        username: user.clone(),
+        password: None,
+    };
+    Some(RotatedState {
+        current: nameless(&users[1 - idle]),
+        previous: nameless(&users[idle]),
+    })
 }
 
 fn tls(settings: &DatabaseSettings, files: &BTreeMap<String, String>) -> Result<Tls, Failure> {
@@ -211,12 +297,19 @@ fn tls(settings: &DatabaseSettings, files: &BTreeMap<String, String>) -> Result<
 }
 
 /// What to write when the first `state` is missing.
-fn no_state(name: &EnvironmentName, path: &PropertyPath, users: &[UserName; 2]) -> Failure {
+pub(super) fn no_state(
+    name: &EnvironmentName,
+    path: &PropertyPath,
+    users: &[UserName; 2],
+    why: &str,
+) -> Failure {
     let shown = |user: &UserName| crate::untrusted::Untrusted::new(user.as_str());
     Failure::new(
         "no-state",
         Exit::Refused,
-        format!("{path} of {name} has no `state`, so it is not known which user consumers read"),
+        format!(
+            "{path} of {name} has no `state`, so it is not known which user consumers read{why}"
+        ),
         format!(
             "write the state beside `inputs`, with the user that consumers read now as current: \
              state: {{current: {{username: {}, password: {{fn::secret: …}}}}, \
