@@ -7,6 +7,7 @@ use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::{Login, Managing};
 use crate::drain::{self, PROBE_APPLICATION_PREFIX};
+use crate::model::settings::TwinCheck;
 use crate::model::{
     DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, OwnSession, SessionView, TwinFacts,
     TwinRoles,
@@ -141,10 +142,12 @@ pub(super) fn judge(
         managing: preflight.managing.as_ref().map(|(_, facts)| facts),
         owner: preflight.owner.as_ref(),
         recorded_server: subject.record.server.as_ref(),
+        recorded_certificate: subject.record.certificate.as_deref(),
+        tls: subject.settings.tls,
         current_logins: &preflight.current,
         recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
         twins: preflight.twins.as_ref(),
-        twin_strict: true,
+        twin_strict: subject.settings.twin == TwinCheck::Strict,
         gate: &preflight.gate,
         promoted_before: !subject.record.promoted.is_empty(),
         acknowledged: circumstances.acknowledged,
