@@ -247,7 +247,8 @@ fn billing() -> Owner {
 
 #[test]
 fn other_server() {
-    let spoil: [(fn(&mut ServerIdentity), &str); 4] = [
+    type Spoil = fn(&mut ServerIdentity);
+    let spoil: [(Spoil, &str); 4] = [
         (|seen| seen.system = "8".to_owned(), "system 8"),
         (|seen| seen.timeline = 2, "fail-over"),
         (|seen| seen.position = 99, "a clone, or a snapshot"),

@@ -202,7 +202,9 @@ async fn standbys_are_named_by_their_primary_and_answer_for_themselves() {
     let seen = &on_primary.standbys[0];
     assert_eq!(seen.state.as_str(), "streaming");
     assert_eq!(
-        seen.client.as_ref().map(|client| client.as_str()),
+        seen.client
+            .as_ref()
+            .map(handover::untrusted::Untrusted::as_str),
         Some("127.0.0.1")
     );
     assert!(!seen.synchronous && !seen.is_masked());
