@@ -25,6 +25,7 @@ mod rotate;
 mod runbook;
 mod source;
 mod status;
+mod stopping;
 mod store;
 mod style;
 mod table;

@@ -2,13 +2,14 @@
 
 use super::arguments::RecoverArguments;
 use super::output::Printer;
-use super::{ask, failure, report, runbook};
+use super::{ask, failure, report, runbook, stopping};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
     Confirmation, HandOverStatus, Observer, Purpose, Report, ResumeRequest, explain, list_open,
     resume,
 };
 use crate::operations::{Exit, Failure, Workspace};
+use crate::process::StopSignal;
 
 pub(super) async fn run(
     workspace: Result<Workspace, Failure>,
@@ -30,9 +31,10 @@ pub(super) async fn run(
         print_nothing_open(printer);
         return Ok(Exit::Done);
     }
+    let stop = stopping::listen();
     let mut exit = Exit::Done;
     for environment in environments {
-        let one = one(&workspace, environment.clone(), &arguments, printer).await;
+        let one = one(&workspace, environment.clone(), &arguments, printer, &stop).await;
         exit = exit.worse(match one {
             Ok(report) => print_one(printer, &report),
             Err(failure) => fail(printer, Some(environment), &failure),
@@ -46,6 +48,7 @@ async fn one(
     environment: EnvironmentName,
     arguments: &RecoverArguments,
     printer: &Printer,
+    stop: &StopSignal,
 ) -> Result<Report, Failure> {
     let request = ResumeRequest {
         environment,
@@ -60,7 +63,7 @@ async fn one(
         }
         return Ok(seen);
     }
-    go_on(workspace, request, printer).await
+    go_on(workspace, request, printer, stop).await
 }
 
 /// Asks where somebody can answer, then goes on with the open rotation.
@@ -68,8 +71,10 @@ pub(super) async fn go_on(
     workspace: &Workspace,
     mut request: ResumeRequest,
     printer: &Printer,
+    stop: &StopSignal,
 ) -> Result<Report, Failure> {
-    if request.confirmation == Confirmation::None && ask::can_ask(printer) {
+    let may_ask = ask::can_ask(printer) && stop.wanted().is_none();
+    if request.confirmation == Confirmation::None && may_ask {
         let seen = explain(workspace, &request, &Observer::default()).await?;
         if seen.status != HandOverStatus::Planned {
             // There is nothing to agree to.
@@ -83,6 +88,7 @@ pub(super) async fn go_on(
         request.confirmation = ask::ask("Do this now?", typed);
     }
     let (observer, watching) = report::watch(printer);
+    let (observer, _held) = stopping::hold(stop, printer, observer);
     let answer = resume(workspace, &request, &observer).await;
     drop(observer);
     if let Some(watching) = watching {

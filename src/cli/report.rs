@@ -1,6 +1,6 @@
 //! Prints plans, progress and reports of hand-overs.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,15 +25,17 @@ pub(super) fn watch(printer: &Printer) -> (Observer, Option<JoinHandle<()>>) {
     let (sender, mut told) = mpsc::channel(64);
     let task = tokio::spawn(async move {
         let mut waiting = String::new();
+        // A terminal that was closed meanwhile takes no words, which is no reason to stop.
+        let mut err = std::io::stderr();
         while let Some(progress) = told.recv().await {
             match progress {
                 Progress::Done { path, step } => {
                     let mark = style.paint(Role::Ok, "✓");
-                    eprintln!("{mark} {} {:<9} {path}", step.code(), step.word());
+                    let _ = writeln!(err, "{mark} {} {:<9} {path}", step.code(), step.word());
                 }
                 Progress::Waiting { path, reason } if waiting != reason => {
                     let mark = style.paint(Role::Warn, "…");
-                    eprintln!("{mark} {path}: waiting {reason}");
+                    let _ = writeln!(err, "{mark} {path}: waiting {reason}");
                     waiting = reason;
                 }
                 Progress::Begun { .. } | Progress::Waiting { .. } | Progress::Recognised { .. } => {
@@ -203,6 +205,7 @@ fn verdict(printer: &Printer, report: &Report) -> String {
         HandOverStatus::Partial => (Role::Warn, "◐ partial"),
         HandOverStatus::Refused => (Role::Warn, "■ refused"),
         HandOverStatus::Parked => (Role::Danger, "▲ parked"),
+        HandOverStatus::Interrupted => (Role::Warn, "■ interrupted"),
         HandOverStatus::Unreachable => (Role::Warn, "? unreachable"),
         HandOverStatus::Failed => (Role::Danger, "✗ failed"),
     };

@@ -2,7 +2,7 @@
 
 use super::arguments::RetryArguments;
 use super::output::Printer;
-use super::{ask, recover, report};
+use super::{ask, recover, report, stopping};
 use crate::operations::hand_over::{Purpose, ResumeRequest};
 use crate::operations::{Exit, Failure, Workspace};
 
@@ -19,7 +19,7 @@ pub(super) async fn run(
         confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
     };
     let answer = match &workspace {
-        Ok(workspace) => recover::go_on(workspace, request, printer).await,
+        Ok(workspace) => recover::go_on(workspace, request, printer, &stopping::listen()).await,
         Err(failure) => Err(failure.clone()),
     };
     Ok(report::finish(printer, environment, answer))

@@ -2,7 +2,7 @@
 
 use super::arguments::RotateArguments;
 use super::output::Printer;
-use super::{ask, report};
+use super::{ask, report, stopping};
 use crate::operations::hand_over::{
     Confirmation, HandOverStatus, Observer, Report, RotateRequest, plan, rotate,
 };
@@ -36,6 +36,7 @@ async fn hand_over(
     if arguments.plan {
         return plan(workspace, &request, &Observer::default()).await;
     }
+    let stop = stopping::listen();
     if request.confirmation == Confirmation::None && ask::can_ask(printer) {
         let planned = plan(workspace, &request, &Observer::default()).await?;
         if planned.status != HandOverStatus::Planned {
@@ -49,6 +50,7 @@ async fn hand_over(
         request.confirmation = ask::ask("Rotate now?", typed);
     }
     let (observer, watching) = report::watch(printer);
+    let (observer, _held) = stopping::hold(&stop, printer, observer);
     let answer = rotate(workspace, &request, &observer).await;
     drop(observer);
     if let Some(watching) = watching {

@@ -17,6 +17,7 @@ use crate::operations::hand_over::{
     self, Confirmation, Observer, Purpose, Report, ResumeRequest, RotateRequest,
 };
 use crate::operations::{self, Failure, Workspace};
+use crate::process::StopSignal;
 
 /// Looks at the same time.
 const MOST_LOOKS: usize = 4;
@@ -28,6 +29,7 @@ pub(super) struct Effects {
     workspace: Arc<Workspace>,
     answers: mpsc::Sender<Message>,
     looks: Arc<Semaphore>,
+    stop: StopSignal,
 }
 
 /// What an effect means for the loop itself.
@@ -40,8 +42,13 @@ pub(super) enum ForTheLoop {
 }
 
 impl Effects {
-    pub(super) fn new(workspace: Arc<Workspace>, answers: mpsc::Sender<Message>) -> Self {
+    pub(super) fn new(
+        workspace: Arc<Workspace>,
+        answers: mpsc::Sender<Message>,
+        stop: StopSignal,
+    ) -> Self {
         Self {
+            stop,
             workspace,
             answers,
             looks: Arc::new(Semaphore::new(MOST_LOOKS)),
@@ -130,7 +137,8 @@ impl Effects {
         W: Future<Output = Result<Report, Failure>> + Send + 'static,
     {
         let (sender, mut told) = mpsc::channel(64);
-        let work = work(Arc::clone(&self.workspace), Observer::new(sender));
+        let observer = Observer::new(sender).with_stop(&self.stop);
+        let work = work(Arc::clone(&self.workspace), observer);
         let answers = self.answers.clone();
         tokio::spawn(async move {
             let telling = async {

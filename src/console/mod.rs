@@ -20,21 +20,20 @@ mod update;
 mod view;
 mod words;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use chrono::Utc;
-use crossterm::event::EventStream;
-use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use self::effects::{Effects, ForTheLoop};
 use self::message::Message;
-use self::model::Model;
+use self::model::{Model, RunEnd};
 use self::terminal::Screen;
 use self::theme::Theme;
 use crate::operations::{Exit, Failure, Workspace};
+use crate::process::{Signal, StopSignal};
 
 /// Messages that may wait; an effect that answers when it is full waits.
 const WAITING_MESSAGES: usize = 256;
@@ -61,10 +60,76 @@ pub async fn run(workspace: Arc<Workspace>, options: Options) -> Result<Exit, Fa
             "run it in one, or use a command: handover --help",
         ));
     }
+    let stop = StopSignal::install(|signal| {
+        terminal::give_back();
+        let _ = writeln!(
+            std::io::stderr(),
+            "{signal} a second time: ended at once; what was begun is kept: handover recover"
+        );
+    })
+    .map_err(|error| terminal_failed(&error))?;
+    // The first signal is the loop's to answer.
+    let _held = stop.hold();
     let mut screen = Screen::open().map_err(|error| terminal_failed(&error))?;
-    let result = turn(&mut screen, workspace, options).await;
+    let result = turn(&mut screen, workspace, options, &stop).await;
     drop(screen);
-    result.map_err(|error| terminal_failed(&error))
+    let left = result.map_err(|error| terminal_failed(&error))?;
+    for words in left.words {
+        // A terminal that was closed takes no words.
+        let _ = writeln!(std::io::stderr(), "{words}");
+    }
+    Ok(left.exit)
+}
+
+/// How the console was left.
+struct Left {
+    exit: Exit,
+    /// What has to be said once the terminal is given back.
+    words: Vec<String>,
+}
+
+impl Left {
+    /// By the operator's own wish.
+    fn wanted() -> Self {
+        Self {
+            exit: Exit::Done,
+            words: Vec::new(),
+        }
+    }
+
+    /// Because the system asked for it: how the hand-over that ran meanwhile ended, and
+    /// how to go on with it.
+    fn asked_for(model: &Model) -> Self {
+        let run = model.run.as_ref().filter(|_| model.leaving);
+        let Some((run, ended)) = run.and_then(|run| Some((run, run.ended.as_ref()?))) else {
+            return Self {
+                exit: Exit::Error,
+                words: Vec::new(),
+            };
+        };
+        let environment = &run.target.environment;
+        let (exit, problem) = match ended {
+            RunEnd::Report(report) => {
+                let error = report.error.as_ref();
+                let problem = error.map(|error| (&error.message, &error.remedy));
+                (report.exit.0, problem)
+            }
+            RunEnd::Problem(problem) => {
+                let words = (&problem.message, &problem.remedy);
+                (Exit::Error, Some(words))
+            }
+        };
+        let words = match problem {
+            Some((message, remedy)) => {
+                vec![
+                    format!("{environment}: {message}"),
+                    format!("remedy: {remedy}"),
+                ]
+            }
+            None => vec![format!("{environment} is done")],
+        };
+        Self { exit, words }
+    }
 }
 
 fn terminal_failed(error: &std::io::Error) -> Failure {
@@ -80,31 +145,40 @@ async fn turn(
     screen: &mut Screen,
     workspace: Arc<Workspace>,
     options: Options,
-) -> std::io::Result<Exit> {
+    stop: &StopSignal,
+) -> std::io::Result<Left> {
     let theme = match options.mono {
         true => Theme::mono(),
         false => Theme::dark(),
     };
     let mut model = Model::new(options.banner, Utc::now());
     let (answers, mut messages) = mpsc::channel(WAITING_MESSAGES);
-    let effects = Effects::new(workspace, answers);
+    let effects = Effects::new(workspace, answers, stop.clone());
     screen.draw(|area, buffer| view::view(&model, &theme, area, buffer))?;
     for effect in update::start() {
         effects.begin(effect);
     }
-    let mut events = EventStream::new();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut events = terminal::listen()?;
+    let mut resized = signal(SignalKind::window_change())?;
+    let mut is_asked_to_end = false;
+    // A terminal that is gone is neither read nor written to any more: there is nobody to
+    // show anything to, and what runs is told to stop.
+    let mut is_gone = false;
     loop {
         let first = tokio::select! {
             biased;
-            _ = terminate.recv() => Some(Message::Terminated),
-            _ = hang_up.recv() => Some(Message::Terminated),
-            event = events.next() => match event {
-                Some(Ok(event)) => terminal::message(event),
-                // The terminal is gone: there is nobody to show anything to.
-                Some(Err(_)) | None => Some(Message::Terminated),
+            _ = stop.raised(), if !is_asked_to_end => {
+                is_asked_to_end = true;
+                Some(Message::Terminated)
+            }
+            event = events.recv(), if !is_gone => match event {
+                Some(event) => terminal::message(event),
+                None => {
+                    is_gone = true;
+                    None
+                }
             },
+            _ = resized.recv(), if !is_gone => terminal::resized(),
             message = messages.recv() => message,
         };
         let mut waiting = vec![Message::Clock(Utc::now())];
@@ -113,19 +187,24 @@ async fn turn(
             waiting.push(message);
         }
         for message in waiting {
-            let terminated = matches!(message, Message::Terminated);
             panic_for_tests(&message);
             for effect in update::update(&mut model, message) {
                 match effects.begin(effect) {
                     ForTheLoop::Nothing => {}
-                    ForTheLoop::Suspend => screen.suspend()?,
+                    ForTheLoop::Suspend => is_gone |= screen.suspend().is_err(),
                     ForTheLoop::Redraw => screen.forget(),
-                    ForTheLoop::Quit if terminated => return Ok(Exit::Error),
-                    ForTheLoop::Quit => return Ok(Exit::Done),
+                    ForTheLoop::Quit if is_asked_to_end => return Ok(Left::asked_for(&model)),
+                    ForTheLoop::Quit => return Ok(Left::wanted()),
                 }
             }
         }
-        screen.draw(|area, buffer| view::view(&model, &theme, area, buffer))?;
+        is_gone = is_gone
+            || screen
+                .draw(|area, buffer| view::view(&model, &theme, area, buffer))
+                .is_err();
+        if is_gone {
+            stop.raise(Signal::HangUp);
+        }
     }
 }
 

@@ -2,9 +2,13 @@
 //! out.
 
 use std::io::{self, Stdout, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
 
 use crossterm::event::{
-    DisableBracketedPaste, EnableBracketedPaste, Event, KeyCode, KeyEvent, KeyEventKind,
+    self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyCode, KeyEvent, KeyEventKind,
     KeyModifiers,
 };
 use crossterm::terminal::{
@@ -12,17 +16,22 @@ use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use tokio::sync::mpsc;
 
 use super::keys::Key;
 use super::message::Message;
 
 /// An open screen; dropping it gives the terminal back.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: the library would say on standard error, at the cost of a panic
+    /// where that is gone too, that a closed terminal does not show its cursor.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     last: Option<(Buffer, Option<Position>)>,
 }
 
@@ -40,7 +49,7 @@ impl Screen {
         take()?;
         let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
         Ok(Self {
-            terminal,
+            terminal: ManuallyDrop::new(terminal),
             last: None,
         })
     }
@@ -108,7 +117,8 @@ fn take() -> io::Result<()> {
     )
 }
 
-fn give_back() {
+/// Gives the terminal back; a terminal that is gone takes nothing.
+pub(super) fn give_back() {
     let _ = execute!(
         io::stdout(),
         EndSynchronizedUpdate,
@@ -141,9 +151,58 @@ pub(super) fn message(event: Event) -> Option<Message> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => translate(key).map(Message::Key),
         Event::Paste(text) => Some(Message::Pasted(text)),
-        Event::Resize(_, rows) => Some(Message::Resized { rows }),
+        // A new size is told by its own signal, since reading waits for keys alone.
         _ => None,
     }
+}
+
+/// The terminal's present size.
+pub(super) fn resized() -> Option<Message> {
+    let (_, rows) = crossterm::terminal::size().ok()?;
+    Some(Message::Resized { rows })
+}
+
+/// Events that may wait for the loop.
+const WAITING_EVENTS: usize = 256;
+/// How long keys that are there may take to be read.
+const AT_ONCE: Duration = Duration::from_millis(10);
+
+/// Reads the terminal on a thread of its own, so that nothing that it does holds up the
+/// loop. The channel closes when the terminal is gone.
+pub(super) fn listen() -> io::Result<mpsc::Receiver<Event>> {
+    let (sender, events) = mpsc::channel(WAITING_EVENTS);
+    thread::Builder::new()
+        .name("terminal".to_owned())
+        .spawn(move || while is_ready(&sender) && read_waiting(&sender).is_ok() {})?;
+    Ok(events)
+}
+
+/// Waits for keys; false when the terminal is gone, or nobody wants its keys any more.
+/// The library is not asked then: to it, a closed terminal is one at which nobody types.
+fn is_ready(sender: &mpsc::Sender<Event>) -> bool {
+    let stdin = io::stdin();
+    loop {
+        let mut asked = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut asked, PollTimeout::NONE) {
+            Ok(_) => {
+                let found = asked[0].revents().unwrap_or(PollFlags::POLLERR);
+                let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+                return !found.intersects(gone) && !sender.is_closed();
+            }
+            Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Sends all events that are there.
+fn read_waiting(sender: &mpsc::Sender<Event>) -> io::Result<()> {
+    while event::poll(AT_ONCE)? {
+        let event = event::read()?;
+        let closed = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        sender.blocking_send(event).map_err(closed)?;
+    }
+    Ok(())
 }
 
 fn translate(event: KeyEvent) -> Option<Key> {

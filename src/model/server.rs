@@ -1,5 +1,6 @@
 //! What a database server tells us: identity, roles, logins, sessions.
 
+// The address as a value; `core` has no sockets.
 use core::net::Ipv6Addr;
 use std::fmt;
 use std::str::FromStr;

@@ -163,13 +163,15 @@ impl From<StoreError> for Failure {
             StoreError::BackupExists(_) => "backup-exists",
             StoreError::CannotWrite(_) => "store-unwritable",
             StoreError::Busy => "store-busy",
+            StoreError::RotationClosed(_) => "overtaken",
             StoreError::CommitUnknown(_) => "store-unknown",
             StoreError::Other(_) | StoreError::Stopped => "store-failed",
         };
         let exit = match &error {
-            StoreError::Exists(_) | StoreError::NotEmpty { .. } | StoreError::BackupExists(_) => {
-                Exit::Refused
-            }
+            StoreError::Exists(_)
+            | StoreError::NotEmpty { .. }
+            | StoreError::BackupExists(_)
+            | StoreError::RotationClosed(_) => Exit::Refused,
             StoreError::CommitUnknown(_) => Exit::NeedsHuman,
             _ => Exit::Error,
         };

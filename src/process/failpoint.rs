@@ -2,7 +2,8 @@
 //!
 //! Without the cargo feature `failpoints` nothing of this is left. With it,
 //! `HANDOVER_FAILPOINT=lock.before=kill` names a place and what happens there; several
-//! are separated by commas. `error` happens once, like a fault that passes.
+//! are separated by commas. `error` happens once, like a fault that passes; `stop` is
+//! SIGSTOP, until somebody continues the process.
 //! `HANDOVER_FAILPOINT_MARKER` names a file that gets a line for each place reached.
 
 /// The effects of a rotation; each has a place `before` and a place `after` it.
@@ -78,6 +79,7 @@ mod armed {
         Kill,
         Error,
         Hang,
+        Stop,
     }
 
     /// What was asked for and has not happened yet.
@@ -93,7 +95,8 @@ mod armed {
             "kill" => Fault::Kill,
             "error" => Fault::Error,
             "hang" => Fault::Hang,
-            other => panic!("a failpoint's action is kill, error or hang, not {other}"),
+            "stop" => Fault::Stop,
+            other => panic!("a failpoint's action is kill, error, hang or stop, not {other}"),
         };
         (place.to_owned(), fault)
     }
@@ -113,6 +116,10 @@ mod armed {
                 hang()
             }
             Fault::Hang => hang(),
+            Fault::Stop => {
+                raise(Signal::SIGSTOP).expect("a process may stop itself");
+                None
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod log;
 mod private_files;
 mod random;
 mod requester;
+mod signals;
 
 pub use clock::Deadline;
 pub use hardening::harden;
@@ -24,3 +25,4 @@ pub use private_files::{
 };
 pub use random::{generate_password, random_bytes, random_key};
 pub use requester::{host_name, requester};
+pub use signals::{Hold, Signal, StopSignal};

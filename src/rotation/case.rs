@@ -240,10 +240,10 @@ impl Case {
                 "the name or the address leads to another server than the one that consumers reach"
             }
             Self::StoreBehind => {
-                "somebody changed both passwords by hand, and consumers read this store: then consumers are down"
+                "somebody changed both passwords by hand, or a restored server was accepted; consumers of this store are down then"
             }
             Self::CurrentDead => {
-                "consumers reach another server than this host does, or only a lagging standby refuses"
+                "consumers reach another server than this host does, or a standby that lags refuses alone"
             }
             Self::NothingDone | Self::PendingUnsent => {
                 "this store is older than the database (a restored backup)"

@@ -97,7 +97,9 @@ fn both_accepted(situation: &Situation<'_>) -> Option<Action> {
     if impossible {
         return Some(Action::Park);
     }
-    let nodes = pending.nodes().max(previous.nodes());
+    // A node that said nothing to one of the two cannot be counted on to have differed.
+    let answered = |standing: &Standing| standing.proven + standing.refused;
+    let nodes = answered(pending).max(answered(previous));
     let both = pending.proven > 0 && previous.proven > 0;
     if !both || pending.proven + previous.proven <= nodes {
         return None;
@@ -188,20 +190,24 @@ fn refused_retryable(situation: &Situation<'_>) -> Option<Action> {
 /// Resending the same N loops for ever.
 fn refused_password(situation: &Situation<'_>) -> Option<Action> {
     refused_as(situation, RefusalClass::Password)?;
-    Some(match situation.intent {
-        Intent::Abandon => Action::Abort,
-        _ if situation.journal.drops >= MOST_DROPS => Action::Park,
-        _ => Action::DropPending,
+    let ends = situation.intent == Intent::Abandon;
+    if !ends && situation.journal.drops >= MOST_DROPS {
+        return Some(Action::Park);
+    }
+    may_drop(situation).then_some(match ends {
+        true => Action::Abort,
+        false => Action::DropPending,
     })
 }
 
-/// A run that was just refused parks; a person who comes back later, with the
-/// reason mended, has the same password sent again.
+/// A run that was just refused parks; a person who comes back later, with the reason
+/// mended, has the same password sent again. What keeps it from being sent then is
+/// another case, and has its own name.
 fn refused_final(situation: &Situation<'_>) -> Option<Action> {
     refused_as(situation, RefusalClass::Final)?;
     let comes_back = situation.intent != Intent::Rotate && situation.journal.parked.is_some();
     if situation.intent == Intent::Abandon || comes_back {
-        return send_or_end(situation).or(Some(Action::Park));
+        return send_or_end(situation);
     }
     Some(Action::Park)
 }
@@ -218,7 +224,7 @@ fn refused_as(situation: &Situation<'_>, wanted: RefusalClass) -> Option<()> {
 /// touches the store alone.
 fn send_or_end(situation: &Situation<'_>) -> Option<Action> {
     if situation.intent == Intent::Abandon {
-        return Some(Action::Abort);
+        return may_drop(situation).then_some(Action::Abort);
     }
     if !can_apply(situation) {
         return None;
@@ -227,6 +233,13 @@ fn send_or_end(situation: &Situation<'_>) -> Option<Action> {
         GateLook::Open => Action::Apply,
         GateLook::Shut => Action::Abort,
     })
+}
+
+/// Whether N is certainly not in the database, where the last thing that the journal
+/// knows is that it was not sent or was refused. An earlier send may have set it before
+/// a rival overwrote it; then only the recorded server is known not to have it.
+fn may_drop(situation: &Situation<'_>) -> bool {
+    !situation.journal.overwritten || situation.evidence.server == ServerMatch::Same
 }
 
 /// Unknown is not failed. While the old statement may still be running, nothing is
@@ -306,13 +319,14 @@ fn applied(situation: &Situation<'_>) -> Option<Action> {
     let ready = situation.evidence.pending.is_everywhere()
         && is_current_sound(situation)
         && is_replicated(situation);
-    if !ready {
-        return None;
+    // What is verified was seen by the managing user: that this is the recorded server,
+    // and that no standby is left out. From there on the logins say enough.
+    match situation.journal.progress {
+        _ if !ready => None,
+        Progress::Verified => Some(Action::Promote),
+        _ if situation.evidence.server == ServerMatch::Same => Some(Action::Verify),
+        _ => None,
     }
-    Some(match situation.journal.progress {
-        Progress::Verified => Action::Promote,
-        _ => Action::Verify,
-    })
 }
 
 /// Promoting would break applications.
@@ -368,13 +382,9 @@ fn other_server(situation: &Situation<'_>) -> Option<Action> {
     is_foreign(situation).then_some(Action::Park)
 }
 
-/// Only where the managing user is needed: what was confirmed can be promoted without.
+/// Only where the managing user is needed: what was verified can be promoted without.
 fn manager_out(situation: &Situation<'_>) -> Option<Action> {
-    let set = matches!(
-        situation.journal.progress,
-        Progress::Confirmed | Progress::Verified
-    );
-    let needed = !set || !is_replicated(situation);
+    let needed = situation.journal.progress != Progress::Verified || !is_replicated(situation);
     (needed && situation.evidence.manager == Manager::Out).then_some(Action::Park)
 }
 

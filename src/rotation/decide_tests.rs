@@ -544,6 +544,13 @@ fn applied() {
         ..evidence
     };
     check(&verified, out, Recover, Case::Applied, Action::Promote);
+    // Verifying does: it alone sees whether a standby is left out.
+    check(&confirmed, out, Recover, Case::ManagerOut, Action::Park);
+    let silent = Evidence {
+        manager: Manager::Unreachable,
+        ..out
+    };
+    check(&confirmed, silent, Recover, Case::Unreachable, Action::Park);
 }
 
 #[test]
@@ -666,6 +673,23 @@ fn rival_owner() {
     let back = found(VALID, VALID, REFUSED);
     let applied = [sealed(), Event::ApplySent, confirmed()];
     check(&applied, back, Recover, case, Action::ApplyAgain);
+}
+
+#[test]
+fn other_server_may_accept_what_a_rival_has_overwritten() {
+    let old = Evidence {
+        server: ServerMatch::Other,
+        ..found(VALID, ABSENT, ABSENT)
+    };
+    let seen = [sealed(), Event::ApplySent, confirmed(), Event::RivalSeen];
+    for class in [
+        RefusalClass::Retryable,
+        RefusalClass::Password,
+        RefusalClass::Final,
+    ] {
+        let refused = [&seen[..], &[Event::ApplySent, refused(class)]].concat();
+        check(&refused, old, Abandon, Case::OtherServer, Action::Park);
+    }
 }
 
 #[test]

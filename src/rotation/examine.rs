@@ -172,23 +172,13 @@ fn tls(it: &Examination<'_>) -> Finding {
                 Check::Tls,
                 "verify-full: the certificate is trusted and names the host",
             ),
-            TlsMode::VerifyCa => Finding::warning(
-                Check::Tls,
-                "verify-ca: the certificate is trusted, whichever host it names; the holder of \
-                 any other certificate of that authority can stand in for this server",
-                Some("set `tls: {mode: verify-full, ca: …}` in the settings".to_owned()),
-            ),
-            TlsMode::Require => Finding::warning(
-                Check::Tls,
-                "require: encrypted, but the certificate is not verified; anybody on the way can \
-                 stand in for this server",
-                Some("set `tls: {mode: verify-full, ca: …}` in the settings".to_owned()),
-            ),
-            TlsMode::Disable => Finding::warning(
-                Check::Tls,
-                "disabled: anybody on the way can read and change what is sent",
-                Some("set `tls: {mode: verify-full, ca: …}` in the settings".to_owned()),
-            ),
+            TlsMode::VerifyCa => {
+                weak_tls("verify-ca: the host that the certificate names is not verified")
+            }
+            TlsMode::Require => weak_tls("require: encrypted, but whoever answers is not verified"),
+            TlsMode::Disable => {
+                weak_tls("disabled: anybody on the way can read and change what is sent")
+            }
         },
     }
 }
@@ -202,6 +192,11 @@ fn owner(it: &Examination<'_>) -> Finding {
         ),
         None => Finding::ok(Check::Owner, "no other rotated secret owns these users"),
     }
+}
+
+fn weak_tls(words: &str) -> Finding {
+    let remedy = "set `tls: {mode: verify-full, ca: …}` in the settings".to_owned();
+    Finding::warning(Check::Tls, words, Some(remedy))
 }
 
 fn server(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {

@@ -232,6 +232,9 @@ pub struct PathJournal {
     pub unreplicated_at: Option<i64>,
     /// How often S3 had been sent when a rival was seen, until a person looked.
     pub rival_seen: Option<u32>,
+    /// A rival was seen over the present pending password, which may have been set before
+    /// it: whatever has older data than the recorded server may accept it.
+    pub overwritten: bool,
     /// Clocks of the nodes at S4.
     pub verified: Vec<NodeTime>,
     /// The last cause of a stop, if the run stopped since the last effect.
@@ -304,6 +307,7 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> PathJournal {
         drops: 0,
         unreplicated_at: None,
         rival_seen: None,
+        overwritten: false,
         verified: Vec::new(),
         parked: None,
     };
@@ -333,10 +337,13 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             });
             journal.unreplicated_at = None;
             journal.rival_seen = None;
+            journal.overwritten = false;
             journal.progress = Progress::Pending;
         }
         Event::ApplySent => {
             journal.sends += 1;
+            // How far the standbys had to come was said of the send before this one.
+            journal.unreplicated_at = None;
             journal.tries += 1;
             journal.progress = Progress::Sent { outwaited: false };
         }
@@ -344,7 +351,10 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             journal.unreplicated_at = *unreplicated_at;
             journal.progress = Progress::Confirmed;
         }
-        Event::RivalSeen => journal.rival_seen = Some(journal.sends),
+        Event::RivalSeen => {
+            journal.rival_seen = Some(journal.sends);
+            journal.overwritten = true;
+        }
         Event::ApplyRefused {
             class,
             code,

@@ -16,6 +16,10 @@ mod examine;
 mod finding;
 mod identity;
 mod journal;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod model_world_tests;
 mod plan;
 mod refusal;
 mod twins;

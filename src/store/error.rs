@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use crate::model::RotationId;
 use crate::process::PrivacyError;
 use crate::untrusted::Untrusted;
 
@@ -60,6 +61,9 @@ pub enum StoreError {
     /// Another process holds it for longer than we wait.
     #[error("the store is busy: another process is writing")]
     Busy,
+    /// Another process has closed the rotation that this one still works on.
+    #[error("{0} was overtaken: another process has gone on with it and closed it")]
+    RotationClosed(RotationId),
     /// The commit was attempted and its outcome is not known.
     #[error("it is not known whether the store took the change: {0}")]
     CommitUnknown(String),
@@ -98,6 +102,9 @@ impl StoreError {
             Self::BackupExists(_) => "name a file that does not exist yet".to_owned(),
             Self::CannotWrite(_) => "check free space and the permissions of the folder".to_owned(),
             Self::Busy => "wait for the other process, then try again".to_owned(),
+            Self::RotationClosed(_) => {
+                "nothing was written; `handover status` shows what the other process did".to_owned()
+            }
             Self::CommitUnknown(_) => "run `handover recover`".to_owned(),
             Self::Other(_) | Self::Stopped => {
                 "try again; the log in the store's folder says more".to_owned()

@@ -164,10 +164,11 @@ pub fn latest(
         .optional()?)
 }
 
-/// Appends a line.
+/// Appends a line. A closed rotation takes none: whoever closed it went on while the
+/// caller slept, and the caller's whole transaction must not happen.
 ///
 /// # Errors
-/// The store's own.
+/// [`StoreError::RotationClosed`], else the store's own.
 pub fn append(
     transaction: &Transaction<'_>,
     rotation: RotationId,
@@ -176,11 +177,15 @@ pub fn append(
     now: &str,
 ) -> Result<(), StoreError> {
     let event = serde_json::to_string(event).expect("an event is plain data");
-    transaction.execute(
-        "INSERT INTO journal (rotation, path, at, event) VALUES (?1, ?2, ?3, ?4)",
+    let added = transaction.execute(
+        "INSERT INTO journal (rotation, path, at, event) SELECT ?1, ?2, ?3, ?4 \
+         WHERE EXISTS (SELECT 1 FROM rotation WHERE id = ?1 AND closed_at IS NULL)",
         params![rotation.0, path, now, event],
     )?;
-    Ok(())
+    match added {
+        0 => Err(StoreError::RotationClosed(rotation)),
+        _ => Ok(()),
+    }
 }
 
 /// The lines of a rotation, oldest first.

@@ -12,6 +12,7 @@ mod harness;
 mod shop;
 
 mod cell;
+mod sleeper;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -399,7 +399,7 @@ fn idle_it_writes_nothing_and_uses_no_processor() {
 }
 
 /// The processor time that a process has used, in ticks of the system (10 ms).
-fn ticks(process: i32) -> u64 {
+pub(crate) fn ticks(process: i32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("is running");
     // The name in parentheses may hold blanks; what follows it is plain.
     let (_, rest) = stat.rsplit_once(')').expect("has a name");

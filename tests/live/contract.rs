@@ -17,12 +17,13 @@ const PATH_MEMBERS: [&str; 7] = [
     "path", "status", "step", "case", "user", "revision", "error",
 ];
 const ERROR_MEMBERS: [&str; 3] = ["code", "message", "remedy"];
-const STATUSES: [&str; 7] = [
+const STATUSES: [&str; 8] = [
     "planned",
     "done",
     "partial",
     "refused",
     "parked",
+    "interrupted",
     "unreachable",
     "failed",
 ];

@@ -11,6 +11,7 @@ use handover::model::{
 };
 use handover::sandbox::{Authority, PostgresOptions, PostgresServer};
 use handover::secret::{SCRAM_SALT_LENGTH, Secret};
+use handover::untrusted::Untrusted;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
@@ -202,9 +203,7 @@ async fn standbys_are_named_by_their_primary_and_answer_for_themselves() {
     let seen = &on_primary.standbys[0];
     assert_eq!(seen.state.as_str(), "streaming");
     assert_eq!(
-        seen.client
-            .as_ref()
-            .map(handover::untrusted::Untrusted::as_str),
+        seen.client.as_ref().map(Untrusted::as_str),
         Some("127.0.0.1")
     );
     assert!(!seen.synchronous && !seen.is_masked());

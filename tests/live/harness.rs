@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use handover::sandbox::{PostgresOptions, PostgresServer};
 use handover::secret::Secret;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// Generous, because a loaded machine is slow and a hang is still a hang.
@@ -161,6 +163,24 @@ impl Running {
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("can be waited for").is_some()
+    }
+
+    /// Sends a signal; a program that has ended by itself is left alone.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        if !self.has_ended() {
+            let process = i32::try_from(self.child.id()).expect("a process id");
+            kill(Pid::from_raw(process), signal).expect("can be signalled");
+        }
+    }
+
+    /// Whether SIGSTOP has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        // The state follows the name, which may hold blanks and ends with a parenthesis.
+        stat.is_ok_and(|stat| {
+            stat.rsplit_once(')')
+                .is_some_and(|(_, rest)| rest.starts_with(" T"))
+        })
     }
 
     /// SIGKILL, and the wait until it is gone.

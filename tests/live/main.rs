@@ -26,5 +26,6 @@ mod sandbox_room;
 mod screenshots;
 mod several;
 mod shop;
+mod signals;
 mod tampering;
 mod terminal;

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -49,8 +50,10 @@ struct Written {
 /// The program in its terminal. It is killed when a test ends early.
 pub(crate) struct Terminal {
     child: Box<dyn Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
-    writer: Box<dyn Write + Send>,
+    /// Both are there until the terminal is closed.
+    master: Option<Box<dyn MasterPty + Send>>,
+    writer: Option<Box<dyn Write + Send>>,
+    closing: Arc<AtomicBool>,
     written: Arc<Mutex<Written>>,
     reader: Option<JoinHandle<()>>,
     pressed: usize,
@@ -117,11 +120,13 @@ impl Terminal {
             bytes: Vec::new(),
             last: Instant::now(),
         }));
-        let reader = read_in_background(reader, Arc::clone(&written));
+        let closing = Arc::new(AtomicBool::new(false));
+        let reader = read_in_background(reader, Arc::clone(&written), Arc::clone(&closing));
         Self {
             child,
-            master: pair.master,
-            writer,
+            master: Some(pair.master),
+            writer: Some(writer),
+            closing,
             written,
             reader: Some(reader),
             pressed: 0,
@@ -157,8 +162,27 @@ impl Terminal {
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        self.writer.write_all(bytes).expect("takes keys");
-        self.writer.flush().expect("takes keys");
+        let writer = self.writer.as_mut().expect("is open");
+        writer.write_all(bytes).expect("takes keys");
+        writer.flush().expect("takes keys");
+    }
+
+    /// Closes the terminal under the program, as a window that is closed does. The program
+    /// is made to draw once more, so that the thread that reads it comes to its end.
+    #[track_caller]
+    pub(crate) fn close(&mut self) {
+        self.wait_until_idle();
+        self.closing.store(true, Ordering::SeqCst);
+        self.press("ctrl-l");
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("reads to the end");
+        }
+        self.writer = None;
+        self.master = None;
+    }
+
+    fn master(&self) -> &dyn MasterPty {
+        &**self.master.as_ref().expect("is open")
     }
 
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) -> &mut Self {
@@ -168,7 +192,7 @@ impl Terminal {
             let (rows, columns) = (at_least_one(rows), at_least_one(columns));
             written.screen.screen_mut().set_size(rows, columns);
         }
-        self.master.resize(size(columns, rows)).expect("resizes");
+        self.master().resize(size(columns, rows)).expect("resizes");
         self
     }
 
@@ -254,7 +278,7 @@ impl Terminal {
 
     /// What `stty` says of this terminal: `icanon` or `-icanon`, `echo` or `-echo`.
     pub(crate) fn line_settings(&self) -> String {
-        let name = self.master.tty_name().expect("has a name");
+        let name = self.master().tty_name().expect("has a name");
         let output = Command::new("stty")
             .args([Path::new("-F"), &name, Path::new("-a")])
             .output()
@@ -281,6 +305,11 @@ impl Terminal {
             words.contains(&"icanon") && words.contains(&"echo"),
             "raw mode is off: {settings}"
         );
+    }
+
+    /// Whether the program has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("can be waited for").is_some()
     }
 
     /// Waits until the program has ended, and all that it wrote was read; answers its
@@ -317,6 +346,7 @@ impl Drop for Terminal {
 fn read_in_background(
     mut stream: Box<dyn Read + Send>,
     written: Arc<Mutex<Written>>,
+    closing: Arc<AtomicBool>,
 ) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
@@ -326,6 +356,9 @@ fn read_in_background(
             written.screen.process(&buffer[..count]);
             written.bytes.extend_from_slice(&buffer[..count]);
             written.last = Instant::now();
+            if closing.load(Ordering::SeqCst) {
+                break;
+            }
         }
     })
 }

@@ -58,7 +58,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::TimeUp(timer) => time_up(model, timer),
-        Message::Terminated => vec![Effect::Quit],
+        Message::Terminated => terminated(model),
         Message::Status(result) => answers::status(model, result),
         Message::Looked {
             environment,
@@ -282,6 +282,18 @@ fn quit(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     vec![Effect::Quit]
+}
+
+/// The system asks the program to end. What runs was told as well and stops after its
+/// running effect; leaving waits for that.
+fn terminated(model: &mut Model) -> Vec<Effect> {
+    if !model.is_running() {
+        return vec![Effect::Quit];
+    }
+    model.leaving = true;
+    model.overlay = None;
+    tell(model, "stopping as soon as the running step has ended");
+    Vec::new()
 }
 
 /// A rotation runs: staying is the default, leaving waits for its end.

@@ -702,7 +702,13 @@ fn leaving_is_asked_for_only_while_a_rotation_runs() {
         "home | at shop/alpha | leaving",
         "quit",
     );
-    check(running(), "<terminated>", "home | at shop/alpha", "quit");
+    check(quiet(), "<terminated>", "home | at shop/alpha", "quit");
+    // Asked by the system, what runs is waited for; it was told to stop as well.
+    let stopping =
+        "home | at shop/alpha | leaving | says \"stopping as soon as the running step has ended\"";
+    check(running(), "<terminated>", stopping, "");
+    check(running(), "q <terminated>", stopping, "");
+    check(running(), "<terminated> <done:shop/beta>", stopping, "quit");
     check(quiet(), "? ctrl-c", "home | at shop/alpha", "quit");
     check(quiet(), "? q", "home | at shop/alpha", "");
 }

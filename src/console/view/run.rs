@@ -97,6 +97,7 @@ fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
         HandOverStatus::Partial => ("◐", "PARTIAL", Role::Warn),
         HandOverStatus::Refused => ("■", "REFUSED", Role::Warn),
         HandOverStatus::Parked => ("▲", "PARKED", Role::Danger),
+        HandOverStatus::Interrupted => ("■", "INTERRUPTED", Role::Warn),
         HandOverStatus::Unreachable => ("?", "UNREACHABLE", Role::Warn),
         HandOverStatus::Failed => ("✗", "FAILED", Role::Danger),
     };

@@ -99,14 +99,21 @@ pub(super) const POSITION: &str =
 pub(super) const MANAGING_OPTIONS: &str =
     "-c search_path=pg_catalog -c client_min_messages=warning";
 
+/// How long the server lets a change be idle. A process that is stopped in its midst
+/// holds the role's lock no longer than this, and whatever it sends later meets a session
+/// that has ended: between the lock and the commit nothing can be slept through.
+const LONGEST_PAUSE: Duration = Duration::from_secs(12);
+
 /// Begins the change and waits for the role's advisory lock.
 pub(super) fn begin_change(oid: u32, wait: Duration) -> String {
     let object = i32::from_ne_bytes(oid.to_ne_bytes());
     format!(
         "BEGIN; SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {statement}; \
+         SET LOCAL idle_in_transaction_session_timeout = {pause}; \
          SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_CLASS}, {object})",
         wait = milliseconds(wait),
         statement = milliseconds(wait + Duration::from_secs(1)),
+        pause = milliseconds(LONGEST_PAUSE),
     )
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Progress as Told;
-use super::preflight::look_at_gate;
+use super::evidence::Logins;
+use super::preflight::{look_at_gate, probe_current, probe_previous, sessions_of};
 use super::run::{Run, Turn};
 use crate::database::{ChangeOutcome, NewPassword};
 use crate::model::Step;
@@ -13,11 +14,12 @@ use crate::operations::{Exit, Failure};
 use crate::process::Deadline;
 use crate::rotation::{Case, Event, GateLook, Progress, RefusalClass};
 use crate::secret::SCRAM_SALT_LENGTH;
-use crate::store::rotated_secrets;
+use crate::store::{JournalLine, StoreError, journal, rotated_secrets};
 
-/// From the look at the gate under the role's lock to the statement. A process that
-/// was stopped in between finds that its time is over and looks again.
-const FRESH: Duration = Duration::from_secs(10);
+/// From the look at the gate under the role's lock to the statement, and from a login
+/// with the new password to its promotion. A process that was stopped in between finds
+/// that its time is over and looks again.
+pub(super) const FRESH: Duration = Duration::from_secs(10);
 
 /// First pause before a refused statement is sent again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -43,19 +45,40 @@ impl Run<'_> {
             self.gate = None;
             return Ok(Turn::Again);
         };
-        if let Err(refusal) = managing
-            .begin_change(role.oid, self.subject.settings.lock_timeout)
-            .await
-        {
-            managing.close().await;
-            return self.note_refusal(refusal).await;
+        let lock = managing.begin_change(role.oid, self.subject.settings.lock_timeout);
+        match self.observer.unless_stopped(lock).await {
+            Some(Ok(())) => {}
+            Some(Err(refusal)) => {
+                managing.close().await;
+                return self.note_refusal(refusal).await;
+            }
+            // Nothing was sent yet, so waiting for the lock may be left.
+            None => {
+                managing.close().await;
+                return Ok(Turn::Again);
+            }
         }
         // Under the lock: nobody else changes this role, so what is looked at now
         // still holds when the statement runs.
-        self.check_not_overtaken(pending.generation).await?;
+        let overtaken = self.check_not_overtaken(pending.generation);
+        let (overtaken, logins, sessions) = tokio::join!(
+            overtaken,
+            self.log_in_under_the_lock(),
+            managing.sessions(role.oid)
+        );
+        if let Err(failure) = overtaken.and(self.note_logins(logins)) {
+            managing.give_up().await;
+            managing.close().await;
+            return Err(failure);
+        }
+        if !self.weigh().current.is_everywhere() {
+            managing.give_up().await;
+            self.managing = Some(managing);
+            return Ok(Turn::Again);
+        }
         let fresh = Deadline::after(FRESH);
         let mut look = facts.clone();
-        match managing.sessions(role.oid).await {
+        match sessions {
             Ok((view, now)) => {
                 look.sessions = view;
                 look.server_time = now;
@@ -82,7 +105,8 @@ impl Run<'_> {
                 self.gate = None;
             }
         }
-        if self.gate != Some(GateLook::Open) {
+        // This is the last moment at which stopping leaves the database as it is.
+        if self.gate != Some(GateLook::Open) || self.observer.stop_wanted().is_some() {
             managing.give_up().await;
             self.managing = Some(managing);
             return Ok(Turn::Again);
@@ -166,27 +190,79 @@ impl Run<'_> {
         Ok(Turn::Again)
     }
 
-    /// A process that slept while others went on finds a newer generation and writes
-    /// nothing, not even to the journal.
+    /// C, and P where it was proven before. What was found before the lock may be as old
+    /// as a sleep of this process: another host may have rotated both users meanwhile, and
+    /// its store is not ours. From here on the lock keeps it from doing so.
+    async fn log_in_under_the_lock(&self) -> (Result<Logins, Failure>, Option<Logins>) {
+        let previous = async {
+            match self.weigh().previous.is_everywhere() {
+                true => probe_previous(self.subject).await,
+                false => None,
+            }
+        };
+        tokio::join!(probe_current(self.subject), previous)
+    }
+
+    /// Takes over the logins under the lock. P that was right before and is wrong now was
+    /// changed by somebody else, so N would be one password too many.
+    fn note_logins(
+        &mut self,
+        (current, previous): (Result<Logins, Failure>, Option<Logins>),
+    ) -> Result<(), Failure> {
+        let current = current?;
+        self.own.extend(sessions_of(&current));
+        self.epoch.current = Some(current);
+        let Some(previous) = previous else {
+            return Ok(());
+        };
+        self.own.extend(sessions_of(&previous));
+        self.epoch.previous = Some(previous);
+        let found = self.weigh();
+        if found.current.is_everywhere() && found.previous.refused > 0 {
+            let user = crate::untrusted::Untrusted::new(self.subject.user().as_str());
+            return Err(self.overtaken(&format!(
+                "somebody else has changed the password of {user} since it began"
+            )));
+        }
+        Ok(())
+    }
+
+    /// A process that slept while others went on finds a newer generation, or a journal
+    /// that is not the one it knows, and writes nothing, not even to the journal.
     async fn check_not_overtaken(&self, generation: u64) -> Result<(), Failure> {
         let secret = self.subject.record.id;
-        let newest = self
+        let rotation = self.rotation;
+        let (newest, lines) = self
             .workspace
             .store
-            .read(move |transaction| rotated_secrets::generation(transaction, secret))
+            .read(move |transaction| {
+                let newest = rotated_secrets::generation(transaction, secret)?;
+                Ok::<_, StoreError>((newest, journal::lines(transaction, rotation)?))
+            })
             .await?;
-        if newest == generation {
-            return Ok(());
+        if newest != generation {
+            return Err(self.overtaken(&format!(
+                "generation {generation} is pending here, {newest} in the store"
+            )));
         }
-        Err(Failure::new(
+        let path = self.subject.path.to_string();
+        let ours = |line: &&JournalLine| line.path.as_deref() == Some(&path);
+        match lines.iter().filter(ours).count() == self.events.len() {
+            true => Ok(()),
+            false => Err(self.overtaken("another process has gone on with it")),
+        }
+    }
+
+    fn overtaken(&self, words: &str) -> Failure {
+        Failure::new(
             "overtaken",
             Exit::Refused,
             format!(
-                "{} was overtaken: generation {generation} is pending here, {newest} in the store",
+                "{} was overtaken: {words}; nothing was written",
                 self.rotation
             ),
             format!("handover status {}", self.subject.environment),
-        ))
+        )
     }
 
     /// Takes the role's advisory lock: whoever had it, an abandoned statement of ours
@@ -202,7 +278,11 @@ impl Run<'_> {
         let (Some(mut managing), Some(role)) = (self.managing.take(), role) else {
             return self.park_as_unrecognised().await;
         };
-        let waited = managing.begin_change(role.oid, longest).await;
+        let lock = managing.begin_change(role.oid, longest);
+        let Some(waited) = self.observer.unless_stopped(lock).await else {
+            managing.close().await;
+            return Ok(Turn::Again);
+        };
         managing.give_up().await;
         match waited {
             Ok(()) => {

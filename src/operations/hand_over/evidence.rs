@@ -3,19 +3,21 @@
 //! At most one attempt per candidate and node in each epoch; a wait or an S3 opens a
 //! new one. C is carried over an S3 of ours, since S3 does not touch it.
 
+use super::apply::FRESH;
 use super::effects;
 use super::preflight::{application, look_at_gate, probe_current, probe_previous, sessions_of};
 use super::run::Run;
 use crate::database::Login;
 use crate::model::{DatabaseFault, Gate, LoginOutcome, Node, RoleFacts};
 use crate::operations::Failure;
-use crate::process::generate_password;
+use crate::process::{Deadline, generate_password};
 use crate::rotation::{
     Evidence, GateLook, Intent, Manager, Progress, Replication, RoleKnowledge, ServerMatch,
     Standing, TwinLook, assess, match_server,
 };
 
-type Logins = Vec<(Node, LoginOutcome)>;
+/// Every node that was asked, and how the login ended.
+pub(super) type Logins = Vec<(Node, LoginOutcome)>;
 
 /// The logins of one epoch; `None` where none was attempted yet.
 #[derive(Default)]
@@ -27,6 +29,8 @@ pub(super) struct Epoch {
     pub(super) decoy: Option<Logins>,
     /// How often this run has waited for replay or for a pooler.
     pub(super) waits: u32,
+    /// Until when a proof of the pending password is good enough to promote by.
+    pub(super) proven_until: Option<Deadline>,
     /// Why the managing connection could not be had.
     pub(super) fault: Option<DatabaseFault>,
 }
@@ -44,6 +48,13 @@ impl Epoch {
     pub(super) fn renew_all(&mut self) {
         self.renew();
         self.current = None;
+    }
+
+    /// Whether the process was stopped or suspended since the login with N, or waited for
+    /// another path: somebody may have changed the password meanwhile, and consumers would
+    /// read one that is dead.
+    pub(super) fn is_stale(&self) -> bool {
+        self.proven_until.is_some_and(Deadline::has_passed)
     }
 
     pub(super) fn forget_pending(&mut self) {
@@ -83,13 +94,14 @@ impl Run<'_> {
         if let Some(pending) = pending? {
             self.own.extend(sessions_of(&pending));
             self.epoch.pending = Some(pending);
+            self.epoch.proven_until = Some(Deadline::after(FRESH));
         }
         self.look_as_manager().await;
         Ok(self.weigh())
     }
 
     /// The journal has ended it, or the outcome stands in the store: no database is asked.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.promotion_unknown || self.journal.is_over()
     }
 
@@ -212,7 +224,7 @@ impl Run<'_> {
         });
     }
 
-    fn weigh(&self) -> Evidence {
+    pub(super) fn weigh(&self) -> Evidence {
         let roles = self.facts.as_ref().map(|facts| &facts.roles);
         let oids = self.journal.admitted.as_ref().map(|admitted| admitted.oids);
         let knowledge = |index: usize| {

@@ -36,6 +36,7 @@ pub use rotate::{RotateRequest, plan, rotate};
 use tokio::sync::mpsc;
 
 use crate::model::Step;
+use crate::process::{Signal, StopSignal};
 use crate::rotation::Case;
 
 /// What the operator agreed to.
@@ -82,20 +83,50 @@ pub enum Progress {
     },
 }
 
-/// Where progress goes; an observer that does not keep up misses some of it, and
-/// never holds up the driver.
+/// Where progress goes, and where the wish to stop comes from. An observer that does not
+/// keep up misses some of the progress, and never holds up the driver.
 #[derive(Debug, Clone, Default)]
-pub struct Observer(Option<mpsc::Sender<Progress>>);
+pub struct Observer {
+    progress: Option<mpsc::Sender<Progress>>,
+    stop: Option<StopSignal>,
+}
 
 impl Observer {
     /// An observer behind a bounded channel.
     #[must_use]
     pub fn new(sender: mpsc::Sender<Progress>) -> Self {
-        Self(Some(sender))
+        Self {
+            progress: Some(sender),
+            stop: None,
+        }
+    }
+
+    /// The same observer; the driver stops between two actions when `stop` is raised.
+    #[must_use]
+    pub fn with_stop(mut self, stop: &StopSignal) -> Self {
+        self.stop = Some(stop.clone());
+        self
+    }
+
+    /// The signal that asks the driver to stop, if one does.
+    fn stop_wanted(&self) -> Option<Signal> {
+        self.stop.as_ref().and_then(StopSignal::wanted)
+    }
+
+    /// Waits for something that may be left at any time; `None` when a stop is wanted.
+    async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let Some(stop) = &self.stop else {
+            return Some(wait.await);
+        };
+        tokio::select! {
+            biased;
+            _ = stop.raised() => None,
+            answer = wait => Some(answer),
+        }
     }
 
     fn tell(&self, progress: Progress) {
-        if let Some(sender) = &self.0 {
+        if let Some(sender) = &self.progress {
             let _ = sender.try_send(progress);
         }
     }

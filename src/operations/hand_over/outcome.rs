@@ -20,6 +20,8 @@ pub enum HandOverStatus {
     Refused,
     /// A person is needed.
     Parked,
+    /// Asked to stop by a signal; it stays open and `recover` goes on with it.
+    Interrupted,
     /// The database did not answer; nothing was changed.
     Unreachable,
     /// An error.
@@ -42,6 +44,8 @@ pub enum PathOutcome {
     Refused,
     /// A person is needed.
     Parked,
+    /// Asked to stop by a signal; it stays open and `recover` goes on with it.
+    Interrupted,
     /// The database did not answer; nothing was changed.
     Unreachable,
     /// An error.

@@ -237,7 +237,10 @@ pub(super) async fn look_at_gate(
             path: subject.path.to_string(),
             reason: "for a session that may be a probe of an earlier run".to_owned(),
         });
-        tokio::time::sleep(GRACE_POLL).await;
+        let pause = observer.unless_stopped(tokio::time::sleep(GRACE_POLL));
+        if pause.await.is_none() {
+            break;
+        }
         (view, now) = managing.sessions(role.oid).await?;
     }
     Ok(judge(&view, now))

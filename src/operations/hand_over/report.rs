@@ -7,6 +7,7 @@ use super::rotation::Rotation;
 use super::run::{Run, Stop};
 use crate::model::{EnvironmentName, Step, UserName};
 use crate::operations::{Exit, Failure};
+use crate::process::Signal;
 use crate::rotation::{AdmitCase, Case, Decision, Intent, PathJournal, Plan, Progress, Refusal};
 use crate::untrusted::Untrusted;
 
@@ -76,6 +77,7 @@ fn status_of(outcome: PathOutcome, exit: Exit) -> HandOverStatus {
         PathOutcome::Aborted if exit == Exit::Done => HandOverStatus::Done,
         PathOutcome::Aborted | PathOutcome::Refused => HandOverStatus::Refused,
         PathOutcome::Parked => HandOverStatus::Parked,
+        PathOutcome::Interrupted => HandOverStatus::Interrupted,
         PathOutcome::Unreachable => HandOverStatus::Unreachable,
         PathOutcome::Failed => HandOverStatus::Failed,
     }
@@ -155,6 +157,14 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
                 Exit::NeedsHuman
             }
         }
+        Ok(Stop::Interrupted { signal }) => {
+            path.status = PathOutcome::Interrupted;
+            path.error = Some(interruption(signal, &run.journal.progress, environment));
+            match changed {
+                true => Exit::NeedsHuman,
+                false => Exit::Refused,
+            }
+        }
         Err(failure) => {
             let exit = if changed {
                 Exit::NeedsHuman
@@ -173,6 +183,25 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
         }
     };
     (path, exit)
+}
+
+/// Where a signal stopped a run, what that means, and how to go on.
+fn interruption(signal: Signal, progress: &Progress, environment: &EnvironmentName) -> ErrorReport {
+    let meaning = match progress {
+        Progress::Sent { .. } => "the change was sent and its outcome is not known",
+        Progress::Confirmed | Progress::Verified => {
+            "the new password is set and not promoted; nobody is affected"
+        }
+        _ => "nothing was changed in the database",
+    };
+    ErrorReport {
+        code: "interrupted".to_owned(),
+        message: format!(
+            "{signal}: stopped after {}: {meaning}; the rotation stays open",
+            progress.step().code()
+        ),
+        remedy: format!("handover recover {environment}"),
+    }
 }
 
 /// A path with the step that its journal reached.
@@ -265,7 +294,11 @@ pub(super) fn remedy(case: Case, environment: &EnvironmentName) -> String {
         ),
         Case::VerifyFailed => format!("give the user what the statement needs; then: {again}"),
         Case::ReplyLost => format!("end the statement that holds the lock, or wait; then: {again}"),
-        Case::Restored | Case::OtherServer => format!(
+        Case::Restored => format!(
+            "if this server is to stay, a superuser sets the stored passwords again \
+             (`handover env open {environment}`); then: handover doctor {environment} --accept-server"
+        ),
+        Case::OtherServer => format!(
             "if this server is to stay: handover doctor {environment} --accept-server; then: {again}"
         ),
         Case::StoreBehind => {

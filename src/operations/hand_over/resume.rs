@@ -101,6 +101,15 @@ pub async fn resume(
     };
     let subjects = open.subjects(workspace, request).await?;
     let mut rotation = open.resume(workspace, observer, request, &subjects);
+    if let Some(signal) = observer.stop_wanted() {
+        let stops = rotation.runs.iter();
+        let stops = stops.map(|_| Ok(Stop::Interrupted { signal })).collect();
+        return Ok(report::of_rotation(
+            &rotation,
+            stops,
+            open.others(&subjects),
+        ));
+    }
     let decisions = look(&mut rotation).await?;
     let harmless = decisions
         .iter()

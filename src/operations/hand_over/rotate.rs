@@ -21,6 +21,7 @@ use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, Gate, RotationId, Step};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
+use crate::process::Signal;
 use crate::rotation::{
     AdmitCase, Admitted, Case, Event, GateLook, Intent, Plan, Refusal, admit_unseen, refuse_locked,
 };
@@ -113,6 +114,11 @@ pub async fn rotate(
     }
     tell_step(observer, &subjects, Step::Preflight, false);
     let judged = look(workspace, &subjects, request, observer).await?;
+    // What was looked at may be cut short by the stop, so it is not judged.
+    if let Some(signal) = observer.stop_wanted() {
+        close(judged).await;
+        return Ok(interrupted(&subjects, request, signal));
+    }
     if let Some(report) = whole_refusal(&judged, request) {
         close(judged).await;
         return Ok(report);
@@ -239,6 +245,26 @@ fn refused_unseen(subjects: &[Subject], request: &RotateRequest, refusal: &Refus
         .map(|subject| report::refused(subject.path.to_string(), subject.user(), refusal));
     let mut report = report::together(&request.environment, ends.collect());
     report.error = Some(ErrorReport::from(refusal));
+    report.protected = is_protected(subjects.iter());
+    report
+}
+
+/// Asked to stop before anything was begun: no rotation is open.
+fn interrupted(subjects: &[Subject], request: &RotateRequest, signal: Signal) -> Report {
+    let error = ErrorReport {
+        code: "interrupted".to_owned(),
+        message: format!("{signal}: stopped before anything was begun"),
+        remedy: format!("handover rotate {}", request.environment),
+    };
+    let ends = subjects.iter().map(|subject| {
+        let path = subject.path.to_string();
+        let mut report = PathReport::new(path, PathOutcome::Interrupted, Step::Preflight);
+        report.user = Some(report::shown(subject.user()));
+        report.error = Some(error.clone());
+        (report, Exit::Refused)
+    });
+    let mut report = report::together(&request.environment, ends.collect());
+    report.error = Some(error.clone());
     report.protected = is_protected(subjects.iter());
     report
 }

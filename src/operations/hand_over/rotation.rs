@@ -11,8 +11,9 @@ use crate::operations::Failure;
 /// How many databases are worked on at once.
 pub(super) const MOST_AT_ONCE: usize = 16;
 
-/// How often a promotion whose outcome is not known is looked up in the store.
-const MOST_LOOKUPS: u32 = 4;
+/// How often paths are driven again because a proof grew old while another path was at
+/// work, or because the outcome of a promotion has to be read from the store.
+const MOST_ROUNDS: u32 = 10;
 
 /// A rotation with the runs over those of its paths that are not over.
 pub(super) struct Rotation<'a> {
@@ -29,7 +30,7 @@ impl Rotation<'_> {
     /// Drives all paths until each has stopped. One that fails holds up no other.
     pub(super) async fn drive(&mut self) -> Vec<Result<Stop, Failure>> {
         let mut ends: Vec<End> = self.runs.iter().map(|_| None).collect();
-        for _ in 0..MOST_LOOKUPS {
+        for _ in 0..MOST_ROUNDS {
             self.drive_side_by_side(&mut ends).await;
             if !self.promote_verified(&mut ends).await {
                 break;
@@ -55,9 +56,21 @@ impl Rotation<'_> {
             .await;
     }
 
-    /// S5 for every verified path. Says whether the outcome has to be looked up.
+    /// S5 for every verified path. Says whether another round is needed.
     async fn promote_verified(&mut self, ends: &mut [End]) -> bool {
         let is_verified = |end: &End| matches!(end, Some(Ok(Stop::Verified)));
+        let mut again = false;
+        for (run, end) in self.runs.iter_mut().zip(ends.iter_mut()) {
+            // Another path may have taken long: what was proven then is proven anew.
+            if is_verified(end) && run.epoch.is_stale() {
+                run.epoch.renew_all();
+                *end = None;
+                again = true;
+            }
+        }
+        if again {
+            return true;
+        }
         let mut runs: Vec<&mut Run<'_>> = self
             .runs
             .iter_mut()

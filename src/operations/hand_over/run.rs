@@ -13,6 +13,7 @@ use crate::database::Managing;
 use crate::model::{LoginOutcome, ManagingFacts, Node, OwnSession, RotationId};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
+use crate::process::Signal;
 use crate::rotation::{
     Action, Case, Event, GateLook, Intent, PathJournal, Progress as Reached, decide, fold,
 };
@@ -86,6 +87,11 @@ pub(super) enum Stop {
         /// In words.
         message: String,
     },
+    /// Asked to stop between two actions; the rotation stays open.
+    Interrupted {
+        /// By which signal.
+        signal: Signal,
+    },
 }
 
 impl<'a> Run<'a> {
@@ -130,6 +136,9 @@ impl Run<'_> {
     /// Turns until the run stops.
     pub(super) async fn drive(&mut self) -> Result<Stop, Failure> {
         for _ in 0..MOST_TURNS {
+            if let Some(stop) = self.interrupted().await {
+                return Ok(stop);
+            }
             let evidence = self.gather().await?;
             let decision = decide(&self.journal, &evidence, self.intent);
             tracing::info!(
@@ -143,6 +152,9 @@ impl Run<'_> {
                     case,
                 });
             }
+            if let Some(stop) = self.interrupted().await {
+                return Ok(stop);
+            }
             match self.perform(decision.action, decision.case).await? {
                 Turn::Again => {}
                 Turn::Stop(stop) => {
@@ -153,6 +165,18 @@ impl Run<'_> {
         }
         let message = "the run did not come to an end; this is a fault of the program".to_owned();
         self.park(Case::Unrecognised, message).await
+    }
+
+    /// Whether a stop is wanted and something is still to be done. The effect that ran
+    /// last is finished and stands in the journal; the next one is not begun.
+    async fn interrupted(&mut self) -> Option<Stop> {
+        if self.is_over() {
+            return None;
+        }
+        let signal = self.observer.stop_wanted()?;
+        tracing::info!(rotation = %self.rotation, %signal, "stopped between two actions");
+        self.close_managing().await;
+        Some(Stop::Interrupted { signal })
     }
 
     async fn perform(&mut self, action: Action, case: Option<Case>) -> Result<Turn, Failure> {
@@ -178,6 +202,11 @@ impl Run<'_> {
                 Ok(Turn::Again)
             }
             Action::Verify => self.verify().await,
+            // A login that is as old as a sleep of this process proves nothing any more.
+            Action::Promote if self.epoch.is_stale() => {
+                self.epoch.renew_all();
+                Ok(Turn::Again)
+            }
             Action::Promote => Ok(Turn::Stop(Stop::Verified)),
             Action::ReadStoreAgain => self.read_store_again().await,
             Action::Close => self.close().await,
@@ -268,7 +297,8 @@ impl Run<'_> {
             path: self.subject.path.to_string(),
             reason: reason.to_owned(),
         });
-        tokio::time::sleep(span).await;
+        // Left early when a stop is wanted; the loop then stops before the next action.
+        let _ = self.observer.unless_stopped(tokio::time::sleep(span)).await;
         self.epoch.renew_all();
     }
 
