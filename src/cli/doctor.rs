@@ -74,9 +74,10 @@ async fn accept(
             ServerStatus::Same => (Role::Ok, "✓ as recorded; nothing to accept"),
             ServerStatus::NotKnown => (Role::Ok, "✓ recorded by the first rotation"),
             ServerStatus::Unreachable => (Role::Warn, "? not accepted: nothing is known of it"),
-            ServerStatus::WentBack | ServerStatus::Other | ServerStatus::OwnedElsewhere => {
-                (Role::Danger, "✗ not accepted")
-            }
+            ServerStatus::WentBack
+            | ServerStatus::Other
+            | ServerStatus::OtherCertificate
+            | ServerStatus::OwnedElsewhere => (Role::Danger, "✗ not accepted"),
         };
         printer.line(&format!("  {}", printer.style.paint(role, words)));
         if path.status == ServerStatus::Accepted && path.consumers != Some("valid") {
@@ -102,6 +103,14 @@ fn server_lines(path: &PathServer) -> Vec<String> {
     };
     add("recorded", &server(&path.recorded));
     add("answers", &server(&path.seen));
+    for (label, certificate) in [
+        ("was shown", &path.recorded_certificate),
+        ("is shown", &path.seen_certificate),
+    ] {
+        if let Some(fingerprint) = certificate {
+            add(label, &format!("certificate SHA-256 {fingerprint}"));
+        }
+    }
     if let Some(words) = &path.found {
         add("found", words);
     }

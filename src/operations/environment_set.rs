@@ -6,7 +6,9 @@ use rusqlite::Transaction;
 use serde_json::json;
 
 use super::loading::{EnvironmentKey, Head, load_document, parse_environment};
-use super::ownership::{Place, are_the_same_pairs, claim_names, places};
+use super::ownership::{
+    Place, are_the_same_pairs, check_still_usable, claim_names, inputs, known, places,
+};
 use super::workspace::timestamp;
 use super::{Exit, Failure, SourceOfTruth, Workspace};
 use crate::document::{
@@ -115,11 +117,13 @@ pub async fn set_value(workspace: &Workspace, request: SetRequest) -> Result<Set
                 rotation: None,
                 now: &timestamp(),
             };
+            let before = inputs(transaction, &master, &name)?;
             let relying = relying(transaction, &master, &name, is_locked)?;
             report.revision = revisions::add(transaction, &head.row.id, &revision)?;
             check_relying(transaction, &master, &report, &relying)?;
-            let places = places(transaction, &master, &name)?;
-            claim_names(transaction, &head.row.id, &name, &places)?;
+            let after = inputs(transaction, &master, &name)?;
+            check_still_usable(&before, &after)?;
+            claim_names(transaction, &head.row.id, &name, &known(after))?;
             let detail =
                 json!({"revision": report.revision, "path": report.path, "sealed": sealed});
             let action = "environment.edited";

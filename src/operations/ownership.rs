@@ -8,6 +8,7 @@ use rusqlite::Transaction;
 
 use super::loading::{EnvironmentKey, Head, StoreLoader};
 use super::{Exit, Failure};
+use crate::document::Diagnostic;
 use crate::environment::Evaluator;
 use crate::model::{EnvironmentName, Node, UserName};
 use crate::rotation::AdmitCase;
@@ -35,12 +36,57 @@ impl Place {
     }
 }
 
+/// The inputs of an environment's rotated secrets: where they lead, or why they cannot be
+/// used.
+pub(super) type Inputs = Vec<(String, Result<Place, Vec<Diagnostic>>)>;
+
 /// The places of an environment's rotated secrets, as far as they are known.
 pub(super) fn places(
     transaction: &Transaction<'_>,
     master: &MasterKey,
     name: &EnvironmentName,
 ) -> Result<Vec<Place>, Failure> {
+    let inputs = inputs(transaction, master, name)?;
+    Ok(known(inputs))
+}
+
+pub(super) fn known(inputs: Inputs) -> Vec<Place> {
+    let places = inputs.into_iter();
+    places.filter_map(|(_, place)| place.ok()).collect()
+}
+
+/// Refuses an edit that makes inputs unusable which could be used before it.
+pub(super) fn check_still_usable(before: &Inputs, after: &Inputs) -> Result<(), Failure> {
+    for (path, now) in after {
+        let Err(diagnostics) = now else {
+            continue;
+        };
+        let mut others = before.iter();
+        if !others.any(|(other, was)| other == path && was.is_ok()) {
+            continue;
+        }
+        let first = diagnostics.first();
+        let why = first.map_or("they cannot be evaluated", |first| first.summary.as_str());
+        let hint = first.and_then(|first| first.hint.clone());
+        return Err(Failure::new(
+            "bad-inputs",
+            Exit::Refused,
+            format!(
+                "the inputs of {path} could not be used then: {}",
+                Untrusted::new(why)
+            ),
+            hint.unwrap_or_else(|| "set a value with which they can be used".to_owned()),
+        ));
+    }
+    Ok(())
+}
+
+/// Evaluates the inputs of all rotated secrets from the store alone.
+pub(super) fn inputs(
+    transaction: &Transaction<'_>,
+    master: &MasterKey,
+    name: &EnvironmentName,
+) -> Result<Inputs, Failure> {
     let head = Head::load(transaction, name)?;
     let key = EnvironmentKey::load(transaction, master, &head.row.id)?;
     let loader = StoreLoader {
@@ -51,10 +97,11 @@ pub(super) fn places(
     let evaluator = Evaluator::new(&head.environment, &text_name, &loader, &key);
     let secrets = head.environment.rotated_secrets().iter();
     Ok(secrets
-        .filter_map(|secret| {
-            let inputs = evaluator.rotation_inputs(&secret.path).ok()?;
-            Some(Place {
-                path: secret.path.to_string(),
+        .map(|secret| {
+            let path = secret.path.to_string();
+            let read = evaluator.rotation_inputs(&secret.path);
+            let place = read.map(|inputs| Place {
+                path: path.clone(),
                 node: Node {
                     host: inputs.host,
                     port: inputs.port,
@@ -62,7 +109,8 @@ pub(super) fn places(
                 database: inputs.database,
                 pair: inputs.users,
                 manager: inputs.managing.username,
-            })
+            });
+            (path, place)
         })
         .collect())
 }
@@ -93,9 +141,6 @@ pub(super) fn claim_names(
         let Some(record) = record else {
             continue;
         };
-        if place.pair.contains(&place.manager) {
-            return Err(manager_in_pair(&place.manager, &place.path, name));
-        }
         let users = NamedUsers {
             node: &place.node,
             manager: &place.manager,

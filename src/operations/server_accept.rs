@@ -19,7 +19,9 @@ use super::workspace::timestamp;
 use super::{Exit, Failure, Workspace};
 use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, ServerIdentity};
-use crate::rotation::{AdmitCase, ServerMatch, describe_server, match_server, refuse_locked};
+use crate::rotation::{
+    AdmitCase, ServerMatch, describe_server, is_other_certificate, match_server, refuse_locked,
+};
 use crate::secret::SecretId;
 use crate::store::{Acceptance, Locked, owners, rotated_secrets};
 use crate::untrusted::Untrusted;
@@ -48,6 +50,10 @@ pub struct PathServer {
     pub recorded: Option<ServerIdentity>,
     /// What answers; `null` when nothing does.
     pub seen: Option<ServerIdentity>,
+    /// The SHA-256 of the certificate that was recorded, in hex.
+    pub recorded_certificate: Option<String>,
+    /// The one of the certificate that is shown; `null` without TLS.
+    pub seen_certificate: Option<String>,
     /// In what the two differ, or why nothing is known.
     pub found: Option<String>,
     /// What that may mean.
@@ -74,6 +80,8 @@ pub enum ServerStatus {
     WentBack,
     /// Another one.
     Other,
+    /// The recorded one, with another certificate.
+    OtherCertificate,
     /// Another rotated secret owns the pair there.
     OwnedElsewhere,
     /// It did not answer, or the managing user cannot log in.
@@ -86,7 +94,10 @@ impl PathServer {
     /// Whether accepting would record it.
     #[must_use]
     pub fn is_to_be_accepted(&self) -> bool {
-        matches!(self.status, ServerStatus::WentBack | ServerStatus::Other)
+        matches!(
+            self.status,
+            ServerStatus::WentBack | ServerStatus::Other | ServerStatus::OtherCertificate
+        )
     }
 }
 
@@ -163,6 +174,7 @@ fn review_path(path: String, identified: Identified) -> PathServer {
         secret,
         node,
         recorded,
+        recorded_certificate,
         recorded_oids,
         answer,
     } = identified;
@@ -172,6 +184,11 @@ fn review_path(path: String, identified: Identified) -> PathServer {
         status: ServerStatus::Unreachable,
         recorded,
         seen: None,
+        recorded_certificate,
+        seen_certificate: answer
+            .as_ref()
+            .ok()
+            .and_then(|answer| answer.certificate.clone()),
         found: None,
         meaning: None,
         consumers: None,
@@ -196,6 +213,13 @@ fn review_path(path: String, identified: Identified) -> PathServer {
         ServerMatch::WentBack => ServerStatus::WentBack,
         ServerMatch::Other => ServerStatus::Other,
     };
+    let certificates = [&review.recorded_certificate, &review.seen_certificate];
+    let [recorded, seen] = certificates.map(Option::as_deref);
+    if review.status == ServerStatus::Same && is_other_certificate(recorded, seen) {
+        review.status = ServerStatus::OtherCertificate;
+        review.found = Some("the same server shows another certificate".to_owned());
+        review.meaning = Some("a renewal, or somebody between this host and the server");
+    }
     if let Some(owner) = &answer.owner {
         review.status = ServerStatus::OwnedElsewhere;
         review.found = Some(owner.words());
@@ -265,6 +289,7 @@ pub async fn accept_server(
                     "path": path.path,
                     "recorded": path.recorded,
                     "accepted": path.seen,
+                    "certificate": path.seen_certificate,
                     "found": path.found,
                     "consumers": path.consumers,
                 });
@@ -308,6 +333,8 @@ fn record(
         return Err(owned_elsewhere(owner.words()));
     }
     rotated_secrets::accept_server(transaction, path.secret, seen, &path.oids, acceptance)?;
+    let certificate = path.seen_certificate.as_deref();
+    rotated_secrets::record_certificate(transaction, path.secret, certificate)?;
     let oids = path.oids.values().copied();
     owners::claim_roles(transaction, path.secret, &seen.system, oids)?;
     Ok(())

@@ -4,11 +4,12 @@
 //! order of the table. Every refusal names what was found and what mends it.
 
 use super::finding::Finding;
-use super::identity::{ServerMatch, describe_server, match_server};
+use super::identity::{ServerMatch, describe_server, is_other_certificate, match_server};
 use super::plan::{Plan, PlannedSession};
 use super::refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
 use super::twins::{Lacks, lacks};
 use super::words::{describe, mend, shown};
+use crate::model::settings::TlsMode;
 use crate::model::{
     Barrier, DatabaseFault, EnvironmentName, Gate, LoginOutcome, ManagingFacts, Node, RoleFacts,
     RoleRemedies, RotationId, ServerIdentity, Shut, TwinFacts, UserName,
@@ -44,6 +45,10 @@ pub struct Facts<'a> {
     pub owner: Option<&'a Owner>,
     /// The server of the last rotation, or the one accepted since.
     pub recorded_server: Option<&'a ServerIdentity>,
+    /// The fingerprint of the certificate that was shown last.
+    pub recorded_certificate: Option<&'a str>,
+    /// How the line is protected.
+    pub tls: TlsMode,
     /// Logins as X with C, per node.
     pub current_logins: &'a [(Node, LoginOutcome)],
     /// The OID of Y that an earlier rotation recorded.
@@ -76,11 +81,12 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
     check_reachable(facts)?;
     check_owner(facts)?;
     check_server(facts, managing)?;
+    let mut warnings = check_certificate(facts, managing)?;
     let [current, user] = &managing.roles;
     check_right(facts, managing, user.as_ref())?;
     let user = check_user(facts, user.as_ref())?;
     let current = check_current(facts, current.as_ref())?;
-    let warnings = check_twins(facts)?;
+    warnings.extend(check_twins(facts)?);
     let waived = check_drained(facts)?;
     check_acknowledged(facts)?;
     Ok(Plan {
@@ -238,6 +244,39 @@ fn check_server(facts: &Facts<'_>, managing: &ManagingFacts) -> Result<(), Refus
             consumers_there(facts)
         ),
         accept_remedy(facts.environment),
+    )
+}
+
+/// A renewal is no reason to refuse where the name in the certificate is verified. Where it
+/// is not, a known certificate is all that tells the server from somebody in between.
+fn check_certificate(facts: &Facts<'_>, managing: &ManagingFacts) -> Result<Vec<String>, Refusal> {
+    let (recorded, seen) = (facts.recorded_certificate, managing.certificate.as_deref());
+    if !is_other_certificate(recorded, seen) {
+        return Ok(Vec::new());
+    }
+    let message = certificate_words(facts.node, recorded, seen);
+    match facts.tls {
+        TlsMode::VerifyFull => Ok(vec![message]),
+        TlsMode::VerifyCa | TlsMode::Require | TlsMode::Disable => refuse(
+            AdmitCase::OtherServer,
+            format!("{message}; its host name is not verified (`tls.mode`)"),
+            accept_remedy(facts.environment),
+        ),
+    }
+}
+
+/// That another certificate was shown, with enough of both to compare them elsewhere.
+pub(super) fn certificate_words(node: &Node, recorded: Option<&str>, seen: Option<&str>) -> String {
+    let short = |text: Option<&str>| {
+        text.unwrap_or_default()
+            .chars()
+            .take(16)
+            .collect::<String>()
+    };
+    format!(
+        "{node} shows another certificate than before: SHA-256 {}…, before {}…",
+        short(seen),
+        short(recorded)
     )
 }
 

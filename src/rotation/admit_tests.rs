@@ -25,6 +25,8 @@ struct Sound {
     waiver: Option<String>,
     recorded_oid: Option<u32>,
     recorded_server: Option<ServerIdentity>,
+    recorded_certificate: Option<String>,
+    tls: TlsMode,
     owner: Option<Owner>,
     twins: Option<TwinFacts>,
     twin_strict: bool,
@@ -91,6 +93,8 @@ impl Sound {
             current: user("app_a"),
             user: user("app_b"),
             recorded_server: Some(managing.identity.clone()),
+            recorded_certificate: managing.certificate.clone(),
+            tls: TlsMode::VerifyFull,
             owner: None,
             twins: Some(twins(&[])),
             twin_strict: true,
@@ -131,6 +135,8 @@ impl Sound {
             managing: self.managing.as_ref(),
             owner: self.owner.as_ref(),
             recorded_server: self.recorded_server.as_ref(),
+            recorded_certificate: self.recorded_certificate.as_deref(),
+            tls: self.tls,
             current_logins: &self.logins,
             recorded_oid: self.recorded_oid,
             twins: self.twins.as_ref(),
@@ -242,7 +248,8 @@ fn billing() -> Owner {
 
 #[test]
 fn other_server() {
-    let spoil: [(fn(&mut ServerIdentity), &str); 4] = [
+    type Spoil = fn(&mut ServerIdentity);
+    let spoil: [(Spoil, &str); 4] = [
         (|seen| seen.system = "8".to_owned(), "system 8"),
         (|seen| seen.timeline = 2, "fail-over"),
         (|seen| seen.position = 99, "a clone, or a snapshot"),
@@ -272,6 +279,31 @@ fn other_server() {
         facts.recorded_server = None;
         facts.refused(AdmitCase::CurrentDead);
     }
+}
+
+#[test]
+fn another_certificate_warns_where_the_name_is_verified_and_refuses_elsewhere() {
+    let mut facts = Sound::new();
+    facts.managing.as_mut().expect("reachable").certificate = Some("b2".repeat(32));
+    facts.recorded_certificate = Some("a1".repeat(32));
+    let plan = facts.admit().expect("admitted");
+    assert_eq!(
+        plan.warnings,
+        [
+            "db:5432 shows another certificate than before: SHA-256 b2b2b2b2b2b2b2b2…, before \
+             a1a1a1a1a1a1a1a1…"
+        ]
+    );
+    for tls in [TlsMode::VerifyCa, TlsMode::Require] {
+        facts.tls = tls;
+        facts.refused(AdmitCase::OtherServer);
+    }
+    // What was never seen, and what is not shown, cannot differ.
+    facts.recorded_certificate = None;
+    assert!(facts.admit().expect("admitted").warnings.is_empty());
+    facts.recorded_certificate = Some("a1".repeat(32));
+    facts.managing.as_mut().expect("reachable").certificate = None;
+    assert!(facts.admit().expect("admitted").warnings.is_empty());
 }
 
 #[test]

@@ -2,11 +2,11 @@
 //!
 //! Pure. Where `admit` stops at the first case that refuses, this goes on and names all.
 
-use super::admit::{accept_remedy, fault_remedy};
+use super::admit::{accept_remedy, certificate_words, fault_remedy};
 use super::assess::{RoleKnowledge, assess};
 use super::capacity::{connections, replication, server_full};
 use super::finding::{Check, Finding};
-use super::identity::{ServerMatch, describe_server, match_server};
+use super::identity::{ServerMatch, describe_server, is_other_certificate, match_server};
 use super::refusal::Owner;
 use super::twins;
 use super::words::shown;
@@ -48,6 +48,8 @@ pub struct Examination<'a> {
     pub owner: Option<&'a Owner>,
     /// The server of the last rotation, or the one accepted since.
     pub recorded_server: Option<&'a ServerIdentity>,
+    /// The fingerprint of the certificate that was shown last.
+    pub recorded_certificate: Option<&'a str>,
     /// The OID of Y at the last promote.
     pub recorded_oid: Option<u32>,
     /// What the managing connection was told.
@@ -86,6 +88,7 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
     };
     findings.push(when(Check::Owner, &|_| owner(it)));
     findings.push(when(Check::Server, &|facts| server(it, facts)));
+    findings.extend(facts.and_then(|facts| certificate(it, facts)));
     findings.push(managing(it));
     findings.push(when(Check::Right, &|facts| right(it, facts)));
     findings.push(when(Check::View, &|facts| view(it, facts)));
@@ -216,6 +219,21 @@ fn server(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
         ),
         None => Finding::ok(Check::Server, format!("system {}, as recorded", now.system)),
     }
+}
+
+/// Told only when there is something to tell: a rotation records the new one.
+fn certificate(it: &Examination<'_>, facts: &ManagingFacts) -> Option<Finding> {
+    let (recorded, seen) = (it.recorded_certificate, facts.certificate.as_deref());
+    is_other_certificate(recorded, seen).then(|| {
+        let found = certificate_words(it.node, recorded, seen);
+        let remedy = Some(accept_remedy(it.environment));
+        match it.tls {
+            TlsMode::VerifyFull => Finding::warning(Check::Certificate, found, remedy),
+            TlsMode::VerifyCa | TlsMode::Require | TlsMode::Disable => {
+                Finding::problem(Check::Certificate, found, remedy)
+            }
+        }
+    })
 }
 
 fn managing(it: &Examination<'_>) -> Finding {

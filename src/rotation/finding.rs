@@ -19,6 +19,8 @@ pub enum Check {
     Owner,
     /// It is the server of the last rotation, and not an older copy of it.
     Server,
+    /// It shows the certificate that it showed last; told only when it does not.
+    Certificate,
     /// The managing user logs in.
     Managing,
     /// It may change both users' passwords.
@@ -58,6 +60,7 @@ impl Check {
             Self::Tls => "tls",
             Self::Owner => "owner",
             Self::Server => "server",
+            Self::Certificate => "certificate",
             Self::Managing => "managing-login",
             Self::Right => "right-to-alter",
             Self::View => "session-view",

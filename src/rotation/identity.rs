@@ -65,6 +65,13 @@ pub fn match_server(recorded: Option<&ServerIdentity>, seen: &ServerIdentity) ->
     }
 }
 
+/// Whether another certificate was shown than the one that is recorded, by their
+/// fingerprints. Without one of them, as without TLS, nothing can be compared.
+#[must_use]
+pub fn is_other_certificate(recorded: Option<&str>, seen: Option<&str>) -> bool {
+    matches!((recorded, seen), (Some(recorded), Some(seen)) if recorded != seen)
+}
+
 /// The mark after this server was met: it is raised by the recorded server alone, and
 /// nothing here lowers it or puts another server in its place.
 #[must_use]

@@ -37,7 +37,9 @@ pub use decide::decide;
 pub use evidence::{Evidence, GateLook, Intent, Manager, Replication, TwinLook};
 pub use examine::{Examination, Managed, NOT_LOOKED, examine};
 pub use finding::{Check, Finding, FindingStatus};
-pub use identity::{ServerMatch, describe_server, log_position, match_server, raised};
+pub use identity::{
+    ServerMatch, describe_server, is_other_certificate, log_position, match_server, raised,
+};
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession};
 pub use refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};

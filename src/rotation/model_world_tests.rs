@@ -72,6 +72,7 @@ impl World {
             system: "1".to_owned(),
             timeline: self.timeline,
             position: i64::try_from(self.end()).expect("a short log"),
+            transaction: 0,
             version: 150_000,
         }
     }

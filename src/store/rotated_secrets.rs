@@ -36,6 +36,8 @@ pub struct RotatedSecretRow {
     pub oids: BTreeMap<String, u32>,
     /// Every node's clock at the last promote.
     pub promoted: Vec<NodeTime>,
+    /// The SHA-256 of the certificate that the server showed last, in hex.
+    pub certificate: Option<String>,
     /// When the server was accepted last, and by whom.
     pub accepted: Option<Acceptance>,
 }
@@ -58,13 +60,13 @@ pub fn add(
     Ok(())
 }
 
-const COLUMNS: &str =
-    "SELECT id, path, generation, server, oids, promoted, accepted FROM rotated_secret";
+const COLUMNS: &str = "SELECT id, path, generation, server, oids, promoted, accepted, certificate FROM rotated_secret";
 
 type Raw = (
     String,
     String,
     u64,
+    Option<String>,
     Option<String>,
     Option<String>,
     Option<String>,
@@ -80,11 +82,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Raw> {
         row.get(4)?,
         row.get(5)?,
         row.get(6)?,
+        row.get(7)?,
     ))
 }
 
 fn rotated_secret(
-    (id, path, generation, server, oids, promoted, accepted): Raw,
+    (id, path, generation, server, oids, promoted, accepted, certificate): Raw,
 ) -> Result<RotatedSecretRow, StoreError> {
     let damaged = || {
         StoreError::Damaged(format!(
@@ -101,6 +104,7 @@ fn rotated_secret(
         promoted: parse(promoted.as_deref())
             .map_err(|_| damaged())?
             .unwrap_or_default(),
+        certificate,
         accepted: parse(accepted.as_deref()).map_err(|_| damaged())?,
         path,
     })
@@ -208,6 +212,23 @@ pub fn raise_server(
     transaction.execute(
         "UPDATE rotated_secret SET server = ?2 WHERE id = ?1",
         params![id.to_string(), json(&mark)],
+    )?;
+    Ok(())
+}
+
+/// Records the certificate that the server showed; without TLS the last one stays.
+///
+/// # Errors
+/// The store's own.
+pub fn record_certificate(
+    transaction: &Transaction<'_>,
+    id: SecretId,
+    certificate: Option<&str>,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE rotated_secret SET certificate = ?2 WHERE id = ?1 \
+         AND ?2 IS NOT NULL AND certificate IS NOT ?2",
+        params![id.to_string(), certificate],
     )?;
     Ok(())
 }

@@ -4,6 +4,8 @@
 -- promoted, and set to something else only by accepting a server.
 ALTER TABLE rotated_secret ADD COLUMN accepted TEXT;  -- JSON: when the server was accepted, and by whom
 
+ALTER TABLE rotated_secret ADD COLUMN certificate TEXT;  -- SHA-256 of the one shown last, in hex
+
 -- The pair as its server knows it. A role belongs to one rotated secret.
 CREATE TABLE owned_role (
     system TEXT NOT NULL,            -- the server's system identifier

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::process::{random_bytes, random_key};
-use crate::secret::{DataKey, MasterKey};
+use crate::secret::{DataKey, MasterKey, SecretId};
 
 fn private_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -471,4 +471,117 @@ async fn a_damaged_or_foreign_backup_leaves_nothing_behind() {
     let error = Restoring::begin(&file, &target).err().expect("refused");
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
     assert_eq!(fs::read_dir(&target).expect("lists").count(), 0);
+}
+
+/// Two environments with a rotated secret each, and what the work answers.
+async fn with_two_secrets<T: Send + 'static>(
+    work: impl FnOnce(&Transaction<'_>, [SecretId; 2]) -> T + Send + 'static,
+) -> T {
+    let folder = private_folder();
+    let store = Store::create(&folder.path().join("store")).expect("made");
+    store
+        .write(move |transaction| {
+            let ids = [SecretId([1; 16]), SecretId([2; 16])];
+            for (id, name) in ids.iter().zip(["shop/orders", "shop/billing"]) {
+                let name: crate::model::EnvironmentName = name.parse().expect("a name");
+                environments::add(transaction, name.name(), &name, "now")?;
+                rotated_secrets::add(transaction, name.name(), *id, "db", 0)?;
+            }
+            Ok::<_, StoreError>(work(transaction, ids))
+        })
+        .await
+        .expect("written")
+}
+
+#[tokio::test]
+async fn a_role_has_one_owner_until_its_environment_is_removed() {
+    with_two_secrets(|transaction, [orders, billing]| {
+        let roles = [("app_a".to_owned(), 10), ("app_b".to_owned(), 11)];
+        owners::claim_roles(transaction, orders, "7", [10, 11]).expect("free");
+        let owner = |id, system: &str| {
+            owners::of_roles(transaction, id, system, &roles).expect("is looked up")
+        };
+        assert_eq!(owner(orders, "7"), None, "its own");
+        assert_eq!(owner(billing, "8"), None, "another server has other roles");
+        let found = owner(billing, "7").expect("belongs to the orders");
+        assert_eq!(found.environment.to_string(), "shop/orders");
+        // The store itself keeps a role from having two owners.
+        assert!(owners::claim_roles(transaction, billing, "7", [11]).is_err());
+        environments::remove(transaction, "orders", "now").expect("removed");
+        assert_eq!(owner(billing, "7"), None);
+        owners::claim_roles(transaction, billing, "7", [10, 11]).expect("free");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn names_are_exact_for_users_and_not_for_hosts() {
+    with_two_secrets(|transaction, [orders, billing]| {
+        let user = |name: &str| crate::model::UserName::new(name).expect("a name");
+        let look = |id, host: &str, pair: [&str; 2], note: bool| {
+            let node = crate::model::Node {
+                host: host.to_owned(),
+                port: 5432,
+            };
+            let (first, second, manager) = (user(pair[0]), user(pair[1]), user("mgr"));
+            let users = NamedUsers {
+                node: &node,
+                manager: &manager,
+                pair: [&first, &second],
+            };
+            if note {
+                owners::note_names(transaction, id, users).expect("noted");
+            }
+            owners::name_conflict(transaction, id, users).expect("is looked up")
+        };
+        assert_eq!(look(orders, "db", ["a", "b"], true), None);
+        assert_eq!(look(billing, "db", ["A", "B"], false), None);
+        assert_eq!(look(billing, "db2", ["a", "b"], false), None);
+        assert!(matches!(
+            look(billing, "DB", ["c", "b"], false),
+            Some(owners::NameConflict::Owned(_))
+        ));
+        assert!(matches!(
+            look(billing, "db", ["c", "mgr"], false),
+            Some(owners::NameConflict::PairManages(_))
+        ));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mark_only_rises_and_acceptance_sets_it() {
+    with_two_secrets(|transaction, [id, _]| {
+        let at = |system: &str, position| crate::model::ServerIdentity {
+            system: system.to_owned(),
+            timeline: 1,
+            position,
+            transaction: 5,
+            version: 150_018,
+        };
+        let recorded = || rotated_secrets::server(transaction, id).expect("reads");
+        assert_eq!(recorded(), None);
+        for (seen, mark) in [
+            (at("7", 100), at("7", 100)),
+            (at("7", 90), at("7", 100)),
+            (at("8", 900), at("7", 100)),
+            (at("7", 110), at("7", 110)),
+        ] {
+            rotated_secrets::raise_server(transaction, id, &seen).expect("written");
+            assert_eq!(recorded(), Some(mark));
+        }
+        let acceptance = Acceptance {
+            at: "2026-11-21T02:00:00Z".to_owned(),
+            by: "alice".to_owned(),
+        };
+        let oids = std::collections::BTreeMap::from([("app_a".to_owned(), 10)]);
+        let server = at("8", 3);
+        rotated_secrets::accept_server(transaction, id, &server, &oids, &acceptance)
+            .expect("written");
+        let row = rotated_secrets::find(transaction, "orders", "db").expect("reads");
+        let row = row.expect("is there");
+        assert_eq!((row.server, row.oids), (Some(server), oids));
+        assert_eq!(row.accepted, Some(acceptance));
+    })
+    .await;
 }

@@ -329,3 +329,45 @@ fn a_first_contact_and_a_silent_server_have_nothing_to_accept() {
         .run(&["doctor", "shop/managing", "--accept-server"])
         .expect_code(2);
 }
+
+#[test]
+fn a_changed_certificate_is_told_once_where_the_name_is_verified_and_refused_elsewhere() {
+    let other = start_server();
+    let world = PrivateShop::open("certificate", Some(&other));
+    let shop = &world.shop;
+    let warns = || {
+        let run = shop
+            .run(&["rotate", "shop/orders", "--plan"])
+            .expect_code(0);
+        run.told().contains("another certificate")
+    };
+    world.rotate(&world.server);
+    assert!(!warns());
+    for name in ["server.crt", "server.key"] {
+        let (from, to) = (other.folder().join(name), world.server.folder().join(name));
+        let status = Command::new("cp").arg("-p").arg(from).arg(to).status();
+        assert!(status.expect("runs cp").success());
+    }
+    let reload = "SELECT pg_reload_conf()";
+    world.server.sql(reload).expect("the server takes it");
+    wait_until("the server shows its new certificate", warns);
+    let run = shop.run(&["doctor", "shop/orders", "--output", "json"]);
+    let finding = finding(&run.expect_code(0).json(), "certificate");
+    assert_eq!(finding["status"], "warning", "{finding:#}");
+
+    let settings = shop.file("settings.yaml");
+    let set_mode = |from: &str, to: &str| {
+        let text = fs::read_to_string(&settings).expect("reads");
+        assert!(text.contains(from), "{text}");
+        fs::write(&settings, text.replace(from, to)).expect("writes");
+        let file = settings.display().to_string();
+        shop.run(&["env", "settings", "set", "shop/orders", "-f", &file])
+            .expect_code(0);
+    };
+    set_mode("verify-full", "verify-ca");
+    let run = shop.rotate(&[]).expect_code(4);
+    assert_eq!(run.json()["paths"][0]["case"], "other-server", "{run:#?}");
+    set_mode("verify-ca", "verify-full");
+    shop.rotate(&[]).expect_code(0);
+    assert!(!warns(), "the rotation has recorded it");
+}

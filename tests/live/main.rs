@@ -20,6 +20,7 @@ mod identity;
 mod keyring;
 mod keys;
 mod leak;
+mod ownership;
 mod rotation;
 mod sandbox_room;
 mod screenshots;

@@ -17,50 +17,71 @@ const PAIR: &str = "WITH pair(oid, other, idle) AS \
 const WANTED: &str =
     "a.privilege_type || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END";
 
+/// What the server notes of each grant: who has something on which object of this
+/// database, or on a shared one. It is found by an index, so that the question costs as
+/// much as the pair has grants, and not as much as the catalog is long.
+const NOTED: &str = "noted AS (\
+     SELECT DISTINCT p.oid, p.other, p.idle, s.classid, s.objid, s.objsubid \
+     FROM pair p JOIN pg_catalog.pg_shdepend s ON s.refobjid = p.oid \
+     WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.deptype = 'a' \
+     AND s.dbid IN (0, (SELECT d.oid FROM pg_catalog.pg_database d \
+         WHERE d.datname = pg_catalog.current_database())))";
+
 /// Directly granted privileges that the other has not in effect, a row for each object.
 pub(super) fn privileges() -> String {
     let class_parts = "ARRAY[n.nspname::text, c.relname::text]";
+    let noted = |catalog: &str, key: &str| {
+        format!(
+            "FROM noted p JOIN pg_catalog.{catalog} ON {key}.oid = p.objid \
+             AND p.classid = 'pg_catalog.{}'::regclass",
+            catalog.split(' ').next().unwrap_or_default()
+        )
+    };
     format!(
-        "{PAIR}, held AS (\
+        "{PAIR}, {NOTED}, held AS (\
          SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS noun, p.idle, \
              a.privilege_type, a.is_grantable, {class_parts} AS parts, NULL::text AS detail, \
              CASE c.relkind WHEN 'S' \
                  THEN pg_catalog.has_sequence_privilege(p.other, c.oid, {WANTED}) \
                  ELSE pg_catalog.has_table_privilege(p.other, c.oid, {WANTED}) END AS shared \
-         FROM pg_catalog.pg_class c \
+         {classes} AND p.objsubid = 0 \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a \
-         JOIN pair p ON p.oid = a.grantee WHERE c.relowner <> p.oid \
+         JOIN LATERAL pg_catalog.aclexplode(c.relacl) a ON a.grantee = p.oid \
+         WHERE c.relowner <> p.oid \
          UNION ALL \
          SELECT 'COLUMN', p.idle, a.privilege_type, a.is_grantable, {class_parts}, \
              t.attname::text, \
              pg_catalog.has_column_privilege(p.other, c.oid, t.attnum, {WANTED}) \
-         FROM pg_catalog.pg_attribute t JOIN pg_catalog.pg_class c ON c.oid = t.attrelid \
+         {classes} JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid AND t.attnum = p.objsubid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) a \
-         JOIN pair p ON p.oid = a.grantee WHERE c.relowner <> p.oid AND NOT t.attisdropped \
+         JOIN LATERAL pg_catalog.aclexplode(t.attacl) a ON a.grantee = p.oid \
+         WHERE c.relowner <> p.oid AND NOT t.attisdropped \
          UNION ALL \
          SELECT 'SCHEMA', p.idle, a.privilege_type, a.is_grantable, ARRAY[n.nspname::text], NULL, \
              pg_catalog.has_schema_privilege(p.other, n.oid, {WANTED}) \
-         FROM pg_catalog.pg_namespace n CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) a \
-         JOIN pair p ON p.oid = a.grantee WHERE n.nspowner <> p.oid \
+         {schemas} JOIN LATERAL pg_catalog.aclexplode(n.nspacl) a ON a.grantee = p.oid \
+         WHERE n.nspowner <> p.oid \
          UNION ALL \
          SELECT 'ROUTINE', p.idle, a.privilege_type, a.is_grantable, \
              ARRAY[n.nspname::text, f.proname::text], \
              pg_catalog.pg_get_function_identity_arguments(f.oid), \
              pg_catalog.has_function_privilege(p.other, f.oid, {WANTED}) \
-         FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace \
-         CROSS JOIN LATERAL pg_catalog.aclexplode(f.proacl) a \
-         JOIN pair p ON p.oid = a.grantee WHERE f.proowner <> p.oid \
+         {routines} JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace \
+         JOIN LATERAL pg_catalog.aclexplode(f.proacl) a ON a.grantee = p.oid \
+         WHERE f.proowner <> p.oid \
          UNION ALL \
          SELECT 'DATABASE', p.idle, a.privilege_type, a.is_grantable, ARRAY[d.datname::text], NULL, \
              pg_catalog.has_database_privilege(p.other, d.oid, {WANTED}) \
-         FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a \
-         JOIN pair p ON p.oid = a.grantee WHERE d.datdba <> p.oid) \
+         {databases} JOIN LATERAL pg_catalog.aclexplode(d.datacl) a ON a.grantee = p.oid \
+         WHERE d.datdba <> p.oid) \
          SELECT noun, idle, is_grantable, parts, detail, \
              pg_catalog.array_agg(DISTINCT privilege_type ORDER BY privilege_type) AS privileges \
          FROM held WHERE NOT shared GROUP BY noun, idle, is_grantable, parts, detail \
-         ORDER BY idle, parts, detail"
+         ORDER BY idle, parts, detail",
+        classes = noted("pg_class c", "c"),
+        schemas = noted("pg_namespace n", "n"),
+        routines = noted("pg_proc f", "f"),
+        databases = noted("pg_database d", "d"),
     )
 }
 

@@ -16,7 +16,8 @@ const ATTRIBUTES: [(&str, &str); 5] = [
     ("rolbypassrls", "BYPASSRLS"),
 ];
 
-/// Asks one question after the other; the caller bounds the whole.
+/// Asks all questions at once, so that a distant server costs one way there and back; the
+/// caller bounds the whole.
 pub(super) async fn look(
     client: &Client,
     manager: &UserName,
@@ -26,27 +27,30 @@ pub(super) async fn look(
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(current, Type::OID), (idle, Type::OID)];
     let ask = async |question: String| client.query_typed(&question, &parameters).await;
     let pair = Pair(roles.names.map(UserName::as_str));
-    let room = client.query_typed(sql::CAPACITY, &[]).await?;
+    let (room, attributes, memberships, privileges, defaults, policies, settings, owned, others) =
+        tokio::try_join!(
+            client.query_typed(sql::CAPACITY, &[]),
+            ask(sql::attributes()),
+            ask(sql::memberships()),
+            ask(sql::privileges()),
+            ask(sql::default_privileges()),
+            ask(sql::policies()),
+            ask(sql::settings()),
+            ask(sql::owned()),
+            ask(sql::others()),
+        )?;
     let version = room.first().map_or(0, |row| row.get("version"));
-    let attributes = ask(sql::attributes()).await?;
 
     let mut differences = Vec::new();
-    let memberships = ask(sql::memberships()).await?;
     differences.extend(memberships.iter().map(|row| pair.membership(row, version)));
-    let privileges = ask(sql::privileges()).await?;
     differences.extend(privileges.iter().map(|row| pair.privilege(row)));
-    let defaults = ask(sql::default_privileges()).await?;
     differences.extend(defaults.iter().map(|row| pair.default_privilege(row)));
-    let policies = ask(sql::policies()).await?;
     differences.extend(policies.iter().map(|row| pair.policy(row)));
-    let settings = ask(sql::settings()).await?;
     differences.extend(settings.iter().map(|row| pair.setting(row)));
     if let [current, idle] = &attributes[..] {
         differences.extend(pair.attributes([current, idle]));
     }
-    let owned = ask(sql::owned()).await?;
     differences.extend(owned.iter().map(|row| pair.owned(row)));
-    let others = ask(sql::others()).await?;
     differences.extend(others.iter().map(|row| pair.other(row)));
 
     let subscriptions: Vec<String> = room

@@ -3,6 +3,7 @@
 
 use rusqlite::Transaction;
 
+use super::preflight::Preflight;
 use super::subject::Subject;
 use crate::model::{Node, ServerIdentity, UserName};
 use crate::operations::{Exit, Failure};
@@ -18,10 +19,12 @@ pub(super) struct Claimed {
     pair: [UserName; 2],
     oids: [u32; 2],
     server: ServerIdentity,
+    certificate: Option<String>,
 }
 
 impl Claimed {
-    pub(super) fn of(subject: &Subject, plan: &Plan) -> Self {
+    pub(super) fn of(subject: &Subject, plan: &Plan, found: &Preflight) -> Self {
+        let managing = found.managing.as_ref().ok();
         Self {
             secret: subject.record.id,
             node: subject.node.clone(),
@@ -29,6 +32,7 @@ impl Claimed {
             pair: [subject.current_user(), subject.user()].map(Clone::clone),
             oids: plan.oids,
             server: plan.server.clone(),
+            certificate: managing.and_then(|(_, facts)| facts.certificate.clone()),
         }
     }
 
@@ -50,6 +54,8 @@ impl Claimed {
             ));
         }
         rotated_secrets::raise_server(transaction, *secret, server)?;
+        let certificate = self.certificate.as_deref();
+        rotated_secrets::record_certificate(transaction, *secret, certificate)?;
         owners::claim_roles(transaction, *secret, &server.system, self.oids)?;
         let users = NamedUsers {
             node: &self.node,

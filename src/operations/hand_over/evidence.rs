@@ -60,7 +60,7 @@ impl Epoch {
     /// another path: somebody may have changed the password meanwhile, and consumers would
     /// read one that is dead.
     pub(super) fn is_stale(&self) -> bool {
-        self.proven_until.is_some_and(|proven| proven.has_passed())
+        self.proven_until.is_some_and(Deadline::has_passed)
     }
 
     pub(super) fn forget_pending(&mut self) {

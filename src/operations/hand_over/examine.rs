@@ -68,6 +68,7 @@ pub(in crate::operations) async fn examine(
         remedies: [&remedies[0], &remedies[1]],
         owner: owner.as_ref(),
         recorded_server: subject.record.server.as_ref(),
+        recorded_certificate: subject.record.certificate.as_deref(),
         recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
         managing: managing.as_ref(),
         current_logins: &current,

@@ -14,6 +14,8 @@ use crate::secret::SecretId;
 /// What answers now.
 pub(in crate::operations) struct Answer {
     pub(in crate::operations) server: ServerIdentity,
+    /// The SHA-256 of the certificate that it showed, in hex.
+    pub(in crate::operations) certificate: Option<String>,
     /// OIDs that the pair has there, by name.
     pub(in crate::operations) oids: BTreeMap<String, u32>,
     /// Another rotated secret that owns one of the pair there.
@@ -27,6 +29,7 @@ pub(in crate::operations) struct Identified {
     pub(in crate::operations) secret: SecretId,
     pub(in crate::operations) node: String,
     pub(in crate::operations) recorded: Option<ServerIdentity>,
+    pub(in crate::operations) recorded_certificate: Option<String>,
     pub(in crate::operations) recorded_oids: BTreeMap<String, u32>,
     pub(in crate::operations) answer: Result<Answer, DatabaseFault>,
 }
@@ -59,6 +62,7 @@ pub(in crate::operations) async fn identify(
             let outcomes = logins.iter().map(|(_, outcome)| outcome);
             Ok(Answer {
                 owner: owner_of(workspace, &subject, &facts).await?,
+                certificate: facts.certificate,
                 server: facts.identity,
                 oids,
                 consumers: assess(outcomes, knowledge).word(),
@@ -70,6 +74,7 @@ pub(in crate::operations) async fn identify(
         secret: subject.record.id,
         node: subject.node.to_string(),
         recorded: subject.record.server,
+        recorded_certificate: subject.record.certificate,
         recorded_oids: subject.record.oids,
         answer,
     })

@@ -135,6 +135,8 @@ pub(super) fn judge(
         managing: preflight.managing.as_ref().map(|(_, facts)| facts),
         owner: preflight.owner.as_ref(),
         recorded_server: subject.record.server.as_ref(),
+        recorded_certificate: subject.record.certificate.as_deref(),
+        tls: subject.settings.tls,
         current_logins: &preflight.current,
         recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
         twins: preflight.twins.as_ref(),

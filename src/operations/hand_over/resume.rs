@@ -215,7 +215,7 @@ async fn admit_late(
             Ok(plan) => {
                 let event = Event::Admitted(rotate::admitted(subject, &plan));
                 let detail = json!({"user": plan.user, "late": true});
-                let claimed = Claimed::of(subject, &plan);
+                let claimed = Claimed::of(subject, &plan, &found);
                 rotate::take_over(&mut run, found);
                 let write = run.journal_write(event.clone(), "rotation.admitted", detail);
                 effects::write(workspace, "admitted", move |transaction| {

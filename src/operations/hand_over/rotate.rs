@@ -53,7 +53,7 @@ struct Judged<'a> {
 impl Judged<'_> {
     fn claimed(&self) -> Option<Claimed> {
         let plan = self.verdict.as_ref().ok()?;
-        Some(Claimed::of(self.subject, plan))
+        Some(Claimed::of(self.subject, plan, &self.found))
     }
 }
 
