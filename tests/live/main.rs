@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod editing;
+mod failing_disk;
 mod gate;
 mod harness;
 mod keyring;
