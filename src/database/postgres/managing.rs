@@ -56,7 +56,7 @@ pub(super) async fn open(
         user: &manager.username,
         password,
         application,
-        options: Some("-c search_path=pg_catalog"),
+        options: Some(sql::MANAGING_OPTIONS),
         timeout: target.timeouts.connect,
     });
     let connection = match attempt.await {

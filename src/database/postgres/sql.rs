@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::LONGEST_SILENCE;
 use crate::model::{RoleRemedies, UserName};
 use crate::untrusted::Untrusted;
 
@@ -58,6 +59,11 @@ pub(super) const VIEW: &str = "SELECT \
      OR pg_catalog.pg_has_role(current_user, $1::oid, 'USAGE') AS complete, \
      clock_timestamp() AS server_time";
 
+/// How the managing session begins. Its backend asks a silent client whether it is still
+/// there: behind a network that lost it, the backend would keep its locks for hours.
+pub(super) const MANAGING_OPTIONS: &str = "-c search_path=pg_catalog \
+     -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2";
+
 /// A backend whose client is gone ends instead of applying the statement later.
 /// Unknown before PostgreSQL 14 and on some systems; it is a help, not a need.
 pub(super) const NOTICE_LOST_CLIENTS: &str = "SET client_connection_check_interval = '1s'";
@@ -66,8 +72,10 @@ pub(super) const NOTICE_LOST_CLIENTS: &str = "SET client_connection_check_interv
 pub(super) fn begin_change(oid: u32, wait: Duration) -> String {
     let object = i32::from_ne_bytes(oid.to_ne_bytes());
     format!(
-        "BEGIN; SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {statement}; \
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = {silence}; \
+         SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {statement}; \
          SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_CLASS}, {object})",
+        silence = milliseconds(LONGEST_SILENCE),
         wait = milliseconds(wait),
         statement = milliseconds(wait + Duration::from_secs(1)),
     )

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Progress as Told;
 use super::preflight::look_at_gate;
 use super::run::{Run, Turn};
-use crate::database::{ChangeOutcome, NewPassword};
+use crate::database::{ChangeOutcome, LONGEST_SILENCE, NewPassword};
 use crate::model::Step;
 use crate::operations::{Exit, Failure};
 use crate::process::Deadline;
@@ -16,8 +16,9 @@ use crate::secret::SCRAM_SALT_LENGTH;
 use crate::store::rotated_secrets;
 
 /// From the look at the gate under the role's lock to the statement. A process that
-/// was stopped in between finds that its time is over and looks again.
-const FRESH: Duration = Duration::from_secs(10);
+/// was stopped in between finds that its time is over and looks again, as does the server,
+/// which gives its transaction up.
+const FRESH: Duration = LONGEST_SILENCE;
 
 /// First pause before a refused statement is sent again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -43,10 +44,10 @@ impl Run<'_> {
             self.gate = None;
             return Ok(Turn::Again);
         };
-        if let Err(refusal) = managing
-            .begin_change(role.oid, self.subject.settings.lock_timeout)
-            .await
-        {
+        // Only runs of ours take this lock, and the server frees it from one that was lost.
+        let lost_run = LONGEST_SILENCE + Duration::from_secs(2);
+        let wait = self.subject.settings.lock_timeout.max(lost_run);
+        if let Err(refusal) = managing.begin_change(role.oid, wait).await {
             managing.close().await;
             return self.note_refusal(refusal).await;
         }
@@ -187,7 +188,10 @@ impl Run<'_> {
             reason: "until no statement of an earlier run can still be running".to_owned(),
         });
         let settings = &self.subject.settings;
-        let longest = settings.lock_timeout + settings.statement_timeout + Duration::from_secs(2);
+        let longest = settings.lock_timeout
+            + settings.statement_timeout
+            + LONGEST_SILENCE
+            + Duration::from_secs(2);
         let role = self.facts.as_ref().and_then(|facts| facts.roles[1].clone());
         let (Some(mut managing), Some(role)) = (self.managing.take(), role) else {
             return self.park_as_unrecognised().await;
