@@ -208,11 +208,11 @@ impl Shared {
     }
 
     /// Notes a message and answers what is to happen to it.
-    fn meet(&self, message: Message) -> Option<Fault> {
+    fn meet(&self, message: &Message) -> Option<Fault> {
         let mut state = self.state();
         state.seen.push(message.clone());
         state.changed |= message.kind == "CommandComplete COMMIT";
-        if state.plan.as_ref().map(|plan| &plan.message) != Some(&message) {
+        if state.plan.as_ref().map(|plan| &plan.message) != Some(message) {
             return None;
         }
         state.plan.take().map(|plan| plan.fault)
@@ -346,7 +346,7 @@ impl Conversation {
         *number += 1;
         let number = *number;
         let fault = self.line.and_then(|line| {
-            shared.meet(Message {
+            shared.meet(&Message {
                 line,
                 speaker,
                 kind,
