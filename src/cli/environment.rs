@@ -103,6 +103,7 @@ pub(super) async fn get(
         arguments.show_secrets,
     )
     .await?;
+    warn(printer, &definition.warnings);
     if printer.is_json() {
         printer.json(&json!({
             "environment": definition.environment,

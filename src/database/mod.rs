@@ -22,6 +22,11 @@ use crate::rotation::RefusalClass;
 use crate::secret::{SCRAM_SALT_LENGTH, Secret};
 use crate::untrusted::Untrusted;
 
+/// A server ends the transaction of a change when its client says nothing for this long:
+/// a client that is gone without a word, behind a network that lost it, would hold the
+/// role's lock until the system's keep-alive notices, which takes hours.
+pub const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+
 /// How a connection is protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tls {

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -17,6 +18,9 @@ use crate::document::{
 use crate::environment::{Evaluator, SecretForm, Unseal, Value};
 use crate::model::EnvironmentName;
 use crate::store::{RevisionSummary, StoreError, environments, revisions, rotated_secrets};
+
+/// Beside the store: the readings that could not be audited, one a line.
+const GAP_FILE: &str = "audit-gap";
 
 /// One line of `env ls`.
 #[derive(Debug, serde::Serialize)]
@@ -63,6 +67,8 @@ pub struct Definition {
     pub revision: u64,
     /// The YAML text, or the part that was asked for.
     pub text: Zeroizing<String>,
+    /// That the reading could not be audited, if so.
+    pub warnings: Vec<String>,
 }
 
 /// The definition with its comments. Sealed values stay `ciphertext` unless
@@ -76,9 +82,10 @@ pub async fn get_environment(
     path: Option<PropertyPath>,
     show_secrets: bool,
 ) -> Result<Definition, Failure> {
-    if show_secrets {
-        audit_reading(workspace, &name, "environment.secrets-shown", path.as_ref()).await;
-    }
+    let unmarked = match show_secrets {
+        true => audit_reading(workspace, &name, "environment.secrets-shown", path.as_ref()).await,
+        false => None,
+    };
     let master = Arc::clone(&workspace.master);
     workspace
         .store
@@ -96,6 +103,7 @@ pub async fn get_environment(
                 environment: name,
                 revision: head.row.head,
                 text,
+                warnings: unmarked.into_iter().collect(),
             })
         })
         .await
@@ -161,7 +169,7 @@ pub async fn open_environment(
     name: EnvironmentName,
     path: Option<PropertyPath>,
 ) -> Result<OpenedValue, Failure> {
-    audit_reading(workspace, &name, "environment.opened", path.as_ref()).await;
+    let unmarked = audit_reading(workspace, &name, "environment.opened", path.as_ref()).await;
     let master = Arc::clone(&workspace.master);
     workspace
         .store
@@ -192,9 +200,9 @@ pub async fn open_environment(
             }
             Ok(OpenedValue {
                 value,
-                warnings: diagnostics
+                warnings: unmarked
                     .into_iter()
-                    .map(|warning| warning.summary)
+                    .chain(diagnostics.into_iter().map(|warning| warning.summary))
                     .collect(),
             })
         })
@@ -218,30 +226,35 @@ fn cannot_open(head: &Head, path: &PropertyPath, diagnostics: Vec<Diagnostic>) -
 }
 
 /// Reading must work even when the store cannot be written; the gap is then marked
-/// beside the store, and the next entry that can be written says so.
+/// beside the store, and the next entry that can be written says so. A disk that takes
+/// no mark either leaves only the answer, which tells whoever reads.
 async fn audit_reading(
     workspace: &Workspace,
     name: &EnvironmentName,
     action: &'static str,
     path: Option<&PropertyPath>,
-) {
+) -> Option<String> {
     let detail = json!({"path": path.map(ToString::to_string)});
-    let gap_file = workspace.store.folder().join("audit-gap");
+    let gap_file = workspace.store.folder().join(GAP_FILE);
     let written = write_reading(workspace, name, action, detail, gap_file.exists()).await;
-    match written {
-        Ok(()) => {
-            let _ = std::fs::remove_file(&gap_file);
-        }
-        Err(error) => {
-            tracing::error!(%error, action, environment = %name, "a reading was not audited");
-            let line = format!("{} {action} {name}\n", timestamp());
-            let _ = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&gap_file)
-                .and_then(|mut file| file.write_all(line.as_bytes()));
-        }
-    }
+    let Err(unwritten) = written else {
+        let _ = std::fs::remove_file(&gap_file);
+        return None;
+    };
+    tracing::error!(error = %unwritten, action, environment = %name, "a reading was not audited");
+    let line = format!("{} {action} {name}\n", timestamp());
+    let marked = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&gap_file)
+        .and_then(|mut file| file.write_all(line.as_bytes()));
+    let unmarked = marked.err()?;
+    Some(format!(
+        "this reading is not in the audit log ({unwritten}), and the gap could not be marked \
+         in {}: {unmarked}",
+        gap_file.display()
+    ))
 }
 
 async fn write_reading(
@@ -259,7 +272,7 @@ async fn write_reading(
     let master = Arc::clone(&workspace.master);
     let requester = workspace.requester.clone();
     let gap = after_gap
-        .then(|| std::fs::read_to_string(workspace.store.folder().join("audit-gap")))
+        .then(|| std::fs::read_to_string(workspace.store.folder().join(GAP_FILE)))
         .transpose()
         .unwrap_or_default();
     let name = name.clone();

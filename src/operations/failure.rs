@@ -1,8 +1,10 @@
 //! What a use case answers when it cannot do what was asked.
 
+use std::path::Path;
+
 use crate::document::{Diagnostic, Severity};
 use crate::process::{KeyError, PrivacyError};
-use crate::store::StoreError;
+use crate::store::{Placed, StoreError};
 use crate::untrusted::Untrusted;
 
 /// How a command ends; the most serious wins in the order 5, 3, 6, 4, 1.
@@ -176,6 +178,15 @@ impl From<StoreError> for Failure {
             _ => Exit::Error,
         };
         Self::new(code, exit, error.to_string(), error.remedy())
+    }
+}
+
+impl Placed for Failure {
+    fn at(mut self, folder: &Path) -> Self {
+        if self.code == "store-unwritable" {
+            self.message = format!("{}: {}", folder.display(), self.message);
+        }
+        self
     }
 }
 

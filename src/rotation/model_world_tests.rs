@@ -68,7 +68,6 @@ impl World {
 
     pub(super) fn identity(&self) -> ServerIdentity {
         ServerIdentity {
-            transaction: 0,
             system: "1".to_owned(),
             timeline: self.timeline,
             position: i64::try_from(self.end()).expect("a short log"),

@@ -1,6 +1,6 @@
 //! What can be wrong with the store, each with its remedy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -100,7 +100,10 @@ impl StoreError {
                     .to_owned()
             }
             Self::BackupExists(_) => "name a file that does not exist yet".to_owned(),
-            Self::CannotWrite(_) => "check free space and the permissions of the folder".to_owned(),
+            Self::CannotWrite(_) => {
+                "make room on the disk of the store's folder, or make the folder writable"
+                    .to_owned()
+            }
             Self::Busy => "wait for the other process, then try again".to_owned(),
             Self::RotationClosed(_) => {
                 "nothing was written; `handover status` shows what the other process did".to_owned()
@@ -113,10 +116,30 @@ impl StoreError {
     }
 
     pub(super) fn from_commit(error: rusqlite::Error) -> Self {
+        let failed_disk = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
         match Self::from(error) {
+            // A disk that failed may have taken all of it before it said so, and whoever
+            // opens the store next would find it there.
+            Self::CannotWrite(words) if failed_disk => Self::CommitUnknown(words),
             // SQLite rolls these back by itself: nothing was written.
             known @ (Self::Busy | Self::CannotWrite(_)) => known,
             other => Self::CommitUnknown(other.to_string()),
+        }
+    }
+}
+
+/// An error of work on the store, which can be told where the store lies.
+pub trait Placed: From<StoreError> {
+    /// The same error, with the folder when the store cannot be written there.
+    #[must_use]
+    fn at(self, folder: &Path) -> Self;
+}
+
+impl Placed for StoreError {
+    fn at(self, folder: &Path) -> Self {
+        match self {
+            Self::CannotWrite(words) => Self::CannotWrite(format!("{}: {words}", folder.display())),
+            other => other,
         }
     }
 }

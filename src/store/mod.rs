@@ -10,6 +10,7 @@ pub mod audit;
 mod backup;
 pub mod environments;
 mod error;
+mod failing_disk;
 pub mod identity;
 pub mod journal;
 pub mod keys;
@@ -32,7 +33,7 @@ use tokio::sync::oneshot;
 pub use audit::{AuditEntry, AuditHead, AuditProblem, NewAuditEntry};
 pub use backup::Restoring;
 pub use environments::EnvironmentRow;
-pub use error::StoreError;
+pub use error::{Placed, StoreError};
 pub use journal::{JournalLine, OpenRotation, RotationRow};
 pub use keys::{KeySlot, NewSlot};
 pub use locks::{EnvironmentLock, Locked};
@@ -124,11 +125,11 @@ impl Store {
         match opened {
             Ok(connection) => Ok(Self::start(folder, connection, true)),
             Err(StoreError::CannotWrite(_)) if access == Access::ReadIfNeedBe => {
-                let connection = open_read_only(&file)?;
+                let connection = open_read_only(&file).map_err(|error| error.at(folder))?;
                 schema::check_newest(&connection)?;
                 Ok(Self::start(folder, connection, false))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.at(folder)),
         }
     }
 
@@ -162,25 +163,28 @@ impl Store {
     /// Runs `work` in a transaction and commits it when `work` succeeds.
     ///
     /// # Errors
-    /// What `work` answers, or the store's own; [`StoreError::CommitUnknown`] when the
-    /// commit itself failed, so that its outcome has to be read again.
+    /// What `work` answers, or the store's own, with the folder where that cannot be
+    /// written; [`StoreError::CommitUnknown`] when the commit itself failed, so that its
+    /// outcome has to be read again.
     pub async fn write<T, E>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: Placed + Send + 'static,
     {
-        self.call(move |connection| {
+        let written = self.call(move |connection| {
+            failing_disk::before_write(connection).map_err(StoreError::from)?;
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(StoreError::from)?;
             let answer = work(&transaction)?;
+            failing_disk::before_commit(&transaction).map_err(StoreError::from)?;
             transaction.commit().map_err(StoreError::from_commit)?;
             Ok(answer)
-        })
-        .await
+        });
+        written.await.map_err(|error: E| error.at(&self.folder))
     }
 
     /// Runs `work` on one consistent view of the store.
@@ -250,7 +254,7 @@ fn open_file(file: &Path) -> Result<Connection, StoreError> {
 }
 
 /// A read-only disk cannot hold the files that SQLite shares between processes; what
-/// stands in the main file can still be read.
+/// stands in the main file can still be read, unless there is something newer beside it.
 fn open_read_only(file: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -262,6 +266,15 @@ fn open_read_only(file: &Path) -> Result<Connection, StoreError> {
     });
     if let Ok(connection) = plain {
         return Ok(connection);
+    }
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return Err(StoreError::CannotWrite(format!(
+            "the newest changes stand in {}, which cannot be read without writing beside it",
+            log.display()
+        )));
     }
     let path = file
         .to_string_lossy()

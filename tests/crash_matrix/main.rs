@@ -1,6 +1,7 @@
 //! The crash matrix: a rotation is killed, fails or hangs right before and right after
-//! each of its effects, and one `recover` brings it to an end while a consumer goes on
-//! logging in.
+//! each of its effects, the network breaks at each of its messages, the disk is full or
+//! read-only at each of its writes; and one `recover` brings it to an end while a consumer
+//! goes on logging in.
 
 #[path = "../live/consumer.rs"]
 mod consumer;
@@ -12,17 +13,17 @@ mod harness;
 mod shop;
 
 mod cell;
+mod disk_cell;
+mod matrix;
+mod network;
+mod network_cell;
+mod promises;
 mod sleeper;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Instant;
 
 use handover::process::failpoint::EFFECTS;
 
-use crate::cell::{Cell, Ended};
+use crate::cell::Cell;
+use crate::disk_cell::{Disk, DiskCell, WRITERS};
 
 /// Cells that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
@@ -110,78 +111,29 @@ fn every_failpoint_ends_well_after_one_recover() {
             }
         }
     }
-    let begun = Instant::now();
-    let ended = run_all(&cells);
-    println!("\n{}", table(&cells, &ended));
-    println!("{} cells in {:.1?}", cells.len(), begun.elapsed());
-    let broken = ended.iter().filter(|ended| ended.is_err()).count();
-    assert_eq!(broken, 0, "{broken} cells broke a promise");
+    matrix::go_through(["failpoint", "action", "in"], cells, SIDE_BY_SIDE);
 }
 
-fn run_all(cells: &[Cell]) -> Vec<Result<Ended, String>> {
-    let next = AtomicUsize::new(0);
-    let ended = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = catch_unwind(AssertUnwindSafe(|| cell.run())).map_err(|panic| {
-                        let text = panic.downcast_ref::<String>().cloned();
-                        text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-                            .unwrap_or_else(|| "panicked".to_owned())
-                    });
-                    ended
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((cell.number, result));
-                }
-            });
+/// Cells of the network that run at the same time; they spend their time waiting.
+const LINES_SIDE_BY_SIDE: usize = 10;
+
+#[test]
+fn a_network_that_breaks_at_any_message_ends_well_after_one_recover() {
+    let cells = network_cell::cells();
+    matrix::go_through(["message", "fault", "line"], cells, LINES_SIDE_BY_SIDE);
+    network_cell::close_lanes();
+}
+
+#[test]
+fn a_disk_that_takes_no_write_ends_well_after_one_recover() {
+    let mut cells = Vec::new();
+    for writer in &WRITERS {
+        // The one after the last shows that the list is complete.
+        for write in 1..=writer.writes.len() + 1 {
+            for disk in [Disk::Full, Disk::ReadOnly] {
+                cells.push(DiskCell::new(cells.len(), writer, write, disk));
+            }
         }
-    });
-    let mut ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
-    ended.sort_by_key(|(number, _)| *number);
-    ended.into_iter().map(|(_, result)| result).collect()
-}
-
-fn table(cells: &[Cell], ended: &[Result<Ended, String>]) -> String {
-    let head = ["failpoint", "action", "in", "case", "outcome", "logins"];
-    let mut rows = vec![head.map(str::to_owned)];
-    for (cell, ended) in cells.iter().zip(ended) {
-        let [case, outcome, logins] = match ended {
-            Ok(ended) => [
-                ended.case.clone(),
-                ended.outcome.clone(),
-                format!("{}, 0 refused", ended.logins),
-            ],
-            Err(broken) => [
-                String::new(),
-                "BROKEN".to_owned(),
-                broken.lines().next().unwrap_or_default().to_owned(),
-            ],
-        };
-        rows.push([
-            cell.place.clone(),
-            cell.action.to_owned(),
-            cell.story(),
-            case,
-            outcome,
-            logins,
-        ]);
     }
-    let widths: [usize; 6] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        if column == 5 {
-            0
-        } else {
-            cells.max().unwrap_or(0)
-        }
-    });
-    let line = |row: &[String; 6]| {
-        let padded = row
-            .iter()
-            .zip(widths)
-            .map(|(text, width)| format!("{text:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    matrix::go_through(["write", "disk", "in"], cells, SIDE_BY_SIDE);
 }

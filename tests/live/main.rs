@@ -14,6 +14,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod editing;
+mod failing_disk;
 mod gate;
 mod harness;
 mod identity;

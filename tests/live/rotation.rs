@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::consumer::Consumers;
+use crate::consumer::Temper::{Calm, Hasty, Patient};
 use crate::contract::{assert_refused, names_case, result_of};
 use crate::harness::{Chance, HeldSession, literal, single, wait_until};
 use crate::shop::{Shop, ShopOptions};
@@ -22,7 +23,7 @@ fn thirty_rotations_in_a_row_refuse_no_consumer() {
         },
     ));
     let before = shop.revision_count();
-    let consumers = Consumers::start(&shop, 4, &mut chance);
+    let consumers = Consumers::start(&shop, &[Hasty, Patient, Hasty, Patient, Calm], &mut chance);
     let mut waited_for = 0;
     for number in 1..=ROTATIONS {
         let mut waited = false;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::LONGEST_SILENCE;
 use crate::model::{RoleRemedies, UserName};
 use crate::untrusted::Untrusted;
 
@@ -106,25 +107,26 @@ pub(super) const POSITION: &str =
     "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0')::bigint AS position";
 
 /// What the managing session begins with. Without warnings a commit that was not
-/// replicated could not be told from one that was.
-pub(super) const MANAGING_OPTIONS: &str =
-    "-c search_path=pg_catalog -c client_min_messages=warning";
+/// replicated could not be told from one that was. Its backend asks a silent client
+/// whether it is still there: behind a network that lost it, the backend would keep its
+/// locks for hours.
+pub(super) const MANAGING_OPTIONS: &str = "-c search_path=pg_catalog \
+     -c client_min_messages=warning -c tcp_keepalives_idle=10 \
+     -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2";
 
-/// How long the server lets a change be idle. A process that is stopped in its midst
-/// holds the role's lock no longer than this, and whatever it sends later meets a session
-/// that has ended: between the lock and the commit nothing can be slept through.
-const LONGEST_PAUSE: Duration = Duration::from_secs(12);
-
-/// Begins the change and waits for the role's advisory lock.
+/// Begins the change and waits for the role's advisory lock. With an asynchronous commit a
+/// crash of the server could take back a change that was confirmed.
 pub(super) fn begin_change(oid: u32, wait: Duration) -> String {
     let object = i32::from_ne_bytes(oid.to_ne_bytes());
     format!(
-        "BEGIN; SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {statement}; \
-         SET LOCAL idle_in_transaction_session_timeout = {pause}; \
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = {silence}; \
+         SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
+             WHERE pg_catalog.current_setting('synchronous_commit') = 'off'; \
+         SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {statement}; \
          SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_CLASS}, {object})",
+        silence = milliseconds(LONGEST_SILENCE),
         wait = milliseconds(wait),
         statement = milliseconds(wait + Duration::from_secs(1)),
-        pause = milliseconds(LONGEST_PAUSE),
     )
 }
 

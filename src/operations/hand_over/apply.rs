@@ -8,7 +8,7 @@ use super::Progress as Told;
 use super::gate::{look_at_gate, look_at_others};
 use super::logins::{Logins, probe_current, probe_previous, sessions_of};
 use super::run::{Run, Turn};
-use crate::database::{ChangeOutcome, NewPassword};
+use crate::database::{ChangeOutcome, LONGEST_SILENCE, NewPassword};
 use crate::model::Step;
 use crate::operations::{Exit, Failure};
 use crate::process::Deadline;
@@ -18,8 +18,9 @@ use crate::store::{JournalLine, StoreError, journal, rotated_secrets};
 
 /// From the look at the gate under the role's lock to the statement, and from a login
 /// with the new password to its promotion. A process that was stopped in between finds
-/// that its time is over and looks again.
-pub(super) const FRESH: Duration = Duration::from_secs(10);
+/// that its time is over and looks again, as does the server, which gives its transaction
+/// up.
+pub(super) const FRESH: Duration = LONGEST_SILENCE;
 
 /// First pause before a refused statement is sent again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -45,8 +46,14 @@ impl Run<'_> {
             self.gate = None;
             return Ok(Turn::Again);
         };
-        let lock = managing.begin_change(role.oid, self.subject.settings.lock_timeout);
-        match self.observer.unless_stopped(lock).await {
+        // Only runs of ours take this lock, and the server frees it from one that was lost.
+        let lost_run = LONGEST_SILENCE + Duration::from_secs(2);
+        let wait = self.subject.settings.lock_timeout.max(lost_run);
+        match self
+            .observer
+            .unless_stopped(managing.begin_change(role.oid, wait))
+            .await
+        {
             Some(Ok(())) => {}
             Some(Err(refusal)) => {
                 managing.close().await;
@@ -275,7 +282,10 @@ impl Run<'_> {
             reason: "until no statement of an earlier run can still be running".to_owned(),
         });
         let settings = &self.subject.settings;
-        let longest = settings.lock_timeout + settings.statement_timeout + Duration::from_secs(2);
+        let longest = settings.lock_timeout
+            + settings.statement_timeout
+            + LONGEST_SILENCE
+            + Duration::from_secs(2);
         let role = self.facts.as_ref().and_then(|facts| facts.roles[1].clone());
         let (Some(mut managing), Some(role)) = (self.managing.take(), role) else {
             return self.park_as_unrecognised().await;

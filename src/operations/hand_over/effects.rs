@@ -7,7 +7,7 @@ use crate::database::Login;
 use crate::model::{LoginOutcome, UnknownCause};
 use crate::operations::Workspace;
 use crate::process::failpoint::{self, Failpoint};
-use crate::store::{Locked, StoreError};
+use crate::store::{Locked, Placed, StoreError};
 use crate::untrusted::Untrusted;
 
 /// Asks for the environment's lock.
@@ -30,7 +30,7 @@ pub(super) async fn write<T, E>(
 ) -> Result<T, E>
 where
     T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
+    E: Placed + Send + 'static,
 {
     failpoint::before(effect).map_err(not_written)?;
     let answer = workspace.store.write(work).await?;
