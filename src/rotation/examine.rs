@@ -2,7 +2,8 @@
 //!
 //! Pure. Where `admit` stops at the first case that refuses, this goes on and names all.
 
-use super::admit::{accept_remedy, certificate_words, fault_remedy};
+use super::admit::fault_remedy;
+use super::admit_server::{accept_remedy, certificate_words};
 use super::assess::{RoleKnowledge, assess};
 use super::capacity::{connections, replication, server_full};
 use super::finding::{Check, Finding};

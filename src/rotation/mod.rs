@@ -7,6 +7,7 @@
 
 mod action;
 mod admit;
+mod admit_server;
 mod adopt;
 mod assess;
 mod capacity;
