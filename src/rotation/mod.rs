@@ -22,6 +22,7 @@ mod journal;
 mod model_tests;
 #[cfg(test)]
 mod model_world_tests;
+mod places;
 mod plan;
 mod refusal;
 mod standbys;
