@@ -6,6 +6,7 @@ use super::finding::{Check, Finding};
 use super::standbys::unnamed_standbys;
 use super::words::shown;
 use crate::model::{Barrier, LoginOutcome, ManagingFacts};
+use crate::untrusted::Untrusted;
 
 /// One finding for each further node.
 pub(super) fn nodes(it: &Examination<'_>, managed: Option<&ManagingFacts>) -> Vec<Finding> {
@@ -51,7 +52,7 @@ pub(super) fn standbys(it: &Examination<'_>, managed: &ManagingFacts) -> Finding
     if unnamed.is_empty() {
         return Finding::ok(Check::Standbys, "no standby is fed that is not named");
     }
-    let names: Vec<&str> = unnamed.iter().map(|one| one.as_str()).collect();
+    let names: Vec<&str> = unnamed.iter().map(Untrusted::as_str).collect();
     Finding::problem(
         Check::Standbys,
         format!(
@@ -73,7 +74,10 @@ pub(super) fn poolers(it: &Examination<'_>) -> Vec<Finding> {
             }
             LoginOutcome::PasswordAccepted(barrier) => Finding::problem(
                 Check::Pooler,
-                format!("{pooler} does not let {name} in: {}", barrier_words(*barrier)),
+                format!(
+                    "{pooler} does not let {name} in: {}",
+                    barrier_words(*barrier)
+                ),
                 Some("give it room, or what the role needs there".to_owned()),
             ),
             LoginOutcome::PasswordRefused => Finding::problem(

@@ -342,7 +342,9 @@ fn every_node_and_pooler_is_looked_at_by_itself() {
     };
     // The same server under its other name is a node in order, and a pooler that lets in.
     let alive = shop.port;
-    set(&format!("nodes: [\"localhost:{alive}\"]\n    poolers: [\"localhost:{alive}\"]"));
+    set(&format!(
+        "nodes: [\"localhost:{alive}\"]\n    poolers: [\"localhost:{alive}\"]"
+    ));
     let found = findings(&shop, 0);
     let told = |check: &str| found.iter().filter(|one| one["check"] == check).count();
     assert_eq!((told("node"), told("pooler")), (1, 1), "{found:#?}");

@@ -30,3 +30,4 @@ mod shop;
 mod signals;
 mod tampering;
 mod terminal;
+mod two_pairs;
