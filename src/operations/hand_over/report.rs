@@ -144,10 +144,15 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
         }
         Ok(Stop::Parked { case, message }) => {
             path.case = Some(case.name().to_owned());
+            let mut remedy = remedy(case, environment);
+            if changed && case.may_be_given_up() {
+                let (path, way) = (&path.path, "or keep the present user");
+                remedy = format!("{remedy}; {way}: handover abandon {environment} {path}");
+            }
             path.error = Some(ErrorReport {
                 code: case.name().to_owned(),
                 message,
-                remedy: remedy(case, environment),
+                remedy,
             });
             if case == Case::Unreachable && !changed {
                 path.status = PathOutcome::Unreachable;

@@ -114,7 +114,7 @@ pub async fn resume(
     let harmless = decisions
         .iter()
         .all(|one| matches!(one.action, Action::Park | Action::Close));
-    let asked = Asked::of(environment, "--explain", &subjects);
+    let asked = Asked::of(environment, "handover recover --explain", &subjects);
     if let (false, Some(mut report)) = (harmless, unconfirmed(&asked, &request.confirmation)) {
         close(&mut rotation).await;
         report.rotation = Some(open.number);

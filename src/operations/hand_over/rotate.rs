@@ -94,7 +94,7 @@ pub async fn rotate(
     observer: &Observer,
 ) -> Result<Report, Failure> {
     let (subjects, _) = load(workspace, request).await?;
-    let asked_of = Asked::of(&request.environment, "--plan", &subjects);
+    let asked_of = Asked::of(&request.environment, "handover rotate --plan", &subjects);
     if let Some(report) = unconfirmed(&asked_of, &request.confirmation) {
         return Ok(report);
     }
