@@ -22,6 +22,15 @@ struct TwoPairs {
 impl TwoPairs {
     /// `reports` is said to be at `port`; `settings` are lines below `databases`.
     fn open(name: &str, port: u16, settings: &str) -> Self {
+        Self::open_as(name, port, settings, true)
+    }
+
+    /// As [`TwoPairs::open`], and nobody wrote which user of `reports` consumers read.
+    fn open_without_state(name: &str, port: u16) -> Self {
+        Self::open_as(name, port, "", false)
+    }
+
+    fn open_as(name: &str, port: u16, settings: &str, has_state: bool) -> Self {
         let shop = Shop::bare(name, ShopOptions::default());
         let third = Account::new(format!("{}_c", shop.first.name));
         let fourth = Account::new(format!("{}_d", shop.first.name));
@@ -55,20 +64,28 @@ impl TwoPairs {
              \x20           password: ${{environments.shop.managing.db.password}}\n\
              \x20       rotateUsers:\n\
              \x20         username1: {third}\n\
-             \x20         username2: {fourth}\n\
-             \x20     state:\n\
+             \x20         username2: {fourth}\n",
+            shop.orders_document(),
+            third = quoted(&third.name),
+            fourth = quoted(&fourth.name),
+        );
+        let state = format!(
+            "\x20     state:\n\
              \x20       current:\n\
              \x20         username: {third}\n\
              \x20         password: {{fn::secret: {third_password}}}\n\
              \x20       previous:\n\
              \x20         username: {fourth}\n\
              \x20         password: {{fn::secret: {fourth_password}}}\n",
-            shop.orders_document(),
             third = quoted(&third.name),
             fourth = quoted(&fourth.name),
             third_password = quoted(third.password.expose()),
             fourth_password = quoted(fourth.password.expose()),
         );
+        let document = match has_state {
+            true => document + &state,
+            false => document,
+        };
         fs::write(shop.file("orders.yaml"), document).expect("writes");
         shop.write_settings(settings);
         shop.init_key();
@@ -326,4 +343,18 @@ fn what_cannot_be_mended_is_abandoned_and_previous_tells_the_truth() {
     );
     // The rotation is closed: another one may begin.
     two.shop.rotate(&["db"]).expect_code(0);
+}
+
+#[test]
+fn a_retry_that_would_begin_a_path_asks_for_an_agreement() {
+    let dead = DeadPort::take();
+    let two = TwoPairs::open_without_state("several_unasked", dead.port);
+    two.shop.rotate(&[]).expect_code(3);
+    dead.revive();
+    let before = two.verifiers();
+    let run = two.shop.run(&["retry", "shop/orders", "--output", "json"]);
+    assert_refused(&run, "not-confirmed");
+    assert_eq!(two.verifiers(), before, "nobody agreed");
+    let result = result_of(&two.retry(&[]).expect_code(0));
+    assert_eq!(path_of(&result, "reports")["status"], "done", "{result:#}");
 }

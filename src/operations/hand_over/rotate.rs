@@ -455,5 +455,7 @@ pub(super) fn take_over(run: &mut Run<'_>, found: Preflight) {
     }
     run.epoch.current = Some(found.current);
     run.epoch.previous = found.previous;
+    // What kept an earlier look of this run from an answer is over.
+    run.epoch.fault = None;
     run.own = found.own;
 }
