@@ -174,11 +174,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
             let mut error = ErrorReport::from(&failure);
             error.remedy = format!("{}; then: handover recover {environment}", error.remedy);
             path.error = Some(error);
-            path.status = match exit {
-                Exit::Refused => PathOutcome::Refused,
-                Exit::NeedsHuman => PathOutcome::Parked,
-                _ => PathOutcome::Failed,
-            };
+            path.status = outcome_of(exit);
             exit
         }
     };
@@ -208,8 +204,28 @@ fn interruption(signal: Signal, progress: &Progress, environment: &EnvironmentNa
 pub(super) fn of_path(run: &Run<'_>, status: PathOutcome) -> PathReport {
     let step = run.journal.progress.step();
     let mut path = PathReport::new(run.subject.path.to_string(), status, step);
-    path.user = Some(shown(run.subject.user()));
+    path.user = run.subject.reported_user().map(shown);
     path
+}
+
+/// A path of the rotation that could not be worked on, though it was asked for.
+pub(super) fn of_left(path: String, journal: &PathJournal, failure: &Failure) -> PathEnd {
+    let (mut report, exit) = of_journal(path, journal);
+    report.error = Some(ErrorReport::from(failure));
+    if exit == Exit::NeedsHuman {
+        return (report, exit);
+    }
+    report.status = outcome_of(failure.exit);
+    (report, failure.exit)
+}
+
+fn outcome_of(exit: Exit) -> PathOutcome {
+    match exit {
+        Exit::Refused => PathOutcome::Refused,
+        Exit::NeedsHuman => PathOutcome::Parked,
+        Exit::Unreachable => PathOutcome::Unreachable,
+        _ => PathOutcome::Failed,
+    }
 }
 
 /// A path of the rotation that no run works on now, by its journal alone.
@@ -246,14 +262,14 @@ pub(super) fn planned(path: String, user: &UserName, plan: Plan) -> PathEnd {
 }
 
 /// A path that S1 refused.
-pub(super) fn refused(path: String, user: &UserName, refusal: &Refusal) -> PathEnd {
+pub(super) fn refused(path: String, user: Option<&UserName>, refusal: &Refusal) -> PathEnd {
     let (status, exit) = match refusal.case {
         AdmitCase::Unreachable => (PathOutcome::Unreachable, Exit::Unreachable),
         AdmitCase::CurrentDead => (PathOutcome::Parked, Exit::NeedsHuman),
         _ => (PathOutcome::Refused, Exit::Refused),
     };
     let mut report = PathReport::new(path, status, Step::Preflight);
-    report.user = Some(shown(user));
+    report.user = user.map(shown);
     report.case = Some(refusal.case.name().to_owned());
     report.error = Some(ErrorReport::from(refusal));
     (report, exit)

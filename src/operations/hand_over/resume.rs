@@ -104,15 +104,16 @@ pub async fn resume(
     let Some(open) = find(workspace, environment).await?.open else {
         return nothing_open(workspace, request, observer).await;
     };
-    let subjects = open.subjects(workspace, request).await?;
-    let mut rotation = open.resume(workspace, observer, request, &subjects);
+    let asked_for = open.subjects(workspace, request).await?;
+    let subjects = &asked_for.subjects;
+    let mut rotation = open.resume(workspace, observer, request, subjects);
     if let Some(signal) = observer.stop_wanted() {
         let stops = rotation.runs.iter();
         let stops = stops.map(|_| Ok(Stop::Interrupted { signal })).collect();
         return Ok(report::of_rotation(
             &rotation,
             stops,
-            open.others(&subjects),
+            open.others(&asked_for),
         ));
     }
     let mut decisions = look(&mut rotation).await?;
@@ -121,7 +122,7 @@ pub async fn resume(
         && decisions
             .iter()
             .all(|one| matches!(one.action, Action::Park | Action::Close));
-    let asked = Asked::of(environment, "--explain", &subjects);
+    let asked = Asked::of(environment, "--explain", subjects);
     if let (false, Some(mut report)) = (harmless, unconfirmed(&asked, &request.confirmation)) {
         close(&mut rotation).await;
         report.rotation = Some(open.number);
@@ -135,7 +136,7 @@ pub async fn resume(
         return Ok(report);
     }
     audit_intent(workspace, request.purpose, &rotation, &decisions).await?;
-    let mut others = open.others(&subjects);
+    let mut others = open.others(&asked_for);
     if request.purpose == Purpose::Retry {
         others.extend(admit_late(workspace, &mut rotation, &mut decisions).await);
     }
@@ -163,8 +164,9 @@ pub async fn explain(
     let Some(open) = found.open else {
         return nothing_open(workspace, request, observer).await;
     };
-    let subjects = open.subjects(workspace, request).await?;
-    let mut rotation = open.resume(workspace, observer, request, &subjects);
+    let asked_for = open.subjects(workspace, request).await?;
+    let subjects = &asked_for.subjects;
+    let mut rotation = open.resume(workspace, observer, request, subjects);
     let decisions = look(&mut rotation).await?;
     close(&mut rotation).await;
     let ends = rotation.runs.iter().zip(&decisions);
@@ -186,7 +188,7 @@ pub async fn explain(
     let exit = ends
         .iter()
         .fold(Exit::Done, |exit, (_, end)| exit.worse(*end));
-    ends.extend(open.others(&subjects));
+    ends.extend(open.others(&asked_for));
     let mut report = report::together(environment, ends);
     report.rotation = Some(open.number);
     report.protected = rotation.protected;
@@ -219,7 +221,7 @@ async fn admit_late(
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => {
                     let path = run.subject.path.to_string();
-                    refused.push(report::refused(path, run.subject.user(), &refusal));
+                    refused.push(report::refused(path, run.subject.reported_user(), &refusal));
                     continue;
                 }
                 Err(failure) => {
