@@ -27,13 +27,18 @@ pub(super) fn of_rotation(
 ) -> Report {
     let runs = rotation.runs.iter().zip(stops);
     let mut ends: Vec<PathEnd> = runs.map(|(run, stop)| of_run(run, stop)).collect();
-    let revision = ends.iter().find_map(|(path, _)| path.revision);
+    let revision = newest_revision(&ends);
     ends.extend(others);
     let mut report = together(&rotation.environment, ends);
     report.rotation = Some(rotation.number);
     report.revision = revision;
     report.protected = rotation.protected;
     report
+}
+
+/// Paths that were given up have a revision each; the promoted ones share theirs.
+fn newest_revision(ends: &[PathEnd]) -> Option<u64> {
+    ends.iter().filter_map(|(path, _)| path.revision).max()
 }
 
 /// Several paths in one report: the most serious end wins, and success beside failure is
@@ -47,8 +52,14 @@ pub(super) fn together(environment: &EnvironmentName, mut ends: Vec<PathEnd>) ->
     let count = ends.len();
     let done = ends.iter().filter(|(_, end)| *end == Exit::Done).count();
     let is_partial = done > 0 && done < count;
+    let is_plan = ends
+        .iter()
+        .any(|(path, _)| path.status == PathOutcome::Planned);
     let (status, error) = match worst {
         None => (HandOverStatus::Done, None),
+        // Nothing was done yet, so nothing is done in part. What cannot be reached now
+        // does not keep the others from being agreed to.
+        Some((path, _)) if is_plan => (HandOverStatus::Planned, named_error(path, count)),
         Some(_) if is_partial => {
             exit = exit.worse(Exit::Partial);
             let error = partial(environment, &ends, done);
@@ -335,3 +346,7 @@ pub(super) fn remedy(case: Case, environment: &EnvironmentName) -> String {
         | Case::Unrecognised => again,
     }
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

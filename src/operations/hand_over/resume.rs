@@ -182,9 +182,6 @@ pub async fn explain(
         }
     });
     let mut ends: Vec<PathEnd> = ends.collect();
-    let has_plan = ends
-        .iter()
-        .any(|(path, _)| path.status == PathOutcome::Planned);
     let exit = ends
         .iter()
         .fold(Exit::Done, |exit, (_, end)| exit.worse(*end));
@@ -193,9 +190,6 @@ pub async fn explain(
     report.rotation = Some(open.number);
     report.protected = rotation.protected;
     report.exit = ExitCode(exit);
-    if has_plan {
-        report.status = HandOverStatus::Planned;
-    }
     describe(&rotation, &decisions, &mut report);
     Ok(report)
 }

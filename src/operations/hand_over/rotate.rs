@@ -11,7 +11,7 @@ use super::adopt;
 use super::claim::Claimed;
 use super::confirm::{Asked, unconfirmed};
 use super::effects;
-use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathReport, Report};
+use super::outcome::{ErrorReport, PathReport, Report};
 use super::preflight::{self, Circumstances, Preflight, twin_look};
 use super::report::{self, PathEnd};
 use super::rotation::{MOST_AT_ONCE, Rotation};
@@ -288,14 +288,7 @@ fn planned(subjects: &[Subject], request: &RotateRequest, judged: &[Judged<'_>])
             Err(refusal) => report::refused(path, one.subject.reported_user(), refusal),
         }
     });
-    let ends: Vec<PathEnd> = ends.collect();
-    let exit = ends
-        .iter()
-        .fold(Exit::Done, |exit, (_, end)| exit.worse(*end));
-    let mut report = report::together(&request.environment, ends);
-    // What cannot be reached now does not keep the others from being agreed to.
-    report.status = HandOverStatus::Planned;
-    report.exit = ExitCode(exit);
+    let mut report = report::together(&request.environment, ends.collect());
     report.protected = is_protected(subjects.iter());
     report
 }
