@@ -34,9 +34,14 @@ impl DeadPort {
 
     /// Whoever connects is connected to the shared server.
     fn revive(&self) {
+        self.revive_after(0);
+    }
+
+    /// The same, after this many connections that are closed at once.
+    fn revive_after(&self, closed: usize) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("binds again");
         thread::spawn(move || {
-            for client in listener.incoming().flatten() {
+            for client in listener.incoming().flatten().skip(closed) {
                 let there = TcpStream::connect(("127.0.0.1", server().port())).expect("connects");
                 for (mut from, mut to) in [
                     (
@@ -225,4 +230,64 @@ fn what_cannot_be_mended_is_abandoned_and_previous_tells_the_truth() {
     );
     // The rotation is closed: another one may begin.
     two.shop.rotate(&["db"]).expect_code(0);
+}
+
+#[test]
+fn a_retry_that_would_begin_a_path_asks_for_an_agreement() {
+    let dead = DeadPort::take();
+    let two = TwoPairs::open_without_state("several_unasked", dead.port, "");
+    two.shop.rotate(&[]).expect_code(3);
+    dead.revive();
+    let before = two.verifiers();
+    let run = two.shop.run(&["retry", "shop/orders", "--output", "json"]);
+    assert_refused(&run, "not-confirmed");
+    assert_eq!(two.verifiers(), before, "nobody agreed");
+    let result = result_of(&two.retry(&[]).expect_code(0));
+    assert_eq!(path_of(&result, "reports")["status"], "done", "{result:#}");
+}
+
+#[test]
+fn a_path_of_which_nobody_can_tell_who_reads_it_keeps_no_rotation_open() {
+    let dead = DeadPort::take();
+    let table = "several_unsettled_needed";
+    let settings = format!("  db:\n    verify: {{statements: [\"select 1 from {table}\"]}}\n");
+    let two = TwoPairs::open_without_state("several_unsettled", dead.port, &settings);
+    two.shop.rotate(&[]).expect_code(5);
+    dead.revive();
+    let _third = HeldSession::open(&two.third.name, &two.third.password);
+    let _fourth = HeldSession::open(&two.fourth.name, &two.fourth.password);
+    server()
+        .sql(&format!(
+            "CREATE TABLE {table} (a int); GRANT SELECT ON {table} TO PUBLIC"
+        ))
+        .expect("mends");
+    let [_, _, third, fourth] = two.verifiers();
+    // Beginning it now is refused, and holds up no other path.
+    let result = result_of(&two.retry(&[]).expect_code(3));
+    let reports = path_of(&result, "reports");
+    assert_eq!(reports["error"]["code"], "no-state", "{result:#}");
+    assert_eq!(path_of(&result, "db")["status"], "done", "{result:#}");
+    // Ending it touches no database, so it needs no answer to who reads it.
+    let words = ["recover", "shop/orders", "--yes", "--output", "json"];
+    let result = result_of(&two.shop.run(&words).expect_code(0));
+    let reports = path_of(&result, "reports");
+    assert_eq!(reports["status"], "aborted", "{result:#}");
+    assert_eq!(reports["user"], Value::Null, "{result:#}");
+    let [_, _, third_now, fourth_now] = two.verifiers();
+    assert_eq!([third_now, fourth_now], [third, fourth]);
+    two.shop.rotate(&["db"]).expect_code(0);
+}
+
+#[test]
+fn a_server_that_comes_back_within_s1_does_not_leave_the_idle_user_to_chance() {
+    let dead = DeadPort::take();
+    let two = TwoPairs::open_without_state("several_chance", dead.port, "");
+    // The look at who is connected is the first to come, and gets no answer.
+    dead.revive_after(1);
+    let _consumer = HeldSession::open(&two.third.name, &two.third.password);
+    let before = two.verifiers();
+    let words = ["reports", "--waive-drain", "a session of the other user"];
+    let run = two.shop.rotate(&words).expect_code(6);
+    assert!(names_case(&result_of(&run), "unreachable"));
+    assert_eq!(two.verifiers(), before, "nobody knew who reads what");
 }

@@ -17,6 +17,15 @@ pub(crate) struct TwoPairs {
 impl TwoPairs {
     /// `reports` is said to be at `port`; `settings` are lines below `databases`.
     pub(crate) fn open(name: &str, port: u16, settings: &str) -> Self {
+        Self::open_as(name, port, settings, true)
+    }
+
+    /// As [`TwoPairs::open`], and nobody wrote which user of `reports` consumers read.
+    pub(crate) fn open_without_state(name: &str, port: u16, settings: &str) -> Self {
+        Self::open_as(name, port, settings, false)
+    }
+
+    fn open_as(name: &str, port: u16, settings: &str, has_state: bool) -> Self {
         let shop = Shop::bare(name, ShopOptions::default());
         let third = Account::new(format!("{}_c", shop.first.name));
         let fourth = Account::new(format!("{}_d", shop.first.name));
@@ -50,20 +59,28 @@ impl TwoPairs {
              \x20           password: ${{environments.shop.managing.db.password}}\n\
              \x20       rotateUsers:\n\
              \x20         username1: {third}\n\
-             \x20         username2: {fourth}\n\
-             \x20     state:\n\
+             \x20         username2: {fourth}\n",
+            shop.orders_document(),
+            third = quoted(&third.name),
+            fourth = quoted(&fourth.name),
+        );
+        let state = format!(
+            "\x20     state:\n\
              \x20       current:\n\
              \x20         username: {third}\n\
              \x20         password: {{fn::secret: {third_password}}}\n\
              \x20       previous:\n\
              \x20         username: {fourth}\n\
              \x20         password: {{fn::secret: {fourth_password}}}\n",
-            shop.orders_document(),
             third = quoted(&third.name),
             fourth = quoted(&fourth.name),
             third_password = quoted(third.password.expose()),
             fourth_password = quoted(fourth.password.expose()),
         );
+        let document = match has_state {
+            true => document + &state,
+            false => document,
+        };
         fs::write(shop.file("orders.yaml"), document).expect("writes");
         shop.write_settings(settings);
         shop.init_key();
