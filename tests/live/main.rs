@@ -28,5 +28,6 @@ mod screenshots;
 mod several;
 mod shop;
 mod signals;
+mod soak;
 mod tampering;
 mod terminal;
