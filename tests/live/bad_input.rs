@@ -8,7 +8,7 @@ use handover::sandbox::{Authority, SilentServer};
 use handover::secret::Secret;
 
 use crate::contract::{assert_refused, errors_of, result_of};
-use crate::harness::{Run, has_rights_since_16, identifier, server};
+use crate::harness::{HeldSession, Run, has_rights_since_16, identifier, server};
 use crate::shop::{Shop, ShopOptions};
 
 /// A failure of a command that has no result object.
@@ -276,7 +276,7 @@ fn a_store_folder_that_others_can_read_is_refused() {
 }
 
 #[test]
-fn without_a_state_an_environment_is_saved_and_its_rotation_refused() {
+fn without_a_state_a_rotation_is_refused_while_both_users_are_connected() {
     let shop = Shop::bare("nostate", ShopOptions::default());
     shop.init_key();
     shop.init_managing().expect_code(0);
@@ -284,6 +284,7 @@ fn without_a_state_an_environment_is_saved_and_its_rotation_refused() {
     let (without_state, _) = document.split_once("      state:").expect("has a state");
     fs::write(shop.file("orders.yaml"), without_state).expect("writes");
     shop.init_orders().expect_code(0);
+    let _both = [&shop.first, &shop.second].map(|one| HeldSession::open(&one.name, &one.password));
     for run in [shop.plan(), shop.rotate(&[])] {
         let run = run.expect_code(4).expect_no_stack_trace();
         assert_eq!(result_of(&run)["status"], "refused", "{run:#?}");

@@ -347,3 +347,35 @@ fn trust_in_the_way_is_found_by_a_wrong_password() {
     shop.init_orders().expect_code(0);
     assert_eq!(complaints(&findings(&shop, 4)), ["trust problem"]);
 }
+
+#[test]
+fn every_node_and_pooler_is_looked_at_by_itself() {
+    let shop = shop("dr_places");
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+    let dead = closed.local_addr().expect("an address").port();
+    drop(closed);
+    let set = |nodes: &str| {
+        let settings = shop.file("settings.yaml").display().to_string();
+        shop.write_settings(&format!("  db:\n    {nodes}\n"));
+        shop.run(&["env", "settings", "set", "shop/orders", "-f", &settings])
+            .expect_code(0);
+    };
+    // The same server under its other name is a node in order, and a pooler that lets in.
+    let alive = shop.port;
+    set(&format!(
+        "nodes: [\"localhost:{alive}\"]\n    poolers: [\"localhost:{alive}\"]"
+    ));
+    let found = findings(&shop, 0);
+    let told = |check: &str| found.iter().filter(|one| one["check"] == check).count();
+    assert_eq!((told("node"), told("pooler")), (1, 1), "{found:#?}");
+
+    set(&format!(
+        "nodes: [\"localhost:{alive}\", \"127.0.0.1:{dead}\"]\n    poolers: [\"127.0.0.1:{dead}\"]"
+    ));
+    let found = findings(&shop, 6);
+    let complaints = complaints(&found);
+    for expected in ["node problem", "pooler problem"] {
+        assert!(complaints.contains(&expected.to_owned()), "{found:#?}");
+    }
+    assert_eq!(told("node"), 1, "the node in order is not hidden");
+}

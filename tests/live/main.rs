@@ -31,3 +31,4 @@ mod signals;
 mod soak;
 mod tampering;
 mod terminal;
+mod two_pairs;
