@@ -8,7 +8,7 @@ use handover::sandbox::{Authority, SilentServer};
 use handover::secret::Secret;
 
 use crate::contract::{assert_refused, errors_of, result_of};
-use crate::harness::{HeldSession, Run, identifier, server};
+use crate::harness::{HeldSession, Run, has_rights_since_16, identifier, server};
 use crate::shop::{Shop, ShopOptions};
 
 /// A failure of a command that has no result object.
@@ -228,8 +228,14 @@ fn a_role_that_does_not_exist_is_refused_with_the_statement_that_makes_it() {
         run.expect_no_stack_trace()
             .expect_told(&[&shop.second.name, &format!("CREATE ROLE {role}")]);
     }
-    // What the refusal names does mend it.
+    // What the refusals name does mend it.
     shop.create_role(&shop.second, "LOGIN");
+    if has_rights_since_16() {
+        let refused = assert_refused(&shop.plan(), "no-right");
+        let remedy = refused["error"]["remedy"].as_str().expect("a remedy");
+        let (_, statement) = remedy.split_once(": ").expect("a statement");
+        server().sql(statement).expect("the server takes it");
+    }
     shop.rotate(&[]).expect_code(0);
     shop.assert_current_logs_in("after the role was made");
 }

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::contract::result_of;
-use crate::harness::{Run, Running, wait_until};
+use crate::harness::{Run, Running, postgres_binaries, wait_until};
 use crate::shop::account_at;
 
 /// `handover` with nothing in its environment that the test does not mean.
@@ -37,7 +37,7 @@ impl Demo {
     /// Starts one; answers as soon as it has said where its folder is.
     fn start() -> Self {
         let mut command = program(&["demo", "--prepare-only"]);
-        if let Some(folder) = std::env::var_os("HANDOVER_POSTGRES_BIN") {
+        if let Some(folder) = postgres_binaries() {
             command.arg("--postgres").arg(folder);
         }
         let mut child = command

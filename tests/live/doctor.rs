@@ -4,7 +4,9 @@
 use handover::sandbox::{Authority, PostgresOptions, PostgresServer};
 use serde_json::Value;
 
-use crate::harness::{HeldSession, identifier, literal, postgres_options, server, single};
+use crate::harness::{
+    HeldSession, has_rights_since_16, identifier, literal, postgres_options, server, single,
+};
 use crate::shop::{Shop, ShopOptions};
 
 fn shop(name: &str) -> Shop {
@@ -246,6 +248,24 @@ fn an_owned_table_is_shared_by_the_statements_named() {
     ));
     complains_and_is_mended(&shop, 0, "twins-owned-objects warning");
     sql(&format!("DROP TABLE {table}"));
+}
+
+/// Before PostgreSQL 16 nothing could be reserved, and nothing is asked for.
+#[test]
+fn a_manager_who_may_not_use_the_reserve_is_warned_where_there_is_one() {
+    if has_rights_since_16() {
+        let shop = shop("reserve");
+        let managing = identifier(&shop.managing.name);
+        sql(&format!(
+            "REVOKE pg_use_reserved_connections FROM {managing}"
+        ));
+        let statements = complains_and_is_mended(&shop, 0, "server-full warning");
+        assert!(statements.contains(&managing), "{statements}");
+    } else {
+        let found = findings(&shop("noreserve"), 0);
+        let full = found.iter().find(|one| one["check"] == "server-full");
+        assert_eq!(full.expect("is looked at")["status"], "ok", "{found:#?}");
+    }
 }
 
 #[test]

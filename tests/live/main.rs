@@ -28,6 +28,7 @@ mod screenshots;
 mod several;
 mod shop;
 mod signals;
+mod soak;
 mod tampering;
 mod terminal;
 mod two_pairs;

@@ -11,7 +11,7 @@ use handover::secret::{SCRAM_SALT_LENGTH, ScramVerifier, Secret};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Run, Running, identifier, literal, server};
+use crate::harness::{Run, Running, has_rights_since_16, identifier, literal, server};
 
 /// A role and the password that it begins with.
 pub(crate) struct Account {
@@ -118,18 +118,13 @@ impl Shop {
         };
         self.create_role(&self.managing, attributes);
         let managing = identifier(&self.managing.name);
-        // Since PostgreSQL 16 the right to alter a role is the ADMIN option on it.
-        let version: u32 = crate::harness::single("SHOW server_version_num")
-            .parse()
-            .expect("a number");
-        if may_alter && version >= 160_000 {
-            for account in [&self.first, &self.second] {
-                let role = identifier(&account.name);
-                server()
-                    .sql(&format!(
-                        "GRANT {role} TO {managing} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
-                    ))
-                    .expect("grants");
+        if has_rights_since_16() {
+            server()
+                .sql(&format!("GRANT pg_use_reserved_connections TO {managing}"))
+                .expect("grants");
+            if may_alter {
+                self.grant_admin(&self.first);
+                self.grant_admin(&self.second);
             }
         }
         if self.options.managing_sees_sessions {
@@ -137,6 +132,16 @@ impl Shop {
                 .sql(&format!("GRANT pg_read_all_stats TO {managing}"))
                 .expect("grants");
         }
+    }
+
+    /// Since PostgreSQL 16 the right to alter a role is the ADMIN option on it.
+    fn grant_admin(&self, account: &Account) {
+        let (role, managing) = (identifier(&account.name), identifier(&self.managing.name));
+        server()
+            .sql(&format!(
+                "GRANT {role} TO {managing} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+            ))
+            .expect("grants");
     }
 
     pub(crate) fn create_role(&self, account: &Account, attributes: &str) {
