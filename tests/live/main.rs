@@ -21,6 +21,7 @@ mod identity;
 mod keyring;
 mod keys;
 mod leak;
+mod naming;
 mod ownership;
 mod rotation;
 mod sandbox_room;
