@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that the server programs that the tests and the demo start are on this
-# machine: PostgreSQL, and for the tests on Debian a keyring with its bus. No system cluster
-# and no session is created or started. With --ask, for the demo, it says what it will
+# machine: PostgreSQL, and for the tests on Debian a keyring with its bus and pgbouncer. No
+# system cluster, no service and no session is created or started. With --ask, for the demo, it says what it will
 # install and asks on the terminal before it does.
 set -eu
 
@@ -18,6 +18,10 @@ has_keyring() {
     command -v gnome-keyring-daemon >/dev/null 2>&1 && command -v dbus-daemon >/dev/null 2>&1
 }
 
+has_pgbouncer() {
+    command -v pgbouncer >/dev/null 2>&1 || [ -x /usr/sbin/pgbouncer ]
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
@@ -28,6 +32,21 @@ if [ "${1:-}" != --ask ] && ! has_keyring && command -v apt-get >/dev/null 2>&1;
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         gnome-keyring dbus >/dev/null
+fi
+
+# Only the tests need a pooler. Debian's package would start a service at once; the system's
+# own switch against that is set for as long as the installation takes.
+if [ "${1:-}" != --ask ] && ! has_pgbouncer && command -v apt-get >/dev/null 2>&1; then
+    echo "installing pgbouncer (no service is started)"
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        pgbouncer >/dev/null
 fi
 
 if has_postgres; then

@@ -231,13 +231,18 @@ pub(crate) struct HeldSession {
 impl HeldSession {
     /// Logs in to the shared server.
     pub(crate) fn open(role: &str, password: &Secret) -> Self {
+        Self::at(server(), role, password)
+    }
+
+    /// Logs in to `server`.
+    pub(crate) fn at(server: &PostgresServer, role: &str, password: &Secret) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("makes a runtime");
         let client = runtime
-            .block_on(server().door().connect(role, password, "postgres"))
+            .block_on(server.door().connect(role, password, "postgres"))
             .expect("logs in");
         Self {
             client: Some(client),

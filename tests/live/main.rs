@@ -25,6 +25,8 @@ mod naming;
 mod ownership;
 mod rotation;
 mod sandbox_room;
+mod scenarios_nodes;
+mod scenarios_synchronous;
 mod screenshots;
 mod several;
 mod shop;

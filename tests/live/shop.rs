@@ -164,9 +164,19 @@ impl Shop {
     }
 
     pub(crate) fn create_role(&self, account: &Account, attributes: &str) {
+        self.create_role_on(self.server(), account, attributes);
+    }
+
+    /// The same account on any server.
+    pub(crate) fn create_role_on(
+        &self,
+        server: &PostgresServer,
+        account: &Account,
+        attributes: &str,
+    ) {
         let salt = [7; SCRAM_SALT_LENGTH];
         let verifier = ScramVerifier::derive(&account.password, &salt).expect("derives");
-        self.server()
+        server
             .sql(&format!(
                 "CREATE ROLE {} {attributes} PASSWORD {}",
                 identifier(&account.name),
