@@ -328,7 +328,7 @@ impl Run<'_> {
             words.push(format!(
                 "the change waits for a synchronous standby in the backend {pid} of {}; only \
                  three things end that: the standby confirms, or `synchronous_standby_names` no \
-                 longer asks for one, or `SELECT pg_cancel_backend({pid})`, which applies it on \
+                 longer asks for one, or `pg_cancel_backend({pid})`, which applies it on \
                  that server alone",
                 self.subject.node
             ));
