@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes sure that the server programs that the tests and the demo start are on this
 # machine: PostgreSQL, and for the tests PostgreSQL 18 beside it, and on Debian a keyring
-# with its bus. No system cluster and no session is created or started. With --ask, for the
-# demo, it says what it will install and asks on the terminal before it does.
+# with its bus and pgbouncer. No system cluster, no service and no session is created or
+# started. With --ask, for the demo, it says what it will install and asks on the terminal
+# before it does.
 set -eu
 
 # PostgreSQL 18 as few systems have it yet: the server programs alone, from one archive of
@@ -24,6 +25,10 @@ has_postgres() {
 
 has_keyring() {
     command -v gnome-keyring-daemon >/dev/null 2>&1 && command -v dbus-daemon >/dev/null 2>&1
+}
+
+has_pgbouncer() {
+    command -v pgbouncer >/dev/null 2>&1 || [ -x /usr/sbin/pgbouncer ]
 }
 
 as_root() {
@@ -110,6 +115,21 @@ fi
 # And only the tests need a second version.
 if [ "${1:-}" != --ask ] && ! is_left_out postgres-18; then
     get_postgres_18
+fi
+
+# Only the tests need a pooler. Debian's package would start a service at once; the system's
+# own switch against that is set for as long as the installation takes.
+if [ "${1:-}" != --ask ] && ! is_left_out pgbouncer && ! has_pgbouncer && command -v apt-get >/dev/null 2>&1; then
+    echo "installing pgbouncer (no service is started)"
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        pgbouncer >/dev/null
 fi
 
 if has_postgres; then

@@ -289,13 +289,18 @@ pub(crate) struct HeldSession {
 impl HeldSession {
     /// Logs in to the shared server.
     pub(crate) fn open(role: &str, password: &Secret) -> Self {
+        Self::at(server(), role, password)
+    }
+
+    /// Logs in to `server`.
+    pub(crate) fn at(server: &PostgresServer, role: &str, password: &Secret) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("makes a runtime");
         let client = runtime
-            .block_on(server().door().connect(role, password, "postgres"))
+            .block_on(server.door().connect(role, password, "postgres"))
             .expect("logs in");
         Self {
             client: Some(client),
@@ -344,7 +349,13 @@ pub(crate) fn identifier(text: &str) -> String {
 /// The first value of the first row, of the shared server.
 #[track_caller]
 pub(crate) fn single(query: &str) -> String {
-    let rows = server().sql(query).expect("the server answers");
+    first_value(server(), query)
+}
+
+/// The first value of the first row that `server` answers.
+#[track_caller]
+pub(crate) fn first_value(server: &PostgresServer, query: &str) -> String {
+    let rows = server.sql(query).expect("the server answers");
     match rows.first().and_then(|row| row.first()) {
         Some(Some(value)) => value.clone(),
         _ => panic!("no value: {query} → {rows:?}"),
