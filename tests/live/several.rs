@@ -452,3 +452,19 @@ fn what_was_verified_on_other_nodes_than_the_settings_name_now_is_not_promoted()
         [two.shop.second.name.clone(), two.fourth.name.clone()]
     );
 }
+
+#[test]
+fn with_nothing_open_recover_does_not_take_silence_for_health() {
+    let dead = DeadPort::take();
+    let two = TwoPairs::open("several_silent", dead.port, "");
+    let words = ["recover", "shop/orders", "--yes", "--output", "json"];
+    let result = result_of(&two.shop.run(&words).expect_code(6));
+    assert_eq!(result["status"], "unreachable", "{result:#}");
+    assert_eq!(result["rotation"], Value::Null, "nothing is open");
+    let reports = path_of(&result, "reports");
+    assert_eq!(reports["case"], "unreachable", "{result:#}");
+    dead.revive();
+    let result = result_of(&two.shop.run(&words).expect_code(0));
+    assert_eq!(result["status"], "done", "{result:#}");
+    assert_eq!(result["error"], Value::Null, "{result:#}");
+}
