@@ -468,3 +468,22 @@ fn with_nothing_open_recover_does_not_take_silence_for_health() {
     assert_eq!(result["status"], "done", "{result:#}");
     assert_eq!(result["error"], Value::Null, "{result:#}");
 }
+
+#[test]
+fn what_is_given_up_at_a_first_rotation_leaves_a_document_that_still_works() {
+    let settings = needs_a_table("several_first_never_made");
+    let two = TwoPairs::open_without_state("several_first", server().port(), &settings);
+    two.shop.rotate(&[]).expect_code(5);
+    let words = ["abandon", "shop/orders", "reports", "--yes"];
+    two.shop.run(&words).expect_code(0);
+    // What the other path's consumers read is still to be had.
+    let current = account_at(&two.open_at("db"), "/current");
+    assert_eq!(current.name, two.shop.second.name);
+    two.shop.rotate(&["db"]).expect_code(0);
+    two.shop.write_settings("");
+    let file = two.shop.file("settings.yaml").display().to_string();
+    let words = ["env", "settings", "set", "shop/orders", "-f", &file];
+    two.shop.run(&words).expect_code(0);
+    two.shop.rotate(&["reports"]).expect_code(0);
+    two.assert_currents_log_in("after a first rotation that went through");
+}
