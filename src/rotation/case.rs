@@ -230,7 +230,7 @@ impl Case {
                 "take the statement out of the settings, if it asks too much; or abandon"
             }
             Self::PoolerRefuses => {
-                "reload or reconnect the pooler, or give its list the new verifier"
+                "give the pooler's list (pgbouncer: `auth_file`) the new verifier and reload it, or let it ask the server (`auth_query`)"
             }
             Self::StoreUnknown => "restore the last backup of the store",
             Self::RivalOwner => {

@@ -181,6 +181,25 @@ mod tests {
         check("3D000", "", &unknown(UnknownCause::Other(words())));
     }
 
+    /// pgbouncer says so of a wrong password, and of much else: a pooler's word is never a
+    /// no, and least of all a yes.
+    #[test]
+    fn a_poolers_refusal_says_nothing_of_the_server() {
+        let words = || Untrusted::new("words");
+        let unknown = LoginOutcome::Unknown(UnknownCause::Other(words()));
+        check("08P01", "", &unknown);
+        check(
+            "28000",
+            "",
+            &LoginOutcome::Unknown(UnknownCause::HostBased(words())),
+        );
+        check(
+            "53300",
+            "",
+            &LoginOutcome::Unknown(UnknownCause::NotReady(words())),
+        );
+    }
+
     #[test]
     fn a_wrong_password_is_a_refusal_for_assess_to_weigh() {
         check("28P01", "auth_failed", &LoginOutcome::PasswordRefused);

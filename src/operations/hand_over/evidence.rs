@@ -10,7 +10,7 @@ use super::logins::{
     sessions_of,
 };
 use super::preflight::twin_look;
-use super::run::Run;
+use super::run::{Run, troubling};
 use crate::model::{DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, RoleFacts, TwinRoles};
 use crate::operations::Failure;
 use crate::process::Deadline;
@@ -396,6 +396,8 @@ impl Run<'_> {
                 evidence.pooled.word()
             ));
         }
+        let outcomes = self.epoch.outcomes();
+        words.extend(outcomes.filter_map(|(node, outcome)| troubling(node, outcome)));
         words.extend(self.replication_words());
         match evidence.server {
             ServerMatch::Same | ServerMatch::NotKnown => {}

@@ -334,7 +334,7 @@ impl Run<'_> {
 }
 
 /// What of a login's end an operator has to know.
-fn troubling(node: &Node, outcome: &LoginOutcome) -> Option<String> {
+pub(super) fn troubling(node: &Node, outcome: &LoginOutcome) -> Option<String> {
     match outcome {
         LoginOutcome::StatementFailed { message, .. } => Some(format!("{node}: {message}")),
         LoginOutcome::Unknown(cause) => Some(format!("{node}: {cause}")),
