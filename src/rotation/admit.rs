@@ -142,6 +142,11 @@ fn check_managing<'a>(facts: &Facts<'a>) -> Result<&'a ManagingFacts, Refusal> {
         Err(fault) => fault,
     };
     match fault {
+        DatabaseFault::Unreachable { node, .. } | DatabaseFault::Server { node, .. }
+            if node != facts.node =>
+        {
+            unreachable(fault.to_string(), &other_node_remedy(fault))
+        }
         DatabaseFault::ManagerOut { .. } => refuse(
             AdmitCase::ManagerOut,
             fault.to_string(),
@@ -150,6 +155,26 @@ fn check_managing<'a>(facts: &Facts<'a>) -> Result<&'a ManagingFacts, Refusal> {
         DatabaseFault::Unreachable { .. } | DatabaseFault::Server { .. } => {
             unreachable(fault.to_string(), &fault_remedy(fault))
         }
+    }
+}
+
+/// What mends a further node that the managing user cannot ask.
+pub(super) fn other_node_remedy(fault: &DatabaseFault) -> String {
+    use crate::model::UnknownCause;
+    match fault {
+        DatabaseFault::Unreachable {
+            cause: UnknownCause::TimedOut | UnknownCause::Unreachable(_),
+            ..
+        } => "see that the node runs and answers from this machine; one that is gone for good \
+              leaves `databases.\"*\".nodes` in the settings"
+            .to_owned(),
+        DatabaseFault::Unreachable {
+            cause: UnknownCause::Tls(_) | UnknownCause::HostBased(_),
+            ..
+        } => fault_remedy(fault),
+        _ => "let the managing user log in there as well, or mend `databases.\"*\".nodes` in the \
+              settings"
+            .to_owned(),
     }
 }
 

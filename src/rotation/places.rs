@@ -1,6 +1,6 @@
 //! The places of a rotated secret beside its managed node, as an examination tells them.
 
-use super::admit::fault_remedy;
+use super::admit::other_node_remedy;
 use super::examine::Examination;
 use super::finding::{Check, Finding};
 use super::standbys::unnamed_standbys;
@@ -16,7 +16,7 @@ pub(super) fn nodes(it: &Examination<'_>, managed: Option<&ManagingFacts>) -> Ve
             let facts = match looked {
                 Ok(facts) => facts,
                 Err(fault) => {
-                    let remedy = Some(fault_remedy(fault));
+                    let remedy = Some(other_node_remedy(fault));
                     return Finding::problem(Check::Node, fault.to_string(), remedy);
                 }
             };

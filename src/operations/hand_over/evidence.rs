@@ -104,8 +104,10 @@ impl Run<'_> {
             self.note(previous, |epoch| &mut epoch.previous);
         }
         if self.weigh().pending.is_everywhere() {
-            let pooled = self.look_at_poolers().await?;
-            self.note(pooled, |epoch| &mut epoch.pooled);
+            // A pooler's session is not ours: consumers may share it.
+            if let Some(pooled) = self.look_at_poolers().await? {
+                self.epoch.pooled = Some(pooled);
+            }
         }
         Ok(self.weigh())
     }
