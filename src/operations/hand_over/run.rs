@@ -321,6 +321,9 @@ impl Run<'_> {
                 words = format!("{words}; {text}");
             }
         }
+        for text in self.unsound_words() {
+            words = format!("{words}; {text}");
+        }
         if let Some(fault) = &self.epoch.fault {
             words = format!("{words}; {fault}");
         }
