@@ -286,7 +286,13 @@ pub(crate) fn identifier(text: &str) -> String {
 /// The first value of the first row, of the shared server.
 #[track_caller]
 pub(crate) fn single(query: &str) -> String {
-    let rows = server().sql(query).expect("the server answers");
+    first_value(server(), query)
+}
+
+/// The first value of the first row that `server` answers.
+#[track_caller]
+pub(crate) fn first_value(server: &PostgresServer, query: &str) -> String {
+    let rows = server.sql(query).expect("the server answers");
     match rows.first().and_then(|row| row.first()) {
         Some(Some(value)) => value.clone(),
         _ => panic!("no value: {query} → {rows:?}"),

@@ -4,6 +4,7 @@
 //! Each test works in a store, with roles and with a home folder of its own, so that all
 //! may run side by side on the one shared server.
 
+mod adoption;
 mod bad_input;
 mod console;
 mod consumer;
@@ -21,12 +22,17 @@ mod identity;
 mod keyring;
 mod keys;
 mod leak;
+mod naming;
 mod ownership;
 mod rotation;
 mod sandbox_room;
+mod scenarios;
+mod scenarios_down;
+mod scenes;
 mod screenshots;
 mod several;
 mod shop;
 mod signals;
 mod tampering;
 mod terminal;
+mod ways_back;

@@ -13,15 +13,15 @@ use crate::harness::{HeldSession, Run, identifier, server};
 use crate::shop::{Account, Shop, ShopOptions, account_at, quoted};
 
 /// A shop whose environment has two rotated secrets, `db` and `reports`.
-struct TwoPairs {
-    shop: Shop,
-    third: Account,
-    fourth: Account,
+pub(crate) struct TwoPairs {
+    pub(crate) shop: Shop,
+    pub(crate) third: Account,
+    pub(crate) fourth: Account,
 }
 
 impl TwoPairs {
     /// `reports` is said to be at `port`; `settings` are lines below `databases`.
-    fn open(name: &str, port: u16, settings: &str) -> Self {
+    pub(crate) fn open(name: &str, port: u16, settings: &str) -> Self {
         let shop = Shop::bare(name, ShopOptions::default());
         let third = Account::new(format!("{}_c", shop.first.name));
         let fourth = Account::new(format!("{}_d", shop.first.name));
@@ -93,7 +93,7 @@ impl TwoPairs {
 
     /// Both currents log in; answers their users.
     #[track_caller]
-    fn assert_currents_log_in(&self, when: &str) -> [String; 2] {
+    pub(crate) fn assert_currents_log_in(&self, when: &str) -> [String; 2] {
         ["db", "reports"].map(|path| {
             let current = account_at(&self.open_at(path), "/current");
             let outcome = server().login(&current.name, &current.password);
@@ -122,19 +122,19 @@ fn path_of<'a>(result: &'a Value, path: &str) -> &'a Value {
 }
 
 /// A port at which nobody listens until [`DeadPort::revive`].
-struct DeadPort {
-    port: u16,
+pub(crate) struct DeadPort {
+    pub(crate) port: u16,
 }
 
 impl DeadPort {
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
         let port = listener.local_addr().expect("an address").port();
         Self { port }
     }
 
     /// Whoever connects is connected to the shared server.
-    fn revive(&self) {
+    pub(crate) fn revive(&self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("binds again");
         thread::spawn(move || {
             for client in listener.incoming().flatten() {

@@ -5,13 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use handover::sandbox::PostgresServer;
 use handover::secret::{SCRAM_SALT_LENGTH, ScramVerifier, Secret};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Run, Running, identifier, literal, server};
+use crate::harness::{Run, Running, first_value, identifier, literal, server};
 
 /// A role and the password that it begins with.
 pub(crate) struct Account {
@@ -41,6 +43,8 @@ pub(crate) struct ShopOptions {
     pub(crate) managing_sees_sessions: bool,
     /// Another name for the second application user, to which the first rotation goes.
     pub(crate) second_user: Option<String>,
+    /// A server of its own, for what would disturb the tests on the shared one.
+    pub(crate) server: Option<Arc<PostgresServer>>,
 }
 
 impl Default for ShopOptions {
@@ -54,6 +58,7 @@ impl Default for ShopOptions {
             managing_may_alter: true,
             managing_sees_sessions: true,
             second_user: None,
+            server: None,
         }
     }
 }
@@ -75,10 +80,16 @@ impl Shop {
     #[track_caller]
     pub(crate) fn open(name: &str, options: ShopOptions) -> Self {
         let shop = Self::bare(name, options);
-        shop.init_key();
-        shop.init_managing().expect_code(0);
-        shop.init_orders().expect_code(0);
+        shop.init();
         shop
+    }
+
+    /// Makes the store, with what the files say now.
+    #[track_caller]
+    pub(crate) fn init(&self) {
+        self.init_key();
+        self.init_managing().expect_code(0);
+        self.init_orders().expect_code(0);
     }
 
     /// Roles and files, and no store yet.
@@ -88,20 +99,32 @@ impl Shop {
         let home = tempfile::tempdir().expect("makes a folder");
         fs::create_dir(home.path().join("files")).expect("makes a folder");
         let second = options.second_user.clone();
+        let port = server_of(&options).port();
         let shop = Self {
             home,
             options,
             managing: Account::new(format!("{prefix}_managing")),
             first: Account::new(format!("{prefix}_a")),
             second: Account::new(second.unwrap_or_else(|| format!("{prefix}_b"))),
-            port: server().port(),
+            port,
         };
         shop.create_roles();
-        fs::write(shop.file("ca.pem"), server().ca_pem()).expect("writes");
+        fs::write(shop.file("ca.pem"), shop.server().ca_pem()).expect("writes");
         shop.write_managing(&shop.managing.password);
         shop.write_orders();
         shop.write_settings("");
         shop
+    }
+
+    /// Where its roles live: a server of its own, or the shared one.
+    pub(crate) fn server(&self) -> &PostgresServer {
+        server_of(&self.options)
+    }
+
+    /// The first value of the first row that its server answers.
+    #[track_caller]
+    pub(crate) fn single(&self, query: &str) -> String {
+        first_value(self.server(), query)
     }
 
     /// Passwords reach the server as verifiers only, so that whatever a log shows later
@@ -119,13 +142,14 @@ impl Shop {
         self.create_role(&self.managing, attributes);
         let managing = identifier(&self.managing.name);
         // Since PostgreSQL 16 the right to alter a role is the ADMIN option on it.
-        let version: u32 = crate::harness::single("SHOW server_version_num")
+        let version: u32 = self
+            .single("SHOW server_version_num")
             .parse()
             .expect("a number");
         if may_alter && version >= 160_000 {
             for account in [&self.first, &self.second] {
                 let role = identifier(&account.name);
-                server()
+                self.server()
                     .sql(&format!(
                         "GRANT {role} TO {managing} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
                     ))
@@ -133,7 +157,7 @@ impl Shop {
             }
         }
         if self.options.managing_sees_sessions {
-            server()
+            self.server()
                 .sql(&format!("GRANT pg_read_all_stats TO {managing}"))
                 .expect("grants");
         }
@@ -142,7 +166,7 @@ impl Shop {
     pub(crate) fn create_role(&self, account: &Account, attributes: &str) {
         let salt = [7; SCRAM_SALT_LENGTH];
         let verifier = ScramVerifier::derive(&account.password, &salt).expect("derives");
-        server()
+        self.server()
             .sql(&format!(
                 "CREATE ROLE {} {attributes} PASSWORD {}",
                 identifier(&account.name),
@@ -325,7 +349,7 @@ impl Shop {
     #[track_caller]
     pub(crate) fn assert_current_logs_in(&self, when: &str) -> Account {
         let current = self.current();
-        let outcome = server().login(&current.name, &current.password);
+        let outcome = self.server().login(&current.name, &current.password);
         assert!(
             outcome.is_accepted(),
             "{when}: {} {outcome:?}",
@@ -347,10 +371,17 @@ impl Shop {
     /// What the server keeps for a role's password; it changes with the password only.
     #[track_caller]
     pub(crate) fn verifier_of(&self, account: &Account) -> String {
-        crate::harness::single(&format!(
+        self.single(&format!(
             "SELECT rolpassword FROM pg_authid WHERE rolname = {}",
             literal(&account.name)
         ))
+    }
+}
+
+fn server_of(options: &ShopOptions) -> &PostgresServer {
+    match &options.server {
+        Some(own) => own,
+        None => server(),
     }
 }
 
