@@ -10,6 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use handover::rotation::Case;
+
 use crate::contract::result_of;
 use crate::crash::managing_sessions;
 use crate::editing::run_with_input;
@@ -377,4 +379,34 @@ fn manager_out() {
     let unlock = format!("ALTER ROLE {managing} LOGIN");
     server().sql(&unlock).expect("unlocks");
     expect_completed(&shop, &shop.second);
+}
+
+/// Their scenes are in `scenarios_nodes`, or need a failpoint of the crash matrix.
+const ELSEWHERE: [Case; 4] = [
+    Case::WaitingForStandby,
+    Case::NotReplicated,
+    Case::PoolerRefuses,
+    Case::StoreUnknown,
+];
+
+/// A case that joins the table has to be produced too.
+#[test]
+fn every_case_of_the_table_has_a_scenario() {
+    let scenarios = [
+        include_str!("scenarios.rs"),
+        include_str!("scenarios_down.rs"),
+    ]
+    .concat();
+    let squeezed: String = scenarios.split_whitespace().collect();
+    for case in Case::ALL
+        .into_iter()
+        .filter(|case| !ELSEWHERE.contains(case))
+    {
+        let named = format!("expect_case(&shop,\"{case}\"");
+        let of_two = format!("expect_case(&two.shop,\"{case}\"");
+        assert!(
+            squeezed.contains(&named) || squeezed.contains(&of_two),
+            "no scenario of {case}"
+        );
+    }
 }
