@@ -1,5 +1,5 @@
 # The few commands of this project; each is a plain line that can be typed by hand.
-.PHONY: demo test lint servers screenshots
+.PHONY: demo test soak lint deny servers screenshots
 
 # The console on a throw-away PostgreSQL that leaves nothing behind. What is missing is
 # asked for first. The development profile: a release build would take minutes longer.
@@ -8,14 +8,37 @@ demo:
 	cargo build --locked
 	@cargo run --locked --quiet -- demo
 
-# Everything that has to hold: unit, property, house and live tests against real servers.
+# Everything that has to hold: unit, property, house and live tests against real servers,
+# on the system's PostgreSQL, and again on PostgreSQL 18 what depends on its version.
 test: servers
 	cargo test --locked
 	cargo test --locked --features failpoints --test crash_matrix
+	sh tests/on-postgres-18.sh
 
+# The same promises for longer: the model with a million cases, then at least 200 rotations
+# and crashes at random moments under clients that reconnect, for so many minutes.
+MINUTES = 30
+ifndef SEED
+SEED := $(shell od -An -N8 -tu8 /dev/urandom | tr -d ' ')
+endif
+soak: servers
+	@echo "to repeat: make soak MINUTES=$(MINUTES) SEED=$(SEED)"
+	HANDOVER_TEST_SEED=$(SEED) HANDOVER_MODEL_CASES=1000000 \
+		cargo test --locked --lib no_sequence_of_mishaps_breaks_a_promise -- --nocapture
+	HANDOVER_TEST_SEED=$(SEED) HANDOVER_SOAK_MINUTES=$(MINUTES) \
+		cargo test --locked --test live soak:: -- --ignored --nocapture
+
+# What changes with this tree alone; vulnerabilities become known at any time, so that they
+# are `make deny`'s.
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets --all-features -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check licenses bans sources; \
+	else echo "LEFT OUT: cargo-deny is not here, so that licences and sources are not looked at"; fi
+
+# Licences, sources and known vulnerabilities of all dependencies, as deny.toml wants them.
+deny:
+	cargo deny --locked check
 
 # Draws the pictures in screenshots/ anew, from the real program in a pseudo-terminal.
 screenshots: servers

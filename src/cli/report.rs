@@ -179,6 +179,11 @@ pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
             Some(_) => lines.extend(recovery_lines(report)),
         }
     }
+    if report.status == HandOverStatus::Partial
+        && let Some(error) = &report.error
+    {
+        lines.push(format!("{}  {}", verdict(printer, report), error.message));
+    }
     for path in &report.paths {
         lines.extend(path_lines(printer, report, path));
     }
@@ -221,8 +226,27 @@ fn verdict(printer: &Printer, report: &Report) -> String {
     style.paint(role, text)
 }
 
+/// Each path in its own words where they differ from the whole.
+fn path_verdict(printer: &Printer, report: &Report, path: &PathReport) -> String {
+    if report.status != HandOverStatus::Partial {
+        return verdict(printer, report);
+    }
+    let (role, text) = match path.status {
+        PathOutcome::Planned => (Role::Ok, "✓ planned"),
+        PathOutcome::Done => (Role::Ok, "✓ done"),
+        PathOutcome::Abandoned => (Role::Ok, "✓ abandoned"),
+        PathOutcome::Aborted => (Role::Warn, "■ aborted"),
+        PathOutcome::Refused => (Role::Warn, "■ refused"),
+        PathOutcome::Parked => (Role::Danger, "▲ parked"),
+        PathOutcome::Interrupted => (Role::Warn, "■ interrupted"),
+        PathOutcome::Unreachable => (Role::Warn, "? unreachable"),
+        PathOutcome::Failed => (Role::Danger, "✗ failed"),
+    };
+    printer.error_style.paint(role, text)
+}
+
 fn path_lines(printer: &Printer, report: &Report, path: &PathReport) -> Vec<String> {
-    let mut head = verdict(printer, report);
+    let mut head = path_verdict(printer, report, path);
     if let Some(rotation) = report.rotation {
         head = format!("{head}  {rotation}");
     }

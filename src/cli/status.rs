@@ -72,6 +72,9 @@ fn rotation(environment: &EnvironmentStatus, path: &PathStatus) -> String {
     let Some(rotation) = environment.open_rotation else {
         return "● none open".to_owned();
     };
+    if path.is_over {
+        return format!("● its part of {rotation} is over");
+    }
     let step = path
         .step
         .map(|step| format!(" at {}", step.code()))

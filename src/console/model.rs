@@ -308,7 +308,7 @@ impl Model {
         }) {
             return Need::Down;
         }
-        if environment.open_rotation.is_some() && path.step.is_some() {
+        if environment.open_rotation.is_some() && path.step.is_some() && !path.is_over {
             let ours = self.run.as_ref().is_some_and(|run| {
                 run.ended.is_none() && run.target.environment == environment.environment
             });

@@ -56,6 +56,7 @@ pub(super) fn healthy(text: &str) -> EnvironmentStatus {
         open_rotation: None,
         holder: None,
         paths: vec![PathStatus {
+            is_over: false,
             path: "db".to_owned(),
             current: Some(user(&environment, 'b')),
             previous: Some(user(&environment, 'a')),

@@ -9,7 +9,7 @@ use crate::document::{Document, Literal, Segment};
 use crate::environment::RotatedSecret;
 use crate::model::settings::Protection;
 use crate::model::{EnvironmentName, RotationId, Step};
-use crate::rotation::{Case, fold};
+use crate::rotation::{Case, PathJournal, fold};
 use crate::store::{
     AuditHead, EnvironmentRow, JournalLine, RotatedSecretRow, StoreError, audit, environments,
     journal, locks, revisions, rotated_secrets,
@@ -61,6 +61,8 @@ pub struct PathStatus {
     pub propagation_seconds: u64,
     /// The step that an open rotation reached.
     pub step: Option<Step>,
+    /// Nothing more is to be done for this path of an open rotation.
+    pub is_over: bool,
     /// Why an open rotation stopped.
     pub case: Option<Case>,
     /// The user whose password an open rotation changes.
@@ -163,6 +165,7 @@ fn path_status(
         promoted_at: record.promoted.first().map(|first| first.server_time),
         propagation_seconds: propagation.map_or(0, |span| span.as_secs()),
         step: journal.as_ref().map(|journal| journal.progress.step()),
+        is_over: journal.as_ref().is_some_and(PathJournal::is_over),
         case: journal.as_ref().and_then(|journal| journal.parked),
         user: journal
             .and_then(|journal| journal.admitted)

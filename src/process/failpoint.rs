@@ -8,7 +8,7 @@
 
 /// The effects of a rotation; each has a place `before` and a place `after` it.
 #[cfg(feature = "failpoints")]
-pub const EFFECTS: [&str; 20] = [
+pub const EFFECTS: [&str; 23] = [
     "lock",
     "managing-login",
     "probe-current",
@@ -29,6 +29,9 @@ pub const EFFECTS: [&str; 20] = [
     "aborted",
     "parked",
     "pending-dropped",
+    "admitted",
+    "abandoned",
+    "rival-seen",
 ];
 
 /// The effect at hand shall fail, in the way in which it really can.

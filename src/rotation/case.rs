@@ -191,6 +191,16 @@ impl Case {
         }
     }
 
+    /// Whether the new password is in the database and something else keeps it from being
+    /// promoted, so that abandoning is a way out.
+    #[must_use]
+    pub fn may_be_given_up(self) -> bool {
+        matches!(
+            self,
+            Self::NotReplicated | Self::VerifyFailed | Self::PoolerRefuses
+        )
+    }
+
     /// What else could be done.
     #[must_use]
     pub fn next_best(self) -> &'static str {

@@ -2,11 +2,13 @@
 //!
 //! Pure. Where `admit` stops at the first case that refuses, this goes on and names all.
 
-use super::admit::{accept_remedy, certificate_words, fault_remedy};
+use super::admit::fault_remedy;
+use super::admit_server::{accept_remedy, certificate_words};
 use super::assess::{RoleKnowledge, assess};
 use super::capacity::{connections, replication, server_full};
 use super::finding::{Check, Finding};
 use super::identity::{ServerMatch, describe_server, is_other_certificate, match_server};
+use super::places;
 use super::refusal::Owner;
 use super::twins;
 use super::words::shown;
@@ -60,6 +62,10 @@ pub struct Examination<'a> {
     pub idle_logins: Option<&'a [(Node, LoginOutcome)]>,
     /// Y with a random password.
     pub wrong_login: &'a LoginOutcome,
+    /// What the managing user was told by the other nodes.
+    pub others: &'a [(Node, Result<ManagingFacts, DatabaseFault>)],
+    /// X with C through every pooler.
+    pub pooled_logins: &'a [(Node, LoginOutcome)],
 }
 
 /// Names everything, in the order of [`Check`].
@@ -93,6 +99,9 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
     findings.push(when(Check::Right, &|facts| right(it, facts)));
     findings.push(when(Check::View, &|facts| view(it, facts)));
     findings.push(when(Check::Primary, &|facts| primary(it, facts)));
+    findings.extend(places::nodes(it, facts));
+    findings.push(when(Check::Standbys, &|facts| places::standbys(it, facts)));
+    findings.extend(places::poolers(it));
     findings.push(when(Check::CurrentRole, &|_| {
         role(it, Check::CurrentRole, 0, current)
     }));

@@ -29,6 +29,12 @@ pub enum Check {
     View,
     /// The server can be written to.
     Primary,
+    /// A further node answers, is the same server, and shows all sessions; told for each.
+    Node,
+    /// Every standby that a server feeds is named.
+    Standbys,
+    /// What consumers read logs in through a pooler; told for each.
+    Pooler,
     /// X is there, may log in, has not expired.
     CurrentRole,
     /// X's password logs in.
@@ -65,6 +71,9 @@ impl Check {
             Self::Right => "right-to-alter",
             Self::View => "session-view",
             Self::Primary => "primary",
+            Self::Node => "node",
+            Self::Standbys => "standbys",
+            Self::Pooler => "pooler",
             Self::CurrentRole => "current-role",
             Self::CurrentLogin => "current-login",
             Self::IdleRole => "previous-role",

@@ -7,6 +7,7 @@
 
 mod action;
 mod admit;
+mod admit_server;
 mod adopt;
 mod assess;
 mod capacity;
@@ -21,6 +22,7 @@ mod journal;
 mod model_tests;
 #[cfg(test)]
 mod model_world_tests;
+mod places;
 mod plan;
 mod refusal;
 mod standbys;

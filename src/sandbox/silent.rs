@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::SandboxError;
@@ -13,6 +13,7 @@ use super::SandboxError;
 pub struct SilentServer {
     port: u16,
     closing: Arc<AtomicBool>,
+    accepted: Arc<AtomicUsize>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -30,6 +31,8 @@ impl SilentServer {
         let (listener, port) = bind().map_err(SandboxError::io("listen on loopback"))?;
         let closing = Arc::new(AtomicBool::new(false));
         let seen_by_acceptor = Arc::clone(&closing);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&accepted);
         let acceptor = thread::spawn(move || {
             let mut held = Vec::new();
             for connection in listener.incoming().flatten() {
@@ -37,11 +40,13 @@ impl SilentServer {
                     return;
                 }
                 held.push(connection);
+                counted.store(held.len(), Ordering::Release);
             }
         });
         Ok(Self {
             port,
             closing,
+            accepted,
             acceptor: Some(acceptor),
         })
     }
@@ -50,6 +55,12 @@ impl SilentServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many connections it has accepted. It keeps them all.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::Acquire)
     }
 }
 

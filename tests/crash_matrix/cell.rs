@@ -9,7 +9,7 @@ use crate::Scene;
 use crate::consumer::{Consumers, Temper};
 use crate::harness::{Chance, Run, Running, wait_until};
 use crate::matrix::Staged;
-use crate::promises::{Ended, RECOVER, ROTATE, keep};
+use crate::promises::{ABANDON, Ended, RECOVER, ROTATE, keep};
 use crate::shop::{Shop, ShopOptions};
 
 /// One failpoint and what happens there.
@@ -39,6 +39,7 @@ impl Cell {
     /// Which command the failpoint is in, and how it comes there.
     fn story(&self) -> String {
         match (self.scene.killed_at, self.scene.with) {
+            (Some(place), _) if self.scene.abandons => format!("abandon of {place}=kill"),
             (Some(place), _) => format!("recover of {place}=kill"),
             (None, Some(fault)) => format!("rotate with {fault}"),
             (None, None) => "rotate".to_owned(),
@@ -56,10 +57,13 @@ impl Staged for Cell {
         let shop = Arc::new(Shop::open(&name, ShopOptions::default()));
         let consumers = Consumers::start(&shop, &[Temper::Hasty], &mut Chance::from_environment());
 
-        let mut command = &ROTATE;
+        let mut command: &[&str] = &ROTATE;
         if let Some(place) = self.scene.killed_at {
             stop_at(&shop, &ROTATE, place, &format!("{place}=kill"), "kill");
-            command = &RECOVER;
+            command = match self.scene.abandons {
+                true => &ABANDON,
+                false => &RECOVER,
+            };
         }
         let fault = self.scene.with.map(|fault| format!("{fault},"));
         let armed = format!(
@@ -75,7 +79,13 @@ impl Staged for Cell {
 
 /// Runs a command with failpoints armed until it is over, by itself or by SIGKILL; answers
 /// what it told when it came to its own end.
-fn stop_at(shop: &Shop, arguments: &[&str], place: &str, armed: &str, action: &str) -> Option<Run> {
+pub(crate) fn stop_at(
+    shop: &Shop,
+    arguments: &[&str],
+    place: &str,
+    armed: &str,
+    action: &str,
+) -> Option<Run> {
     let marker = marker(shop);
     let _ = fs::remove_file(&marker);
     let mut command: Command = shop.command(arguments);

@@ -11,6 +11,9 @@ mod harness;
 #[expect(dead_code, reason = "shared with the live tests")]
 #[path = "../live/shop.rs"]
 mod shop;
+#[expect(dead_code, reason = "shared with the live tests")]
+#[path = "../live/two_pairs.rs"]
+mod two_pairs;
 
 mod cell;
 mod disk_cell;
@@ -19,6 +22,7 @@ mod network;
 mod network_cell;
 mod promises;
 mod sleeper;
+mod two_paths;
 
 use handover::process::failpoint::EFFECTS;
 
@@ -32,8 +36,11 @@ const SIDE_BY_SIDE: usize = 4;
 #[derive(Clone, Copy)]
 pub(crate) struct Scene {
     effect: &'static str,
-    /// A place at which a rotation is killed first; the failpoint is then one of `recover`.
+    /// A place at which a rotation is killed first; the failpoint is then one of the
+    /// command that goes on.
     killed_at: Option<&'static str>,
+    /// The command that goes on gives the path up instead of recovering it.
+    abandons: bool,
     /// A fault on the way that makes the run come to the effect at all.
     with: Option<&'static str>,
 }
@@ -43,6 +50,7 @@ const fn plain(effect: &'static str) -> Scene {
     Scene {
         effect,
         killed_at: None,
+        abandons: false,
         with: None,
     }
 }
@@ -51,7 +59,15 @@ const fn in_recover(effect: &'static str, killed_at: &'static str) -> Scene {
     Scene {
         effect,
         killed_at: Some(killed_at),
+        abandons: false,
         with: None,
+    }
+}
+
+const fn in_abandon(effect: &'static str, killed_at: &'static str) -> Scene {
+    Scene {
+        abandons: true,
+        ..in_recover(effect, killed_at)
     }
 }
 
@@ -59,6 +75,7 @@ const fn after_fault(effect: &'static str, with: &'static str) -> Scene {
     Scene {
         effect,
         killed_at: None,
+        abandons: false,
         with: Some(with),
     }
 }
@@ -86,11 +103,15 @@ const SCENES: &[Scene] = &[
     in_recover("probe-pending", "commit.after"),
     in_recover("outwaited", "alter.before"),
     in_recover("aborted", "opened.after"),
+    in_abandon("recover", "commit.after"),
+    in_abandon("abandoned", "commit.after"),
+    in_abandon("aborted", "pending-sealed.after"),
     after_fault("parked", "probe-pending.before=error"),
 ];
 
-/// No scene comes here: it needs a server with a password policy.
-const WITHOUT_SCENE: [&str; 1] = ["pending-dropped"];
+/// No scene comes here: they need a server with a password policy, a path that could not
+/// be reached before, and somebody else who changes the password meanwhile.
+const WITHOUT_SCENE: [&str; 3] = ["pending-dropped", "admitted", "rival-seen"];
 
 #[test]
 fn every_failpoint_ends_well_after_one_recover() {

@@ -10,6 +10,8 @@ use crate::shop::Shop;
 pub(crate) const ROTATE: [&str; 5] = ["rotate", "shop/orders", "--yes", "--output", "json"];
 pub(crate) const RECOVER: [&str; 5] = ["recover", "shop/orders", "--yes", "--output", "json"];
 
+pub(crate) const ABANDON: [&str; 6] = ["abandon", "shop/orders", "db", "--yes", "--output", "json"];
+
 /// How a cell ended that broke no promise.
 pub(crate) struct Ended {
     /// The case that `recover` named, else the one that the run itself did.

@@ -8,7 +8,7 @@ use handover::sandbox::{Authority, SilentServer};
 use handover::secret::Secret;
 
 use crate::contract::{assert_refused, errors_of, result_of};
-use crate::harness::{Run, identifier, server};
+use crate::harness::{HeldSession, Run, has_rights_since_16, identifier, server};
 use crate::shop::{Shop, ShopOptions};
 
 /// A failure of a command that has no result object.
@@ -228,8 +228,14 @@ fn a_role_that_does_not_exist_is_refused_with_the_statement_that_makes_it() {
         run.expect_no_stack_trace()
             .expect_told(&[&shop.second.name, &format!("CREATE ROLE {role}")]);
     }
-    // What the refusal names does mend it.
+    // What the refusals name does mend it.
     shop.create_role(&shop.second, "LOGIN");
+    if has_rights_since_16() {
+        let refused = assert_refused(&shop.plan(), "no-right");
+        let remedy = refused["error"]["remedy"].as_str().expect("a remedy");
+        let (_, statement) = remedy.split_once(": ").expect("a statement");
+        server().sql(statement).expect("the server takes it");
+    }
     shop.rotate(&[]).expect_code(0);
     shop.assert_current_logs_in("after the role was made");
 }
@@ -270,7 +276,7 @@ fn a_store_folder_that_others_can_read_is_refused() {
 }
 
 #[test]
-fn without_a_state_an_environment_is_saved_and_its_rotation_refused() {
+fn without_a_state_a_rotation_is_refused_while_both_users_are_connected() {
     let shop = Shop::bare("nostate", ShopOptions::default());
     shop.init_key();
     shop.init_managing().expect_code(0);
@@ -278,6 +284,7 @@ fn without_a_state_an_environment_is_saved_and_its_rotation_refused() {
     let (without_state, _) = document.split_once("      state:").expect("has a state");
     fs::write(shop.file("orders.yaml"), without_state).expect("writes");
     shop.init_orders().expect_code(0);
+    let _both = [&shop.first, &shop.second].map(|one| HeldSession::open(&one.name, &one.password));
     for run in [shop.plan(), shop.rotate(&[])] {
         let run = run.expect_code(4).expect_no_stack_trace();
         assert_eq!(result_of(&run)["status"], "refused", "{run:#?}");

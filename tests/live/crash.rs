@@ -12,7 +12,7 @@ use crate::shop::{Shop, ShopOptions};
 
 /// `recover shop/orders --yes`: exit 0, and nothing is open afterwards.
 #[track_caller]
-fn recover(shop: &Shop, when: &str) -> Run {
+pub(crate) fn recover(shop: &Shop, when: &str) -> Run {
     let arguments = ["recover", "shop/orders", "--yes", "--output", "json"];
     let run = shop.run(&arguments);
     assert_eq!(run.code(), Some(0), "{when}: {run:#?}");

@@ -4,7 +4,9 @@
 use handover::sandbox::{Authority, PostgresOptions, PostgresServer};
 use serde_json::Value;
 
-use crate::harness::{HeldSession, identifier, literal, postgres_options, server, single};
+use crate::harness::{
+    HeldSession, has_rights_since_16, identifier, literal, postgres_options, server, single,
+};
 use crate::shop::{Shop, ShopOptions};
 
 fn shop(name: &str) -> Shop {
@@ -248,6 +250,24 @@ fn an_owned_table_is_shared_by_the_statements_named() {
     sql(&format!("DROP TABLE {table}"));
 }
 
+/// Before PostgreSQL 16 nothing could be reserved, and nothing is asked for.
+#[test]
+fn a_manager_who_may_not_use_the_reserve_is_warned_where_there_is_one() {
+    if has_rights_since_16() {
+        let shop = shop("reserve");
+        let managing = identifier(&shop.managing.name);
+        sql(&format!(
+            "REVOKE pg_use_reserved_connections FROM {managing}"
+        ));
+        let statements = complains_and_is_mended(&shop, 0, "server-full warning");
+        assert!(statements.contains(&managing), "{statements}");
+    } else {
+        let found = findings(&shop("noreserve"), 0);
+        let full = found.iter().find(|one| one["check"] == "server-full");
+        assert_eq!(full.expect("is looked at")["status"], "ok", "{found:#?}");
+    }
+}
+
 #[test]
 fn a_dead_current_user_is_told_by_the_exit_code() {
     let shop = shop("dead");
@@ -326,4 +346,36 @@ fn trust_in_the_way_is_found_by_a_wrong_password() {
     shop.init_managing().expect_code(0);
     shop.init_orders().expect_code(0);
     assert_eq!(complaints(&findings(&shop, 4)), ["trust problem"]);
+}
+
+#[test]
+fn every_node_and_pooler_is_looked_at_by_itself() {
+    let shop = shop("dr_places");
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+    let dead = closed.local_addr().expect("an address").port();
+    drop(closed);
+    let set = |nodes: &str| {
+        let settings = shop.file("settings.yaml").display().to_string();
+        shop.write_settings(&format!("  db:\n    {nodes}\n"));
+        shop.run(&["env", "settings", "set", "shop/orders", "-f", &settings])
+            .expect_code(0);
+    };
+    // The same server under its other name is a node in order, and a pooler that lets in.
+    let alive = shop.port;
+    set(&format!(
+        "nodes: [\"localhost:{alive}\"]\n    poolers: [\"localhost:{alive}\"]"
+    ));
+    let found = findings(&shop, 0);
+    let told = |check: &str| found.iter().filter(|one| one["check"] == check).count();
+    assert_eq!((told("node"), told("pooler")), (1, 1), "{found:#?}");
+
+    set(&format!(
+        "nodes: [\"localhost:{alive}\", \"127.0.0.1:{dead}\"]\n    poolers: [\"127.0.0.1:{dead}\"]"
+    ));
+    let found = findings(&shop, 6);
+    let complaints = complaints(&found);
+    for expected in ["node problem", "pooler problem"] {
+        assert!(complaints.contains(&expected.to_owned()), "{found:#?}");
+    }
+    assert_eq!(told("node"), 1, "the node in order is not hidden");
 }

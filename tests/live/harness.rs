@@ -29,6 +29,15 @@ pub(crate) fn server() -> &'static PostgresServer {
             ..postgres_options()
         };
         let server = PostgresServer::start(&options).expect("PostgreSQL starts");
+        if version_of(&server) >= RESERVES {
+            // Needs a restart, and an older server would not start with such a line.
+            server
+                .sql("ALTER SYSTEM SET reserved_connections = 3")
+                .expect("reserves connections");
+            server.stop().expect("stops");
+            server.start_again().expect("starts again");
+        }
+        // After the restart, which loses what was not yet written.
         server
             .sql("CREATE EXTENSION pg_stat_statements")
             .expect("pg_stat_statements belongs to PostgreSQL's contrib modules");
@@ -37,12 +46,61 @@ pub(crate) fn server() -> &'static PostgresServer {
     &SERVER
 }
 
+/// Since this version connections can be reserved for others than superusers, and the right
+/// to alter a role is the ADMIN option on it.
+const RESERVES: u32 = 160_000;
+
+fn version_of(server: &PostgresServer) -> u32 {
+    let rows = server
+        .sql("SHOW server_version_num")
+        .expect("the server answers");
+    let version = rows[0][0].as_ref().expect("is set");
+    version.parse().expect("a number")
+}
+
+/// Whether the shared server knows the rights of PostgreSQL 16 and newer.
+pub(crate) fn has_rights_since_16() -> bool {
+    version_of(server()) >= RESERVES
+}
+
 /// The defaults, with the server's programs where the caller of the tests wants them from.
 pub(crate) fn postgres_options() -> PostgresOptions {
     PostgresOptions {
-        binaries: std::env::var_os("HANDOVER_POSTGRES_BIN").map(PathBuf::from),
+        binaries: postgres_binaries(),
         ..PostgresOptions::default()
     }
+}
+
+/// The folder of the server's programs: `HANDOVER_POSTGRES_BIN`, or those of PostgreSQL 18
+/// where `HANDOVER_TEST_POSTGRES=18` asks for it; else the system's own.
+///
+/// A version that was asked for and is missing is a failure, since a run on the system's
+/// version must not look like one on the other.
+pub(crate) fn postgres_binaries() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("HANDOVER_POSTGRES_BIN") {
+        return Some(PathBuf::from(folder));
+    }
+    let version = std::env::var_os("HANDOVER_TEST_POSTGRES")?;
+    assert_eq!(version, "18", "HANDOVER_TEST_POSTGRES knows 18 alone");
+    // The same place as in tests/install-servers.sh: a server that root starts runs as
+    // another user, who may not look into root's home.
+    let cache = if nix::unistd::geteuid().is_root() {
+        PathBuf::from("/var/cache")
+    } else {
+        let named = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty());
+        named.map_or_else(
+            || PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache"),
+            PathBuf::from,
+        )
+    };
+    let folder = cache.join("handover-tests/postgres-18/native/bin");
+    assert!(
+        folder.join("postgres").is_file(),
+        "PostgreSQL 18 is not in {}: `make servers` gets it, \
+         HANDOVER_TESTS_WITHOUT=postgres-18 leaves it out of `make test`",
+        folder.display()
+    );
+    Some(folder)
 }
 
 /// Looks again and again until `condition` holds; panics with `what` at the deadline.
@@ -231,13 +289,18 @@ pub(crate) struct HeldSession {
 impl HeldSession {
     /// Logs in to the shared server.
     pub(crate) fn open(role: &str, password: &Secret) -> Self {
+        Self::at(server(), role, password)
+    }
+
+    /// Logs in to `server`.
+    pub(crate) fn at(server: &PostgresServer, role: &str, password: &Secret) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("makes a runtime");
         let client = runtime
-            .block_on(server().door().connect(role, password, "postgres"))
+            .block_on(server.door().connect(role, password, "postgres"))
             .expect("logs in");
         Self {
             client: Some(client),
@@ -349,4 +412,14 @@ fn a_row_lock_makes_an_alter_wait() {
     assert!(error.to_string().contains("55P03"), "{error}");
     drop(lock);
     wait_until("the lock is gone", || server().sql(&alter).is_ok());
+}
+
+#[test]
+fn the_servers_are_of_the_version_that_was_asked_for() {
+    let version = single("SHOW server_version");
+    println!("the tests run on PostgreSQL {version}");
+    if let Ok(asked) = std::env::var("HANDOVER_TEST_POSTGRES") {
+        let major = version.split('.').next();
+        assert_eq!(major, Some(asked.as_str()), "{version}");
+    }
 }

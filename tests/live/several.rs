@@ -1,7 +1,6 @@
 //! Several rotated secrets in one rotation: together through S4, promoted in one revision,
 //! and what becomes of a path that fails.
 
-use std::fs;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -9,109 +8,9 @@ use std::thread;
 use serde_json::Value;
 
 use crate::contract::{assert_refused, names_case, result_of};
-use crate::harness::{HeldSession, Run, identifier, server};
-use crate::shop::{Account, Shop, ShopOptions, account_at, quoted};
-
-/// A shop whose environment has two rotated secrets, `db` and `reports`.
-pub(crate) struct TwoPairs {
-    pub(crate) shop: Shop,
-    pub(crate) third: Account,
-    pub(crate) fourth: Account,
-}
-
-impl TwoPairs {
-    /// `reports` is said to be at `port`; `settings` are lines below `databases`.
-    pub(crate) fn open(name: &str, port: u16, settings: &str) -> Self {
-        let shop = Shop::bare(name, ShopOptions::default());
-        let third = Account::new(format!("{}_c", shop.first.name));
-        let fourth = Account::new(format!("{}_d", shop.first.name));
-        for account in [&third, &fourth] {
-            shop.create_role(account, "LOGIN");
-        }
-        let version: u32 = crate::harness::single("SHOW server_version_num")
-            .parse()
-            .expect("a number");
-        if version >= 160_000 {
-            for account in [&third, &fourth] {
-                server()
-                    .sql(&format!(
-                        "GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
-                        identifier(&account.name),
-                        identifier(&shop.managing.name)
-                    ))
-                    .expect("grants");
-            }
-        }
-        let document = format!(
-            "{}\x20 reports:\n\
-             \x20   fn::rotate::postgres:\n\
-             \x20     inputs:\n\
-             \x20       database:\n\
-             \x20         host: 127.0.0.1\n\
-             \x20         port: {port}\n\
-             \x20         database: postgres\n\
-             \x20         managingUser:\n\
-             \x20           username: ${{environments.shop.managing.db.username}}\n\
-             \x20           password: ${{environments.shop.managing.db.password}}\n\
-             \x20       rotateUsers:\n\
-             \x20         username1: {third}\n\
-             \x20         username2: {fourth}\n\
-             \x20     state:\n\
-             \x20       current:\n\
-             \x20         username: {third}\n\
-             \x20         password: {{fn::secret: {third_password}}}\n\
-             \x20       previous:\n\
-             \x20         username: {fourth}\n\
-             \x20         password: {{fn::secret: {fourth_password}}}\n",
-            shop.orders_document(),
-            third = quoted(&third.name),
-            fourth = quoted(&fourth.name),
-            third_password = quoted(third.password.expose()),
-            fourth_password = quoted(fourth.password.expose()),
-        );
-        fs::write(shop.file("orders.yaml"), document).expect("writes");
-        shop.write_settings(settings);
-        shop.init_key();
-        shop.init_managing().expect_code(0);
-        shop.init_orders().expect_code(0);
-        Self {
-            shop,
-            third,
-            fourth,
-        }
-    }
-
-    fn retry(&self, more: &[&str]) -> Run {
-        let words = ["retry", "shop/orders", "--yes", "--output", "json"];
-        self.shop.run(&[&words, more].concat())
-    }
-
-    fn open_at(&self, path: &str) -> Value {
-        let words = ["env", "open", "shop/orders", path, "--output", "json"];
-        self.shop.run(&words).expect_code(0).json()
-    }
-
-    /// Both currents log in; answers their users.
-    #[track_caller]
-    pub(crate) fn assert_currents_log_in(&self, when: &str) -> [String; 2] {
-        ["db", "reports"].map(|path| {
-            let current = account_at(&self.open_at(path), "/current");
-            let outcome = server().login(&current.name, &current.password);
-            assert!(outcome.is_accepted(), "{when}: {path} {outcome:?}");
-            current.name
-        })
-    }
-
-    fn verifiers(&self) -> [String; 4] {
-        let accounts = [
-            &self.shop.first,
-            &self.shop.second,
-            &self.third,
-            &self.fourth,
-        ];
-        accounts.map(|account| self.shop.verifier_of(account))
-    }
-}
+use crate::harness::{HeldSession, server};
+use crate::shop::account_at;
+use crate::two_pairs::TwoPairs;
 
 /// One path of a result.
 #[track_caller]
@@ -135,9 +34,14 @@ impl DeadPort {
 
     /// Whoever connects is connected to the shared server.
     pub(crate) fn revive(&self) {
+        self.revive_after(0);
+    }
+
+    /// The same, after this many connections that are closed at once.
+    fn revive_after(&self, closed: usize) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("binds again");
         thread::spawn(move || {
-            for client in listener.incoming().flatten() {
+            for client in listener.incoming().flatten().skip(closed) {
                 let there = TcpStream::connect(("127.0.0.1", server().port())).expect("connects");
                 for (mut from, mut to) in [
                     (
@@ -326,4 +230,64 @@ fn what_cannot_be_mended_is_abandoned_and_previous_tells_the_truth() {
     );
     // The rotation is closed: another one may begin.
     two.shop.rotate(&["db"]).expect_code(0);
+}
+
+#[test]
+fn a_retry_that_would_begin_a_path_asks_for_an_agreement() {
+    let dead = DeadPort::take();
+    let two = TwoPairs::open_without_state("several_unasked", dead.port, "");
+    two.shop.rotate(&[]).expect_code(3);
+    dead.revive();
+    let before = two.verifiers();
+    let run = two.shop.run(&["retry", "shop/orders", "--output", "json"]);
+    assert_refused(&run, "not-confirmed");
+    assert_eq!(two.verifiers(), before, "nobody agreed");
+    let result = result_of(&two.retry(&[]).expect_code(0));
+    assert_eq!(path_of(&result, "reports")["status"], "done", "{result:#}");
+}
+
+#[test]
+fn a_path_of_which_nobody_can_tell_who_reads_it_keeps_no_rotation_open() {
+    let dead = DeadPort::take();
+    let table = "several_unsettled_needed";
+    let settings = format!("  db:\n    verify: {{statements: [\"select 1 from {table}\"]}}\n");
+    let two = TwoPairs::open_without_state("several_unsettled", dead.port, &settings);
+    two.shop.rotate(&[]).expect_code(5);
+    dead.revive();
+    let _third = HeldSession::open(&two.third.name, &two.third.password);
+    let _fourth = HeldSession::open(&two.fourth.name, &two.fourth.password);
+    server()
+        .sql(&format!(
+            "CREATE TABLE {table} (a int); GRANT SELECT ON {table} TO PUBLIC"
+        ))
+        .expect("mends");
+    let [_, _, third, fourth] = two.verifiers();
+    // Beginning it now is refused, and holds up no other path.
+    let result = result_of(&two.retry(&[]).expect_code(3));
+    let reports = path_of(&result, "reports");
+    assert_eq!(reports["error"]["code"], "no-state", "{result:#}");
+    assert_eq!(path_of(&result, "db")["status"], "done", "{result:#}");
+    // Ending it touches no database, so it needs no answer to who reads it.
+    let words = ["recover", "shop/orders", "--yes", "--output", "json"];
+    let result = result_of(&two.shop.run(&words).expect_code(0));
+    let reports = path_of(&result, "reports");
+    assert_eq!(reports["status"], "aborted", "{result:#}");
+    assert_eq!(reports["user"], Value::Null, "{result:#}");
+    let [_, _, third_now, fourth_now] = two.verifiers();
+    assert_eq!([third_now, fourth_now], [third, fourth]);
+    two.shop.rotate(&["db"]).expect_code(0);
+}
+
+#[test]
+fn a_server_that_comes_back_within_s1_does_not_leave_the_idle_user_to_chance() {
+    let dead = DeadPort::take();
+    let two = TwoPairs::open_without_state("several_chance", dead.port, "");
+    // The look at who is connected is the first to come, and gets no answer.
+    dead.revive_after(1);
+    let _consumer = HeldSession::open(&two.third.name, &two.third.password);
+    let before = two.verifiers();
+    let words = ["reports", "--waive-drain", "a session of the other user"];
+    let run = two.shop.rotate(&words).expect_code(6);
+    assert!(names_case(&result_of(&run), "unreachable"));
+    assert_eq!(two.verifiers(), before, "nobody knew who reads what");
 }

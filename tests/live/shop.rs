@@ -141,19 +141,13 @@ impl Shop {
         };
         self.create_role(&self.managing, attributes);
         let managing = identifier(&self.managing.name);
-        // Since PostgreSQL 16 the right to alter a role is the ADMIN option on it.
-        let version: u32 = self
-            .single("SHOW server_version_num")
-            .parse()
-            .expect("a number");
-        if may_alter && version >= 160_000 {
-            for account in [&self.first, &self.second] {
-                let role = identifier(&account.name);
-                self.server()
-                    .sql(&format!(
-                        "GRANT {role} TO {managing} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
-                    ))
-                    .expect("grants");
+        if self.has_rights_since_16() {
+            self.server()
+                .sql(&format!("GRANT pg_use_reserved_connections TO {managing}"))
+                .expect("grants");
+            if may_alter {
+                self.grant_admin(&self.first);
+                self.grant_admin(&self.second);
             }
         }
         if self.options.managing_sees_sessions {
@@ -163,10 +157,36 @@ impl Shop {
         }
     }
 
+    /// Since PostgreSQL 16 the right to alter a role is the ADMIN option on it.
+    fn grant_admin(&self, account: &Account) {
+        let (role, managing) = (identifier(&account.name), identifier(&self.managing.name));
+        self.server()
+            .sql(&format!(
+                "GRANT {role} TO {managing} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+            ))
+            .expect("grants");
+    }
+
+    /// Whether the server has the rights that came with PostgreSQL 16.
+    fn has_rights_since_16(&self) -> bool {
+        let version = self.single("SHOW server_version_num");
+        version.parse::<u32>().expect("a number") >= 160_000
+    }
+
     pub(crate) fn create_role(&self, account: &Account, attributes: &str) {
+        self.create_role_on(self.server(), account, attributes);
+    }
+
+    /// The same account on any server.
+    pub(crate) fn create_role_on(
+        &self,
+        server: &PostgresServer,
+        account: &Account,
+        attributes: &str,
+    ) {
         let salt = [7; SCRAM_SALT_LENGTH];
         let verifier = ScramVerifier::derive(&account.password, &salt).expect("derives");
-        self.server()
+        server
             .sql(&format!(
                 "CREATE ROLE {} {attributes} PASSWORD {}",
                 identifier(&account.name),

@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+mod change;
 mod classify;
 mod connection;
 mod managing;

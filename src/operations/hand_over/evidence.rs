@@ -17,6 +17,7 @@ use crate::process::Deadline;
 use crate::rotation::{
     Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
     ServerMatch, Standing, TwinLook, assess, count_unnamed, match_server, replication,
+    unnamed_standbys,
 };
 
 /// The logins of one epoch; `None` where none was attempted yet.
@@ -31,6 +32,8 @@ pub(super) struct Epoch {
     pub(super) pooled: Option<Logins>,
     /// The backend in which an earlier statement of ours waits for a synchronous standby.
     pub(super) waits_for_standby: Option<i32>,
+    /// How far the log had come when N was first seen of a change whose answer was lost.
+    pub(super) unanswered_at: Option<i64>,
     /// How often this run has waited for replay or for a pooler.
     pub(super) waits: u32,
     /// Until when a proof of the pending password is good enough to promote by.
@@ -94,6 +97,7 @@ impl Run<'_> {
         }
         self.note(pending, |epoch| &mut epoch.pending);
         self.look_as_manager().await;
+        self.note_unanswered();
         if !self.weigh().current.is_everywhere() {
             // What became of P tells a restored server and an old store from a dead user.
             let previous = self.look_at_previous(true).await;
@@ -186,6 +190,8 @@ impl Run<'_> {
         }
         if let Err(fault) = self.ask_manager().await {
             self.managing = None;
+            // What was seen before the last effect says nothing of what it did.
+            self.facts = None;
             self.epoch.fault = Some(fault);
         }
     }
@@ -296,10 +302,57 @@ impl Run<'_> {
         if self.epoch.waits_for_standby.is_some() {
             return Replication::Waiting;
         }
-        match (self.journal.unreplicated_at, &self.facts) {
+        let position = self.journal.unreplicated_at.or(self.epoch.unanswered_at);
+        match (position, &self.facts) {
             (Some(position), Some(facts)) => replication(facts, position),
             _ => Replication::NotLooked,
         }
+    }
+
+    /// A change whose answer was lost and that is there all the same may have been applied
+    /// on this server alone, by whoever cancelled its wait for a synchronous standby: the
+    /// warning went to nobody. The log as it stood when N was first seen has the change, and
+    /// stays the mark, since on a busy server the standbys are always a little behind.
+    fn note_unanswered(&mut self) {
+        let unanswered = matches!(self.journal.progress, Reached::Sent { .. });
+        if !unanswered || !self.weigh().pending.is_proven_somewhere() {
+            self.epoch.unanswered_at = None;
+        } else if self.epoch.unanswered_at.is_none() {
+            let position = self.facts.as_ref().map(|facts| facts.identity.position);
+            self.epoch.unanswered_at = position;
+        }
+    }
+
+    /// What keeps the change from being everywhere, each with where that is.
+    pub(super) fn replication_words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(pid) = self.epoch.waits_for_standby {
+            words.push(format!(
+                "the change waits for a synchronous standby in the backend {pid} of {}; only \
+                 three things end that: the standby confirms, or `synchronous_standby_names` no \
+                 longer asks for one, or `pg_cancel_backend({pid})`, which applies it on \
+                 that server alone",
+                self.subject.node
+            ));
+        } else if self.replication() == Replication::Waiting {
+            words.push(format!(
+                "no synchronous standby of {} has confirmed the change",
+                self.subject.node
+            ));
+        }
+        if !self.journal.is_sent() {
+            return words;
+        }
+        let proven = self.weigh().pending.is_proven_somewhere();
+        for (node, outcome) in self.epoch.pending.iter().flatten() {
+            if proven && *outcome == LoginOutcome::PasswordRefused {
+                words.push(format!("{node} does not accept the new password yet"));
+            }
+        }
+        for standby in unnamed_standbys(self.looks()) {
+            words.push(format!("not named in the settings: {standby}"));
+        }
+        words
     }
 
     /// The first thing that an operator has to know.
@@ -345,12 +398,7 @@ impl Run<'_> {
                 evidence.pooled.word()
             ));
         }
-        if let Some(pid) = self.epoch.waits_for_standby {
-            words.push(format!(
-                "the change waits for a synchronous standby in the backend {pid} of {}",
-                self.subject.node
-            ));
-        }
+        words.extend(self.replication_words());
         match evidence.server {
             ServerMatch::Same | ServerMatch::NotKnown => {}
             ServerMatch::WentBack => words.push("the server is older than it was".to_owned()),

@@ -3,22 +3,21 @@
 
 use std::sync::Arc;
 
-use super::logins::{application, probe_current, probe_previous, sessions_of};
+use super::gate::look_at_each_other;
+use super::logins::{
+    application, probe_current, probe_current_through_poolers, probe_decoy, probe_previous,
+    sessions_of,
+};
 use super::preflight::owner_of;
 use super::subject::Subject;
-use crate::database::Login;
 use crate::document::PropertyPath;
 use crate::drain;
 use crate::model::{
-    DatabaseFault, EnvironmentName, LoginOutcome, OwnSession, SessionView, TwinRoles,
+    DatabaseFault, EnvironmentName, LoginOutcome, Node, OwnSession, SessionView, TwinRoles,
 };
 use crate::operations::{Exit, Failure, Workspace};
-use crate::process::generate_password;
 use crate::rotation::{self, Check, Examination, Finding, Managed};
 use crate::store::journal;
-
-/// As long as any real one, so that it cannot be guessed right.
-const WRONG_PASSWORD_LENGTH: usize = 32;
 
 /// Examines one rotated secret.
 ///
@@ -43,14 +42,18 @@ pub(in crate::operations) async fn examine(
         Ok(loaded) => loaded,
         Err(failure) => return of_document(failure),
     };
-    let (current, idle, wrong) = tokio::join!(
+    let (current, idle, wrong, pooled, others) = tokio::join!(
         probe_current(&subject),
         probe_previous(&subject),
-        probe_with_wrong_password(&subject)
+        probe_decoy(&subject),
+        probe_current_through_poolers(&subject),
+        look_at_each_other(&subject)
     );
     let mut own = sessions_of(&current);
     own.extend(sessions_of(idle.as_deref().unwrap_or_default()));
-    own.extend(wrong.session().cloned());
+    own.extend(sessions_of(&wrong));
+    own.extend(sessions_of(&pooled));
+    let wrong = most_telling(&wrong);
     let managing = look_as_manager(&subject, &own).await;
     let owner = match &managing {
         Ok(managed) => owner_of(workspace, &subject, &managed.facts).await?,
@@ -74,6 +77,8 @@ pub(in crate::operations) async fn examine(
         current_logins: &current,
         idle_logins: idle.as_deref(),
         wrong_login: &wrong,
+        others: &others,
+        pooled_logins: &pooled,
     }))
 }
 
@@ -95,18 +100,13 @@ pub(in crate::operations) fn document_problem(failure: &Failure) -> Finding {
     )
 }
 
-/// Logs in as Y with a random password, which must be refused.
-async fn probe_with_wrong_password(subject: &Subject) -> LoginOutcome {
-    let password = generate_password(WRONG_PASSWORD_LENGTH);
-    let application = application("probe");
-    let login = Login {
-        node: &subject.node,
-        user: subject.user(),
-        password: &password,
-        application: &application,
-        statements: &[],
-    };
-    subject.database.probe(login).await
+/// The login with a random password that tells most: one that was let in, if any was.
+fn most_telling(wrong: &[(Node, LoginOutcome)]) -> LoginOutcome {
+    let let_in = wrong
+        .iter()
+        .find(|(_, outcome)| outcome.session().is_some());
+    let told = let_in.or(wrong.first()).map(|(_, outcome)| outcome.clone());
+    told.unwrap_or(LoginOutcome::PasswordRefused)
 }
 
 async fn look_as_manager(subject: &Subject, own: &[OwnSession]) -> Result<Managed, DatabaseFault> {

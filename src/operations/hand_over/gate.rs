@@ -38,6 +38,24 @@ pub(super) async fn look_at_others(subject: &Subject) -> Result<Others, Database
         .await
 }
 
+/// Asks all other nodes at once; one that does not answer hides no other.
+pub(super) async fn look_at_each_other(
+    subject: &Subject,
+) -> Vec<(Node, Result<ManagingFacts, DatabaseFault>)> {
+    let looks: Vec<BoxFuture<'_, _>> = subject
+        .others
+        .iter()
+        .map(|node| {
+            async move {
+                let looked = look_at_node(subject, node).await;
+                (node.clone(), looked.map(|(_, facts)| facts))
+            }
+            .boxed()
+        })
+        .collect();
+    stream::iter(looks).buffered(MOST_AT_ONCE).collect().await
+}
+
 async fn look_at_node(
     subject: &Subject,
     node: &Node,

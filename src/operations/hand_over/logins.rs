@@ -28,6 +28,15 @@ pub(super) async fn probe_current(subject: &Subject) -> Logins {
     probe(subject, subject.nodes(), "probe-current", user, password).await
 }
 
+/// X with C through every pooler. Empty where nobody here knows C.
+pub(super) async fn probe_current_through_poolers(subject: &Subject) -> Logins {
+    let Some(password) = &subject.current.password else {
+        return Logins::new();
+    };
+    let (poolers, user) = (subject.settings.poolers.iter(), subject.current_user());
+    probe(subject, poolers, "probe-current", user, password).await
+}
+
 /// Y with P, where P is known.
 pub(super) async fn probe_previous(subject: &Subject) -> Option<Logins> {
     let password = subject.previous.password.as_ref()?;

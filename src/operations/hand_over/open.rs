@@ -3,7 +3,7 @@
 use super::Observer;
 use super::adopt;
 use super::report::{self, PathEnd};
-use super::resume::ResumeRequest;
+use super::resume::{Purpose, ResumeRequest};
 use super::rotation::Rotation;
 use super::run::Run;
 use super::subject::{Subject, WithoutState};
@@ -45,21 +45,31 @@ impl Open {
             .collect()
     }
 
-    /// The rotation's paths that this run does not work on: over, or not asked for.
-    pub(super) fn others(&self, subjects: &[Subject]) -> Vec<PathEnd> {
+    /// The rotation's paths that this run does not work on: over, not asked for, or left
+    /// for a reason of their own.
+    pub(super) fn others(&self, asked: &AskedFor) -> Vec<PathEnd> {
+        let subjects = &asked.subjects;
         let is_worked_on = |path: &str| subjects.iter().any(|one| one.path.to_string() == path);
         let others = self.paths().into_iter().filter(|path| !is_worked_on(path));
         others
-            .map(|path| report::of_journal(path.to_owned(), &fold(&self.events(path))))
+            .map(|path| {
+                let journal = fold(&self.events(path));
+                let left = asked.left.iter().find(|(left, _)| left == path);
+                match left {
+                    Some((_, failure)) => report::of_left(path.to_owned(), &journal, failure),
+                    None => report::of_journal(path.to_owned(), &journal),
+                }
+            })
             .collect()
     }
 
     /// The rotated secrets that are asked for and of which something is still to be done.
+    /// One that cannot be worked on holds up no other.
     pub(super) async fn subjects(
         &self,
         workspace: &Workspace,
         request: &ResumeRequest,
-    ) -> Result<Vec<Subject>, Failure> {
+    ) -> Result<AskedFor, Failure> {
         // A path that is over may be gone from the document by now.
         let all = self.paths().into_iter();
         let open: Vec<&str> = all
@@ -69,7 +79,10 @@ impl Open {
         if let Some(path) = wanted.iter().find(|path| !open.contains(&path.as_str())) {
             return Err(self.not_open(path, &open, request));
         }
-        let mut subjects = Vec::new();
+        let mut asked = AskedFor {
+            subjects: Vec::new(),
+            left: Vec::new(),
+        };
         for path in open {
             if !wanted.is_empty() && !wanted.iter().any(|one| one == path) {
                 continue;
@@ -81,20 +94,44 @@ impl Open {
                 },
                 None => WithoutState::Unsettled,
             };
-            let path = path.parse().map_err(|_| {
-                let number = self.number;
-                damaged(format!("the journal of {number} names a malformed path"))
-            })?;
-            let environment = &request.environment;
-            let subject = Subject::read_open(workspace, environment, path, without);
-            subjects.push(subject.await?);
+            match self.subject(workspace, request, path, without).await {
+                Ok(subject) => asked.subjects.push(subject),
+                Err(failure) => asked.left.push((path.to_owned(), failure)),
+            }
         }
-        adopt::settle(&mut subjects).await?;
         if self.paths().is_empty() {
             let number = self.number;
             return Err(damaged(format!("the journal of {number} names no path")));
         }
-        Ok(subjects)
+        match (asked.subjects.is_empty(), asked.left.pop()) {
+            // With nothing to work on the reason says everything, its places included.
+            (true, Some((_, failure))) if asked.left.is_empty() => Err(failure),
+            (_, left) => {
+                asked.left.extend(left);
+                Ok(asked)
+            }
+        }
+    }
+
+    async fn subject(
+        &self,
+        workspace: &Workspace,
+        request: &ResumeRequest,
+        path: &str,
+        without: WithoutState,
+    ) -> Result<Subject, Failure> {
+        let path = path.parse().map_err(|_| {
+            let number = self.number;
+            damaged(format!("the journal of {number} names a malformed path"))
+        })?;
+        let environment = &request.environment;
+        let mut subject = Subject::read_open(workspace, environment, path, without).await?;
+        // A path without S1 is begun by a retry alone; ending it needs no answer to which
+        // user consumers read.
+        if request.purpose == Purpose::Retry {
+            adopt::settle(std::slice::from_mut(&mut subject)).await?;
+        }
+        Ok(subject)
     }
 
     fn not_open(&self, path: &str, open: &[&str], request: &ResumeRequest) -> Failure {
@@ -124,8 +161,7 @@ impl Open {
             let intent = request.purpose.intent();
             let mut run = Run::new(workspace, observer, subject, intent, self.number, events);
             run.reason.clone_from(&reason);
-            // The waiver was signed for this rotation's plan, so recover may use it.
-            run.waived = waiver.is_some();
+            run.waived = waiver.is_some() && is_in_the_plan(&run.events);
             run
         });
         Rotation {
@@ -135,6 +171,13 @@ impl Open {
             runs: runs.collect(),
         }
     }
+}
+
+/// The rotated secrets of an open rotation that are asked for.
+pub(super) struct AskedFor {
+    pub(super) subjects: Vec<Subject>,
+    /// Paths that cannot be worked on, and why.
+    left: Vec<(String, Failure)>,
 }
 
 pub(super) async fn find(workspace: &Workspace, name: &EnvironmentName) -> Result<Found, Failure> {
@@ -158,6 +201,12 @@ pub(super) async fn find(workspace: &Workspace, name: &EnvironmentName) -> Resul
         .await
 }
 
+/// Whether the path was admitted when the rotation began: the waiver is bound to the plan
+/// of then. A path that had its S1 late has another plan, which nobody has signed.
+fn is_in_the_plan(events: &[Event]) -> bool {
+    matches!(events.first(), Some(Event::Admitted(_)))
+}
+
 fn damaged(words: String) -> Failure {
     Failure::new(
         "store-damaged",
@@ -165,4 +214,37 @@ fn damaged(words: String) -> Failure {
         words,
         "keep a copy of the store's folder and restore the last backup",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ServerIdentity;
+    use crate::rotation::{Admitted, Case};
+
+    #[test]
+    fn a_waiver_passes_no_gate_of_a_path_that_was_not_in_its_plan() {
+        let admitted = Event::Admitted(Admitted {
+            secret: "00".to_owned(),
+            current: "a".to_owned(),
+            user: "b".to_owned(),
+            oids: [1, 2],
+            server: ServerIdentity {
+                system: "1".to_owned(),
+                timeline: 1,
+                position: 0,
+                transaction: 0,
+                version: 150_000,
+            },
+            previous_known: true,
+            current_known: true,
+        });
+        let parked = Event::Parked {
+            case: Case::Unreachable,
+            message: "no answer".to_owned(),
+        };
+        assert!(is_in_the_plan(&[admitted.clone(), parked.clone()]));
+        assert!(!is_in_the_plan(&[parked, admitted]));
+        assert!(!is_in_the_plan(&[]));
+    }
 }

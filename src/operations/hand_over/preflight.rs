@@ -8,7 +8,7 @@ use crate::database::Managing;
 use crate::model::settings::TwinCheck;
 use crate::model::{DatabaseFault, Gate, ManagingFacts, OwnSession, TwinFacts, TwinRoles};
 use crate::operations::{Failure, Workspace};
-use crate::rotation::{Facts, Owner, Plan, Refusal, TwinLook, admit, lacks};
+use crate::rotation::{AdmitCase, Facts, Owner, Plan, Refusal, TwinLook, admit, lacks};
 use crate::store::{StoreError, owners};
 
 /// What S1 found out.
@@ -121,6 +121,9 @@ pub(super) fn judge(
     circumstances: &Circumstances<'_>,
 ) -> Result<Plan, Refusal> {
     let path = subject.path.to_string();
+    if subject.is_unsettled && preflight.managing.is_ok() {
+        return Err(unsettled(subject));
+    }
     admit(&Facts {
         environment: &subject.environment,
         path: &path,
@@ -149,6 +152,20 @@ pub(super) fn judge(
         remedies: &subject.database.remedies(subject.user()),
         statement: &subject.database.change_statement(subject.user()),
     })
+}
+
+/// A server that answers now and did not when it was asked who is connected: which of the
+/// pair is idle was never found out, and one of them only stands in for it.
+fn unsettled(subject: &Subject) -> Refusal {
+    Refusal {
+        case: AdmitCase::Unreachable,
+        message: format!(
+            "not every node of {} said who is connected, so it is not known which user \
+             consumers read",
+            subject.path
+        ),
+        remedy: "see that all its nodes answer, then try again".to_owned(),
+    }
 }
 
 /// What S4 takes from the comparison of the pair; under `verify.twin: warn` a difference

@@ -27,13 +27,18 @@ pub(super) fn of_rotation(
 ) -> Report {
     let runs = rotation.runs.iter().zip(stops);
     let mut ends: Vec<PathEnd> = runs.map(|(run, stop)| of_run(run, stop)).collect();
-    let revision = ends.iter().find_map(|(path, _)| path.revision);
+    let revision = newest_revision(&ends);
     ends.extend(others);
     let mut report = together(&rotation.environment, ends);
     report.rotation = Some(rotation.number);
     report.revision = revision;
     report.protected = rotation.protected;
     report
+}
+
+/// Paths that were given up have a revision each; the promoted ones share theirs.
+fn newest_revision(ends: &[PathEnd]) -> Option<u64> {
+    ends.iter().filter_map(|(path, _)| path.revision).max()
 }
 
 /// Several paths in one report: the most serious end wins, and success beside failure is
@@ -47,8 +52,14 @@ pub(super) fn together(environment: &EnvironmentName, mut ends: Vec<PathEnd>) ->
     let count = ends.len();
     let done = ends.iter().filter(|(_, end)| *end == Exit::Done).count();
     let is_partial = done > 0 && done < count;
+    let is_plan = ends
+        .iter()
+        .any(|(path, _)| path.status == PathOutcome::Planned);
     let (status, error) = match worst {
         None => (HandOverStatus::Done, None),
+        // Nothing was done yet, so nothing is done in part. What cannot be reached now
+        // does not keep the others from being agreed to.
+        Some((path, _)) if is_plan => (HandOverStatus::Planned, named_error(path, count)),
         Some(_) if is_partial => {
             exit = exit.worse(Exit::Partial);
             let error = partial(environment, &ends, done);
@@ -144,10 +155,15 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
         }
         Ok(Stop::Parked { case, message }) => {
             path.case = Some(case.name().to_owned());
+            let mut remedy = remedy(case, environment);
+            if changed && case.may_be_given_up() {
+                let (path, way) = (&path.path, "or keep the present user");
+                remedy = format!("{remedy}; {way}: handover abandon {environment} {path}");
+            }
             path.error = Some(ErrorReport {
                 code: case.name().to_owned(),
                 message,
-                remedy: remedy(case, environment),
+                remedy,
             });
             if case == Case::Unreachable && !changed {
                 path.status = PathOutcome::Unreachable;
@@ -174,11 +190,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
             let mut error = ErrorReport::from(&failure);
             error.remedy = format!("{}; then: handover recover {environment}", error.remedy);
             path.error = Some(error);
-            path.status = match exit {
-                Exit::Refused => PathOutcome::Refused,
-                Exit::NeedsHuman => PathOutcome::Parked,
-                _ => PathOutcome::Failed,
-            };
+            path.status = outcome_of(exit);
             exit
         }
     };
@@ -208,8 +220,28 @@ fn interruption(signal: Signal, progress: &Progress, environment: &EnvironmentNa
 pub(super) fn of_path(run: &Run<'_>, status: PathOutcome) -> PathReport {
     let step = run.journal.progress.step();
     let mut path = PathReport::new(run.subject.path.to_string(), status, step);
-    path.user = Some(shown(run.subject.user()));
+    path.user = run.subject.reported_user().map(shown);
     path
+}
+
+/// A path of the rotation that could not be worked on, though it was asked for.
+pub(super) fn of_left(path: String, journal: &PathJournal, failure: &Failure) -> PathEnd {
+    let (mut report, exit) = of_journal(path, journal);
+    report.error = Some(ErrorReport::from(failure));
+    if exit == Exit::NeedsHuman {
+        return (report, exit);
+    }
+    report.status = outcome_of(failure.exit);
+    (report, failure.exit)
+}
+
+fn outcome_of(exit: Exit) -> PathOutcome {
+    match exit {
+        Exit::Refused => PathOutcome::Refused,
+        Exit::NeedsHuman => PathOutcome::Parked,
+        Exit::Unreachable => PathOutcome::Unreachable,
+        _ => PathOutcome::Failed,
+    }
 }
 
 /// A path of the rotation that no run works on now, by its journal alone.
@@ -246,14 +278,14 @@ pub(super) fn planned(path: String, user: &UserName, plan: Plan) -> PathEnd {
 }
 
 /// A path that S1 refused.
-pub(super) fn refused(path: String, user: &UserName, refusal: &Refusal) -> PathEnd {
+pub(super) fn refused(path: String, user: Option<&UserName>, refusal: &Refusal) -> PathEnd {
     let (status, exit) = match refusal.case {
         AdmitCase::Unreachable => (PathOutcome::Unreachable, Exit::Unreachable),
         AdmitCase::CurrentDead => (PathOutcome::Parked, Exit::NeedsHuman),
         _ => (PathOutcome::Refused, Exit::Refused),
     };
     let mut report = PathReport::new(path, status, Step::Preflight);
-    report.user = Some(shown(user));
+    report.user = user.map(shown);
     report.case = Some(refusal.case.name().to_owned());
     report.error = Some(ErrorReport::from(refusal));
     (report, exit)
@@ -320,3 +352,7 @@ pub(super) fn remedy(case: Case, environment: &EnvironmentName) -> String {
         | Case::Unrecognised => again,
     }
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -23,8 +23,13 @@ use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::loading::Head;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::{Action, Case, Decision, Event, Intent, LockHolder, decide, refuse_locked};
+use crate::rotation::{
+    Action, Case, Decision, Event, Intent, LockHolder, Refusal, decide, refuse_locked,
+};
 use crate::store::{Locked, OpenRotation, journal};
+
+/// What S1 says of a path that has it late.
+type Admission = Result<(), Refusal>;
 
 /// What an open rotation is gone on with for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,22 +104,25 @@ pub async fn resume(
     let Some(open) = find(workspace, environment).await?.open else {
         return nothing_open(workspace, request, observer).await;
     };
-    let subjects = open.subjects(workspace, request).await?;
-    let mut rotation = open.resume(workspace, observer, request, &subjects);
+    let asked_for = open.subjects(workspace, request).await?;
+    let subjects = &asked_for.subjects;
+    let mut rotation = open.resume(workspace, observer, request, subjects);
     if let Some(signal) = observer.stop_wanted() {
         let stops = rotation.runs.iter();
         let stops = stops.map(|_| Ok(Stop::Interrupted { signal })).collect();
         return Ok(report::of_rotation(
             &rotation,
             stops,
-            open.others(&subjects),
+            open.others(&asked_for),
         ));
     }
-    let decisions = look(&mut rotation).await?;
-    let harmless = decisions
-        .iter()
-        .all(|one| matches!(one.action, Action::Park | Action::Close));
-    let asked = Asked::of(environment, "--explain", &subjects);
+    let mut decisions = look(&mut rotation).await?;
+    // Whatever stood in the way of S1 may be gone when it is looked at again.
+    let harmless = !rotation.runs.iter().any(begins)
+        && decisions
+            .iter()
+            .all(|one| matches!(one.action, Action::Park | Action::Close));
+    let asked = Asked::of(environment, "handover recover --explain", subjects);
     if let (false, Some(mut report)) = (harmless, unconfirmed(&asked, &request.confirmation)) {
         close(&mut rotation).await;
         report.rotation = Some(open.number);
@@ -128,9 +136,9 @@ pub async fn resume(
         return Ok(report);
     }
     audit_intent(workspace, request.purpose, &rotation, &decisions).await?;
-    let mut others = open.others(&subjects);
+    let mut others = open.others(&asked_for);
     if request.purpose == Purpose::Retry {
-        others.extend(admit_late(workspace, &mut rotation).await?);
+        others.extend(admit_late(workspace, &mut rotation, &mut decisions).await);
     }
     let stops = rotation.drive().await;
     let mut report = report::of_rotation(&rotation, stops, others);
@@ -156,8 +164,9 @@ pub async fn explain(
     let Some(open) = found.open else {
         return nothing_open(workspace, request, observer).await;
     };
-    let subjects = open.subjects(workspace, request).await?;
-    let mut rotation = open.resume(workspace, observer, request, &subjects);
+    let asked_for = open.subjects(workspace, request).await?;
+    let subjects = &asked_for.subjects;
+    let mut rotation = open.resume(workspace, observer, request, subjects);
     let decisions = look(&mut rotation).await?;
     close(&mut rotation).await;
     let ends = rotation.runs.iter().zip(&decisions);
@@ -173,68 +182,85 @@ pub async fn explain(
         }
     });
     let mut ends: Vec<PathEnd> = ends.collect();
-    let has_plan = ends
-        .iter()
-        .any(|(path, _)| path.status == PathOutcome::Planned);
     let exit = ends
         .iter()
         .fold(Exit::Done, |exit, (_, end)| exit.worse(*end));
-    ends.extend(open.others(&subjects));
+    ends.extend(open.others(&asked_for));
     let mut report = report::together(environment, ends);
     report.rotation = Some(open.number);
     report.protected = rotation.protected;
     report.exit = ExitCode(exit);
-    if has_plan {
-        report.status = HandOverStatus::Planned;
-    }
     describe(&rotation, &decisions, &mut report);
     Ok(report)
 }
 
+/// Whether S1 of this path is still to come, and is asked for.
+fn begins(run: &Run<'_>) -> bool {
+    run.intent == Intent::Retry && run.journal.admitted.is_none()
+}
+
 /// A path that could not be reached when the rotation began has its S1 now. Answers the
-/// paths that are refused; they stay open as they were.
+/// paths that are refused; they stay open as they were, and hold up no other. `decisions`
+/// stay those of the runs that are left.
 async fn admit_late(
     workspace: &Workspace,
     rotation: &mut Rotation<'_>,
-) -> Result<Vec<PathEnd>, Failure> {
+    decisions: &mut Vec<Decision>,
+) -> Vec<PathEnd> {
     let mut refused = Vec::new();
-    let mut admitted = Vec::new();
-    for mut run in rotation.runs.drain(..) {
-        if run.journal.admitted.is_some() {
-            admitted.push(run);
-            continue;
-        }
-        run.close_managing().await;
-        let subject = run.subject;
-        let found = preflight::look(workspace, subject, run.observer).await?;
-        let circumstances = Circumstances {
-            acknowledged: true,
-            waiver: None,
-        };
-        match preflight::judge(subject, &found, &circumstances) {
-            Ok(plan) => {
-                let event = Event::Admitted(rotate::admitted(subject, &plan));
-                let detail = json!({"user": plan.user, "late": true});
-                let claimed = Claimed::of(subject, &plan, &found);
-                rotate::take_over(&mut run, found);
-                let write = run.journal_write(event.clone(), "rotation.admitted", detail);
-                effects::write(workspace, "admitted", move |transaction| {
-                    claimed.claim(transaction)?;
-                    write(transaction)?;
-                    Ok::<_, Failure>(())
-                })
-                .await?;
-                run.take(event);
-                admitted.push(run);
-            }
-            Err(refusal) => {
-                let path = subject.path.to_string();
-                refused.push(report::refused(path, subject.user(), &refusal));
+    let all: Vec<_> = rotation.runs.drain(..).zip(decisions.drain(..)).collect();
+    for (mut run, decision) in all {
+        if begins(&run) {
+            match admit_one(workspace, &mut run).await {
+                Ok(Ok(())) => {}
+                Ok(Err(refusal)) => {
+                    let path = run.subject.path.to_string();
+                    refused.push(report::refused(path, run.subject.reported_user(), &refusal));
+                    continue;
+                }
+                Err(failure) => {
+                    run.close_managing().await;
+                    refused.push(report::of_run(&run, Err(failure)));
+                    continue;
+                }
             }
         }
+        rotation.runs.push(run);
+        decisions.push(decision);
     }
-    rotation.runs = admitted;
-    Ok(refused)
+    refused
+}
+
+async fn admit_one(workspace: &Workspace, run: &mut Run<'_>) -> Result<Admission, Failure> {
+    run.close_managing().await;
+    let subject = run.subject;
+    let found = preflight::look(workspace, subject, run.observer).await?;
+    let circumstances = Circumstances {
+        acknowledged: true,
+        waiver: None,
+    };
+    let plan = match preflight::judge(subject, &found, &circumstances) {
+        Ok(plan) => plan,
+        Err(refusal) => {
+            if let Ok((managing, _)) = found.managing {
+                managing.close().await;
+            }
+            return Ok(Err(refusal));
+        }
+    };
+    let event = Event::Admitted(rotate::admitted(subject, &plan));
+    let detail = json!({"user": plan.user, "late": true});
+    let claimed = Claimed::of(subject, &plan, &found);
+    rotate::take_over(run, found);
+    let write = run.journal_write(event.clone(), "rotation.admitted", detail);
+    effects::write(workspace, "admitted", move |transaction| {
+        claimed.claim(transaction)?;
+        write(transaction)?;
+        Ok::<_, Failure>(())
+    })
+    .await?;
+    run.take(event);
+    Ok(Ok(()))
 }
 
 /// What is found of each path, and what follows from it.
@@ -252,7 +278,16 @@ async fn look(rotation: &mut Rotation<'_>) -> Result<Vec<Decision>, Failure> {
 
 async fn look_at_one(run: &mut Run<'_>) -> Result<Decision, Failure> {
     let evidence = run.gather().await?;
-    Ok(decide(&run.journal, &evidence, run.intent))
+    let decision = decide(&run.journal, &evidence, run.intent);
+    Ok(match decision.case {
+        // Without S1 nothing is recorded that could be compared with what is found. It
+        // follows the agreement, and says itself what stands in the way.
+        Some(Case::Unrecognised) if begins(run) => Decision {
+            case: Some(Case::NothingDone),
+            action: Action::SealPending,
+        },
+        _ => decision,
+    })
 }
 
 async fn close(rotation: &mut Rotation<'_>) {

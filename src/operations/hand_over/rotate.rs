@@ -11,7 +11,7 @@ use super::adopt;
 use super::claim::Claimed;
 use super::confirm::{Asked, unconfirmed};
 use super::effects;
-use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathReport, Report};
+use super::outcome::{ErrorReport, PathReport, Report};
 use super::preflight::{self, Circumstances, Preflight, twin_look};
 use super::report::{self, PathEnd};
 use super::rotation::{MOST_AT_ONCE, Rotation};
@@ -94,7 +94,7 @@ pub async fn rotate(
     observer: &Observer,
 ) -> Result<Report, Failure> {
     let (subjects, _) = load(workspace, request).await?;
-    let asked_of = Asked::of(&request.environment, "--plan", &subjects);
+    let asked_of = Asked::of(&request.environment, "handover rotate --plan", &subjects);
     if let Some(report) = unconfirmed(&asked_of, &request.confirmation) {
         return Ok(report);
     }
@@ -217,7 +217,11 @@ fn whole_refusal(judged: &[Judged<'_>], request: &RotateRequest) -> Option<Repor
         return None;
     }
     let ends = judged.iter().map(|one| match &one.verdict {
-        Err(refusal) => report::refused(one.subject.path.to_string(), one.subject.user(), refusal),
+        Err(refusal) => report::refused(
+            one.subject.path.to_string(),
+            one.subject.reported_user(),
+            refusal,
+        ),
         Ok(_) => held_back(one.subject),
     });
     let mut report = report::together(&request.environment, ends.collect());
@@ -229,7 +233,7 @@ fn whole_refusal(judged: &[Judged<'_>], request: &RotateRequest) -> Option<Repor
 fn held_back(subject: &Subject) -> PathEnd {
     let path = subject.path.to_string();
     let mut report = PathReport::new(path, PathOutcome::Refused, Step::Preflight);
-    report.user = Some(report::shown(subject.user()));
+    report.user = subject.reported_user().map(report::shown);
     report.error = Some(ErrorReport {
         code: "held-back".to_owned(),
         message: "nothing was changed here, since another path was refused".to_owned(),
@@ -245,7 +249,7 @@ fn held_back(subject: &Subject) -> PathEnd {
 fn refused_unseen(subjects: &[Subject], request: &RotateRequest, refusal: &Refusal) -> Report {
     let ends = subjects
         .iter()
-        .map(|subject| report::refused(subject.path.to_string(), subject.user(), refusal));
+        .map(|subject| report::refused(subject.path.to_string(), subject.reported_user(), refusal));
     let mut report = report::together(&request.environment, ends.collect());
     report.error = Some(ErrorReport::from(refusal));
     report.protected = is_protected(subjects.iter());
@@ -262,7 +266,7 @@ fn interrupted(subjects: &[Subject], request: &RotateRequest, signal: Signal) ->
     let ends = subjects.iter().map(|subject| {
         let path = subject.path.to_string();
         let mut report = PathReport::new(path, PathOutcome::Interrupted, Step::Preflight);
-        report.user = Some(report::shown(subject.user()));
+        report.user = subject.reported_user().map(report::shown);
         report.error = Some(error.clone());
         (report, Exit::Refused)
     });
@@ -281,17 +285,10 @@ fn planned(subjects: &[Subject], request: &RotateRequest, judged: &[Judged<'_>])
         let path = one.subject.path.to_string();
         match &one.verdict {
             Ok(plan) => report::planned(path, one.subject.user(), plan.clone()),
-            Err(refusal) => report::refused(path, one.subject.user(), refusal),
+            Err(refusal) => report::refused(path, one.subject.reported_user(), refusal),
         }
     });
-    let ends: Vec<PathEnd> = ends.collect();
-    let exit = ends
-        .iter()
-        .fold(Exit::Done, |exit, (_, end)| exit.worse(*end));
-    let mut report = report::together(&request.environment, ends);
-    // What cannot be reached now does not keep the others from being agreed to.
-    report.status = HandOverStatus::Planned;
-    report.exit = ExitCode(exit);
+    let mut report = report::together(&request.environment, ends.collect());
     report.protected = is_protected(subjects.iter());
     report
 }
@@ -425,7 +422,7 @@ fn begin<'a>(
             Ok(plan) => plan,
             Err(refusal) => {
                 let path = subject.path.to_string();
-                others.push(report::refused(path, subject.user(), &refusal));
+                others.push(report::refused(path, subject.reported_user(), &refusal));
                 continue;
             }
         };
@@ -455,5 +452,7 @@ pub(super) fn take_over(run: &mut Run<'_>, found: Preflight) {
     }
     run.epoch.current = Some(found.current);
     run.epoch.previous = found.previous;
+    // What kept an earlier look of this run from an answer is over.
+    run.epoch.fault = None;
     run.own = found.own;
 }

@@ -324,6 +324,11 @@ impl Run<'_> {
                 words = format!("{words}; {text}");
             }
         }
+        if matches!(case, Case::WaitingForStandby | Case::NotReplicated) {
+            for text in self.replication_words() {
+                words = format!("{words}; {text}");
+            }
+        }
         if let Some(fault) = &self.epoch.fault {
             words = format!("{words}; {fault}");
         }

@@ -262,6 +262,11 @@ impl Subject {
     pub(super) fn user(&self) -> &UserName {
         &self.previous.username
     }
+
+    /// Y for a report: nobody, while it is still to be found out who that is.
+    pub(super) fn reported_user(&self) -> Option<&UserName> {
+        (!self.is_unsettled).then(|| self.user())
+    }
 }
 
 /// The pair without any password, the first user idle unless another one is known to be.
