@@ -8,7 +8,9 @@ use handover::sandbox::{Authority, SilentServer};
 use handover::secret::Secret;
 
 use crate::contract::{assert_refused, errors_of, result_of};
-use crate::harness::{HeldSession, Run, has_rights_since_16, identifier, server};
+use crate::harness::{
+    HeldSession, Run, has_rights_since_16, identifier, literal, server, single, wait_until,
+};
 use crate::shop::{Shop, ShopOptions};
 
 /// A failure of a command that has no result object.
@@ -276,7 +278,7 @@ fn a_store_folder_that_others_can_read_is_refused() {
 }
 
 #[test]
-fn without_a_state_a_rotation_is_refused_while_both_users_are_connected() {
+fn without_a_state_and_with_both_users_connected_a_rotation_is_refused() {
     let shop = Shop::bare("nostate", ShopOptions::default());
     shop.init_key();
     shop.init_managing().expect_code(0);
@@ -284,12 +286,25 @@ fn without_a_state_a_rotation_is_refused_while_both_users_are_connected() {
     let (without_state, _) = document.split_once("      state:").expect("has a state");
     fs::write(shop.file("orders.yaml"), without_state).expect("writes");
     shop.init_orders().expect_code(0);
-    let _both = [&shop.first, &shop.second].map(|one| HeldSession::open(&one.name, &one.password));
+    let consumers = [&shop.first, &shop.second]
+        .map(|account| HeldSession::open(&account.name, &account.password));
     for run in [shop.plan(), shop.rotate(&[])] {
         let run = run.expect_code(4).expect_no_stack_trace();
         assert_eq!(result_of(&run)["status"], "refused", "{run:#?}");
         run.expect_told(&["state", "current", "username"]);
     }
+    // With one of them gone it is told who is idle.
+    let [first, _second] = consumers;
+    drop(first);
+    wait_until("the session has ended", || {
+        single(&format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = {}",
+            literal(&shop.first.name)
+        )) == "0"
+    });
+    shop.rotate(&[]).expect_code(0);
+    let current = shop.assert_current_logs_in("after the first rotation");
+    assert_eq!(current.name, shop.first.name);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 
-use crate::harness::{literal, postgres_options, server, wait_until};
+use crate::harness::{HeldSession, literal, postgres_options, server, single, wait_until};
 
 fn user(name: &str) -> UserName {
     UserName::new(name).expect("a name")
@@ -381,4 +381,45 @@ async fn somebody_elses_cancel_is_understood_whatever_the_session_is_set_to() {
     });
     let outcome = waiting.await.expect("does not panic");
     assert_applied_locally(&server, &outcome, before);
+}
+
+#[test]
+fn a_wait_for_the_lock_that_is_left_leaves_no_session_behind() {
+    let server = server();
+    let lock = HeldSession::open(&server.superuser().name, &server.superuser().password);
+    // No role has this number, so no other test waits for its lock.
+    let oid = 4_000_000_001_u32;
+    let object = i32::from_ne_bytes(oid.to_ne_bytes());
+    lock.run(&format!(
+        "SELECT pg_catalog.pg_advisory_lock(x'68616e64'::int, {object})"
+    ));
+    let waits = move || {
+        single(&format!(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+             AND objid = {oid}"
+        )) == "1"
+    };
+    let database = database(server, full(server), Duration::from_secs(30));
+    let node = node_of(server);
+    let manager = superuser_of(server);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let opened = database.manage(&node, &manager, "handover-left");
+        let mut managing = opened.await.expect("logs in");
+        let longest = Duration::from_secs(600);
+        let seen = tokio::task::spawn_blocking(move || wait_until("it waits", waits));
+        tokio::select! {
+            begun = managing.begin_change(oid, longest) => panic!("nobody gave it: {begun:?}"),
+            seen = seen => seen.expect("it waits"),
+        }
+        managing.close().await;
+    });
+    let gone = || {
+        single("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'handover-left'")
+            == "0"
+    };
+    // The runtime still runs, as a console's would, and the lock is still held.
+    wait_until("the session has ended", gone);
+    drop(runtime);
+    drop(lock);
 }

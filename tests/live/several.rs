@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::Value;
 
 use crate::contract::{assert_refused, names_case, result_of};
-use crate::harness::{HeldSession, server};
+use crate::harness::{HeldSession, server, wait_until};
 use crate::shop::account_at;
 use crate::two_pairs::TwoPairs;
 
@@ -290,4 +290,82 @@ fn a_server_that_comes_back_within_s1_does_not_leave_the_idle_user_to_chance() {
     let run = two.shop.rotate(&words).expect_code(6);
     assert!(names_case(&result_of(&run), "unreachable"));
     assert_eq!(two.verifiers(), before, "nobody knew who reads what");
+}
+
+#[test]
+fn what_was_verified_on_other_nodes_than_the_settings_name_now_is_not_promoted() {
+    let two = TwoPairs::open("several_settings", server().port(), "");
+    let set = || {
+        let file = two.shop.file("settings.yaml").display().to_string();
+        let words = ["env", "settings", "set", "shop/orders", "-f", &file];
+        two.shop.run(&words).expect_code(0);
+    };
+    // The other path holds up the promotion of both.
+    let lock = HeldSession::row_lock(&two.fourth.name);
+    let mut rotation = two
+        .shop
+        .start(&["rotate", "shop/orders", "--yes", "--output", "json"]);
+    wait_until("one path is verified", || {
+        let audit = two.shop.run(&["audit", "ls", "--output", "json"]);
+        assert!(!rotation.has_ended(), "it waits for the lock");
+        audit.expect_code(0).stdout.contains("rotation.verified")
+    });
+    let nobody = DeadPort::take();
+    two.shop.write_settings(&format!(
+        "  db:\n    nodes: [\"127.0.0.1:{}\"]\n",
+        nobody.port
+    ));
+    set();
+    drop(lock);
+    let result = result_of(&rotation.finish().expect_code(5));
+    assert_eq!(result["status"], "parked", "{result:#}");
+    let error = &path_of(&result, "db")["error"];
+    assert_eq!(error["code"], "settings-changed", "{result:#}");
+    let users = two.assert_currents_log_in("with other settings");
+    assert_eq!(users, [two.shop.first.name.clone(), two.third.name.clone()]);
+
+    two.shop.write_settings("");
+    set();
+    let words = ["recover", "shop/orders", "--yes", "--output", "json"];
+    two.shop.run(&words).expect_code(0);
+    let users = two.assert_currents_log_in("after recover");
+    assert_eq!(
+        users,
+        [two.shop.second.name.clone(), two.fourth.name.clone()]
+    );
+}
+
+#[test]
+fn with_nothing_open_recover_does_not_take_silence_for_health() {
+    let dead = DeadPort::take();
+    let two = TwoPairs::open("several_silent", dead.port, "");
+    let words = ["recover", "shop/orders", "--yes", "--output", "json"];
+    let result = result_of(&two.shop.run(&words).expect_code(6));
+    assert_eq!(result["status"], "unreachable", "{result:#}");
+    assert_eq!(result["rotation"], Value::Null, "nothing is open");
+    let reports = path_of(&result, "reports");
+    assert_eq!(reports["case"], "unreachable", "{result:#}");
+    dead.revive();
+    let result = result_of(&two.shop.run(&words).expect_code(0));
+    assert_eq!(result["status"], "done", "{result:#}");
+    assert_eq!(result["error"], Value::Null, "{result:#}");
+}
+
+#[test]
+fn what_is_given_up_at_a_first_rotation_leaves_a_document_that_still_works() {
+    let settings = needs_a_table("several_first_never_made");
+    let two = TwoPairs::open_without_state("several_first", server().port(), &settings);
+    two.shop.rotate(&[]).expect_code(5);
+    let words = ["abandon", "shop/orders", "reports", "--yes"];
+    two.shop.run(&words).expect_code(0);
+    // What the other path's consumers read is still to be had.
+    let current = account_at(&two.open_at("db"), "/current");
+    assert_eq!(current.name, two.shop.second.name);
+    two.shop.rotate(&["db"]).expect_code(0);
+    two.shop.write_settings("");
+    let file = two.shop.file("settings.yaml").display().to_string();
+    let words = ["env", "settings", "set", "shop/orders", "-f", &file];
+    two.shop.run(&words).expect_code(0);
+    two.shop.rotate(&["reports"]).expect_code(0);
+    two.assert_currents_log_in("after a first rotation that went through");
 }

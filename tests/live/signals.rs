@@ -137,6 +137,27 @@ fn asked_to_stop_before_s3_nothing_is_sent() {
     recover_to_the_second_user(&shop);
 }
 
+#[test]
+fn what_was_not_sent_is_given_up_without_blaming_the_gate() {
+    let shop = patient("stopgive");
+    let lock = role_lock(&shop.second.name);
+    let mut rotation = shop.start(&ROTATE);
+    wait_for_alter(&shop);
+    rotation.signal(Signal::SIGTERM);
+    rotation.finish();
+    drop(lock);
+    let before = shop.verifier_of(&shop.second);
+    let words = ["abandon", "shop/orders", "db", "--yes", "--output", "json"];
+    let result = result_of(&shop.run(&words).expect_code(0));
+    assert_eq!(result["paths"][0]["status"], "aborted", "{result:#}");
+    let message = &result["paths"][0]["error"]["message"];
+    let message = message.as_str().expect("a message");
+    assert!(message.contains("given up"), "{message}");
+    assert!(!message.contains("gate"), "{message}");
+    assert_eq!(shop.verifier_of(&shop.second), before, "nothing was sent");
+    shop.rotate(&[]).expect_code(0);
+}
+
 /// A statement that waits for a lock is bounded by its time-out, and so is the stop.
 #[test]
 fn asked_to_stop_while_a_statement_waits_its_time_out_is_the_end() {

@@ -152,10 +152,15 @@ async fn within<T>(limit: Duration, exchange: impl Future<Output = T>) -> Option
 
 impl Connection {
     async fn close(self) {
-        let Self { client, task, .. } = self;
-        // Dropping the client makes the task send Terminate and end. A server that
-        // does not read it must not hold us up.
+        let Self {
+            client, mut task, ..
+        } = self;
+        // Dropping the client makes the task send Terminate and end. A server that does not
+        // read it, or that still owes an answer, must not hold us up: its line is cut, so
+        // that nothing that was left goes on behind our back.
         drop(client);
-        let _ = within(Duration::from_secs(1), task).await;
+        if within(Duration::from_secs(1), &mut task).await.is_none() {
+            task.abort();
+        }
     }
 }

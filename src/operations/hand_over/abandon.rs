@@ -9,7 +9,7 @@ use serde_json::json;
 use super::effects;
 use super::promote::{credential, write_state};
 use super::run::{Run, Stop, Turn};
-use crate::document::Segment;
+use crate::document::{Fragment, Segment};
 use crate::operations::loading::Head;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
@@ -27,8 +27,8 @@ impl Run<'_> {
         let subject = self.subject;
         let environment = subject.environment.clone();
         let path = subject.path.to_string();
-        let mut previous = subject.document_path.clone();
-        previous.extend(["state", "previous"].map(|key| Segment::Key(key.to_owned())));
+        let mut state = subject.document_path.clone();
+        state.push(Segment::Key("state".to_owned()));
         let user = subject.user().as_str().to_owned();
         let master = Arc::clone(&self.workspace.master);
         let requester = self.workspace.requester.clone();
@@ -36,7 +36,7 @@ impl Run<'_> {
         let written = effects::write(self.workspace, "abandoned", move |transaction| {
             let head = Head::load(transaction, &environment)?;
             let known = credential(&user, &pending.sealed);
-            let document = write_state(&head, &head.revision.document, &previous, &known)?;
+            let document = given_up(&head, state, &known)?;
             let now = timestamp();
             let revision = NewRevision {
                 document: &document,
@@ -78,4 +78,17 @@ impl Run<'_> {
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// The document with the new password as `previous`. A first rotation without a state
+/// leaves it as it is: nobody here knows what consumers read, and a state without `current`
+/// would make the whole environment unreadable. The next rotation is a first one again.
+fn given_up(head: &Head, state: Vec<Segment>, known: &Fragment) -> Result<String, Failure> {
+    let document = &head.revision.document;
+    if head.document.get(&state).is_none() {
+        return Ok(document.clone());
+    }
+    let mut previous = state;
+    previous.push(Segment::Key("previous".to_owned()));
+    write_state(head, document, &previous, known)
 }

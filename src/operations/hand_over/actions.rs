@@ -13,7 +13,7 @@ use crate::operations::loading::EnvironmentKey;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::{generate_password, random_bytes};
-use crate::rotation::{Case, Event, NodeTime, Progress};
+use crate::rotation::{Case, Event, Intent, NodeTime, Progress};
 use crate::secret::{EnvelopeHeader, SCRAM_SALT_LENGTH, Secret, seal};
 use crate::store::{StoreError, journal, rotated_secrets};
 
@@ -175,6 +175,9 @@ impl Run<'_> {
     /// Ends the rotation before S3. The pending password, if any, is dropped.
     pub(super) async fn abort(&mut self, case: Option<Case>) -> Result<Turn, Failure> {
         let message = match case {
+            Some(_) if self.intent == Intent::Abandon => {
+                "it was given up before a password was changed; a pending one is dropped".to_owned()
+            }
             Some(Case::PendingUnsent | Case::ReplyLost) => format!(
                 "the gate is shut, so the pending password was dropped: {}",
                 self.gate_words

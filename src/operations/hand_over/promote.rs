@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::effects;
 use super::run::Run;
-use crate::document::{Fragment, Segment, edit};
+use crate::document::{Fragment, PropertyPath, Segment, edit};
+use crate::model::settings::DatabaseSettings;
 use crate::model::{RotationId, ServerIdentity, Step};
 use crate::operations::loading::Head;
 use crate::operations::workspace::timestamp;
-use crate::operations::{Failure, Workspace};
+use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{Admitted, Event, NodeTime, Pending};
 use crate::secret::SecretId;
 use crate::store::{NewRevision, StoreError, journal, revisions, rotated_secrets};
@@ -29,13 +30,17 @@ struct Verified {
     /// The server as the last look of this run saw it.
     seen: Option<ServerIdentity>,
     nodes: Vec<NodeTime>,
+    path_in_document: PropertyPath,
+    /// The settings under which it was verified.
+    settings: DatabaseSettings,
 }
 
 /// Promotes the runs together: revision, journal, audit and the promote times are one
 /// transaction. All runs belong to `rotation`. Answers the new revision.
 ///
 /// # Errors
-/// `store-unknown` when the outcome of the commit is not known, else the store's own.
+/// `store-unknown` when the outcome of the commit is not known, `settings-changed` when
+/// something else is to be verified by now, else the store's own.
 pub(super) async fn promote(
     rotation: RotationId,
     runs: &mut [&mut Run<'_>],
@@ -57,6 +62,7 @@ pub(super) async fn promote(
         let head = Head::load(transaction, &environment)?;
         let mut document = head.revision.document.clone();
         for one in &verified {
+            one.check_settings(&head)?;
             document = promoted_document(&head, &document, one)?;
         }
         let now = timestamp();
@@ -112,7 +118,34 @@ impl Verified {
             admitted: run.journal.admitted.clone(),
             seen: run.facts.as_ref().map(|facts| facts.identity.clone()),
             nodes: run.journal.verified.clone(),
+            path_in_document: subject.path.clone(),
+            settings: subject.settings.clone(),
         })
+    }
+
+    /// What was proven is good for the places and statements that were asked for then.
+    fn check_settings(&self, head: &Head) -> Result<(), Failure> {
+        let (then, now) = (
+            &self.settings,
+            head.settings.database(&self.path_in_document),
+        );
+        let is_as_verified = then.nodes == now.nodes
+            && then.poolers == now.poolers
+            && then.statements == now.statements
+            && then.twin == now.twin;
+        if is_as_verified {
+            return Ok(());
+        }
+        Err(Failure::new(
+            "settings-changed",
+            Exit::NeedsHuman,
+            format!(
+                "the settings of {} were changed since its new password was verified; it is set \
+                 and not promoted, and nobody is affected",
+                self.path
+            ),
+            "see that `nodes`, `poolers` and `verify` are as they should be",
+        ))
     }
 
     /// Which server, which roles, and when by each node's clock.

@@ -20,11 +20,11 @@ use super::run::{Run, Stop};
 use super::subject::Subject;
 use super::{Confirmation, Observer, effects, rotate};
 use crate::document::PropertyPath;
-use crate::model::{EnvironmentName, RotationId, Step};
+use crate::model::{EnvironmentName, RotationId};
 use crate::operations::loading::Head;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{
-    Action, Case, Decision, Event, Intent, LockHolder, Refusal, decide, refuse_locked,
+    Action, Case, Decision, Event, Intent, LockHolder, Refusal, decide, fold, refuse_locked,
 };
 use crate::store::{Locked, OpenRotation, journal};
 
@@ -377,46 +377,57 @@ async fn nothing_open(
             format!("handover status {environment}"),
         ));
     }
-    let mut report = Report {
-        environment: Some(environment.clone()),
-        ..Report::nothing_open()
-    };
+    let mut ends = Vec::new();
     for path in rotated_paths(workspace, environment).await? {
-        // Without a state there is nothing that consumers could read.
-        let Ok(subject) = Subject::read(workspace, environment, path.clone()).await else {
-            continue;
+        let subject = match Subject::read(workspace, environment, path.clone()).await {
+            Ok(subject) => subject,
+            // Without a state there is nothing that consumers could read.
+            Err(failure) if failure.code == "no-state" => continue,
+            Err(failure) => {
+                ends.push(report::of_left(path.to_string(), &fold(&[]), &failure));
+                continue;
+            }
         };
-        let (intent, number) = (Intent::Recover, RotationId(0));
-        let mut run = Run::new(workspace, observer, &subject, intent, number, Vec::new());
-        let evidence = run.gather().await?;
-        run.close_managing().await;
-        // With nothing begun there is nothing to do, unless what consumers read is dead.
-        let case = match decide(&run.journal, &evidence, intent) {
-            Decision {
-                case: Some(case),
-                action: Action::Park,
-            } => case,
-            _ => continue,
-        };
-        let error = ErrorReport {
-            code: case.name().to_owned(),
-            message: case.meaning().to_owned(),
-            remedy: report::remedy(case, environment),
-        };
-        report.status = HandOverStatus::Parked;
-        report.exit = ExitCode(Exit::NeedsHuman);
-        report.error = Some(error.clone());
-        let mut of_path = PathReport::new(path.to_string(), PathOutcome::Parked, Step::Preflight);
-        of_path.case = Some(case.name().to_owned());
-        of_path.user = Some(report::shown(subject.user()));
-        of_path.error = Some(error);
-        of_path.consumers = Some(run.consumers_words());
-        of_path.meaning = Some(case.meaning().to_owned());
-        of_path.evidence = run.evidence_words();
-        of_path.action = Some(Action::Park.words().to_owned());
-        report.paths.push(of_path);
+        ends.extend(consumers_end(workspace, observer, &subject).await?);
     }
-    Ok(report)
+    Ok(report::together(environment, ends))
+}
+
+/// With nothing begun there is nothing to do, unless what consumers read is dead, or
+/// nobody can tell whether it is.
+async fn consumers_end(
+    workspace: &Workspace,
+    observer: &Observer,
+    subject: &Subject,
+) -> Result<Option<PathEnd>, Failure> {
+    let (intent, number) = (Intent::Recover, RotationId(0));
+    let mut run = Run::new(workspace, observer, subject, intent, number, Vec::new());
+    let evidence = run.gather().await?;
+    run.close_managing().await;
+    let (case, outcome, exit) = match decide(&run.journal, &evidence, intent) {
+        Decision {
+            case: Some(case),
+            action: Action::Park,
+        } => (case, PathOutcome::Parked, Exit::NeedsHuman),
+        _ if evidence.current.is_unknown() => (
+            Case::Unreachable,
+            PathOutcome::Unreachable,
+            Exit::Unreachable,
+        ),
+        _ => return Ok(None),
+    };
+    let mut of_path = report::of_path(&run, outcome);
+    of_path.case = Some(case.name().to_owned());
+    of_path.error = Some(ErrorReport {
+        code: case.name().to_owned(),
+        message: run.explain(case),
+        remedy: report::remedy(case, &subject.environment),
+    });
+    of_path.consumers = Some(run.consumers_words());
+    of_path.meaning = Some(case.meaning().to_owned());
+    of_path.evidence = run.evidence_words();
+    of_path.action = Some(Action::Park.words().to_owned());
+    Ok(Some((of_path, exit)))
 }
 
 async fn rotated_paths(

@@ -105,7 +105,9 @@ async fn drive_one(run: &mut Run<'_>, end: &mut End) {
 
 fn unknown() -> Failure {
     crate::store::StoreError::CommitUnknown(
-        "the store does not say whether it took the promotion".to_owned(),
+        "the paths did not come to an end together, or the store does not say whether it took \
+         the promotion"
+            .to_owned(),
     )
     .into()
 }

@@ -318,7 +318,8 @@ pub(super) fn no_state(
         format!(
             "write the state beside `inputs`, with the user that consumers read now as current: \
              state: {{current: {{username: {}, password: {{fn::secret: …}}}}, \
-             previous: {{username: {}, password: {{fn::secret: …}}}}}}",
+             previous: {{username: {}, password: {{fn::secret: …}}}}}}; then make the environment \
+             anew from that file (handover env rm {name}, handover env init {name})",
             shown(&users[0]),
             shown(&users[1])
         ),
