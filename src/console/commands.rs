@@ -296,15 +296,8 @@ pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
             if target.path.is_none() {
                 return Some(format!("{} has no rotated secret", target.environment));
             }
-            if let Some(rotation) = model.open_rotation(target) {
-                return Some(format!("{rotation} is open: V recovers it"));
-            }
-            let unfinished = model
-                .path(target)
-                .is_some_and(|path| path.current.is_none());
-            unfinished.then(|| {
-                "it has no `state` yet; the document has to say which user is current".to_owned()
-            })
+            let rotation = model.open_rotation(target)?;
+            Some(format!("{rotation} is open: V recovers it"))
         }
         Command::Recover => {
             let Some(target) = target else {

@@ -219,7 +219,9 @@ impl Case {
             }
             Self::NothingDone | Self::PendingUnsent => "leave it; consumers are not affected",
             Self::RefusedRetryable | Self::ReplyLost | Self::Unreachable => "wait, then look again",
-            Self::RefusedPassword => "make the password longer in the settings, then look again",
+            Self::RefusedPassword => {
+                "let the managing user past the policy: it sees a verifier and never the password itself"
+            }
             Self::RefusedFinal | Self::ManagerOut => "a superuser mends what the server names",
             Self::WaitingForStandby => {
                 "bring the synchronous standby back, or take it out of `synchronous_standby_names`"

@@ -145,7 +145,8 @@ fn current_dead(situation: &Situation<'_>) -> Option<Action> {
     (dead && situation.journal.knows_current()).then_some(Action::Park)
 }
 
-/// No password was made, so ending it changes nothing and needs no database.
+/// No password was made, so ending it changes nothing and needs no database. Where one was
+/// made and the server's policy rejected it, another one is what whoever comes back wants.
 fn nothing_done(situation: &Situation<'_>) -> Option<Action> {
     if !matches!(
         situation.journal.progress,
@@ -154,11 +155,12 @@ fn nothing_done(situation: &Situation<'_>) -> Option<Action> {
         return None;
     }
     match situation.intent {
-        Intent::Recover | Intent::Abandon => Some(Action::Release),
+        Intent::Abandon => Some(Action::Release),
+        Intent::Recover if situation.journal.drops == 0 => Some(Action::Release),
         // S1 has just looked at everything else, and S2 touches nothing but the store.
         Intent::Rotate => is_current_sound(situation).then_some(Action::SealPending),
         // S1 is long ago: everything that S3 will need is asked for before N is made.
-        Intent::Retry => {
+        Intent::Retry | Intent::Recover => {
             if !can_apply(situation) {
                 return None;
             }
@@ -388,9 +390,13 @@ fn manager_out(situation: &Situation<'_>) -> Option<Action> {
     (needed && situation.evidence.manager == Manager::Out).then_some(Action::Park)
 }
 
-/// Unreachable is not no: everything is kept.
+/// Unreachable is not no: everything is kept. Where the server did answer and the catalog
+/// says why a login tells nothing, it is not silence that has to be mended.
 fn unreachable(situation: &Situation<'_>) -> Option<Action> {
     let evidence = situation.evidence;
+    if evidence.pair_unsound && evidence.manager == Manager::Ready {
+        return None;
+    }
     let unknown = evidence.manager == Manager::Unreachable
         || evidence.current.is_unknown()
         || evidence.pending.is_unknown()
@@ -403,6 +409,7 @@ fn can_apply(situation: &Situation<'_>) -> bool {
     situation.intent != Intent::Abandon
         && situation.evidence.manager == Manager::Ready
         && situation.evidence.server == ServerMatch::Same
+        && !situation.evidence.pair_unsound
         && is_current_sound(situation)
 }
 

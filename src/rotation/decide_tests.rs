@@ -93,6 +93,7 @@ fn found(current: Standing, previous: Standing, pending: Standing) -> Evidence {
         pending,
         pooled: ABSENT,
         decoy_accepted: false,
+        pair_unsound: false,
         server: ServerMatch::Same,
         replication: Replication::NotLooked,
         unnamed_standbys: 0,
@@ -398,6 +399,71 @@ fn refused_password() {
         Case::RefusedPassword,
         Action::Park,
     );
+}
+
+/// Whoever recovers after the policy was mended gets what the action says: another
+/// password, also where the run was killed between the two.
+#[test]
+fn refused_password_is_followed_by_another_one_in_a_recover() {
+    let rejected = [sealed(), Event::ApplySent, refused(RefusalClass::Password)];
+    let mut events = rejected.to_vec();
+    events.push(Event::PendingDropped);
+    let evidence = found(VALID, VALID, ABSENT);
+    for intent in [Rotate, Recover, Retry] {
+        check(
+            &events,
+            evidence,
+            intent,
+            Case::NothingDone,
+            Action::SealPending,
+        );
+    }
+    check(
+        &events,
+        evidence,
+        Abandon,
+        Case::NothingDone,
+        Action::Release,
+    );
+    let shut = Evidence {
+        gate: GateLook::Shut,
+        ..evidence
+    };
+    check(&events, shut, Recover, Case::NothingDone, Action::Release);
+    let silent = found(UNKNOWN, UNKNOWN, ABSENT);
+    check(&events, silent, Recover, Case::Unreachable, Action::Park);
+}
+
+/// A role that is gone is not silence: nothing is sent, and nobody waits for an answer.
+#[test]
+fn a_user_that_is_gone_or_expired_fits_no_case() {
+    let gone = |evidence| Evidence {
+        pair_unsound: true,
+        ..evidence
+    };
+    let unsent = gone(found(VALID, ABSENT, ABSENT));
+    check(
+        &[sealed()],
+        unsent,
+        Recover,
+        Case::Unrecognised,
+        Action::Park,
+    );
+    check(
+        &[sealed()],
+        unsent,
+        Abandon,
+        Case::PendingUnsent,
+        Action::Abort,
+    );
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    let lost = gone(found(VALID, UNKNOWN, UNKNOWN));
+    check(&applied, lost, Recover, Case::Unrecognised, Action::Park);
+    let silent = Evidence {
+        manager: Manager::Unreachable,
+        ..lost
+    };
+    check(&applied, silent, Recover, Case::Unreachable, Action::Park);
 }
 
 #[test]
@@ -871,11 +937,12 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
         1 => Just(Manager::Unreachable),
     ];
     let gate = prop_oneof![Just(GateLook::Open), Just(GateLook::Shut)];
-    let rare = (proptest::bool::weighted(0.1), proptest::bool::weighted(0.1));
+    let seldom = || proptest::bool::weighted(0.1);
+    let rare = (seldom(), seldom(), seldom());
     (standings, manager, gate, rare, any_server(), any_look()).prop_map(
         |(standings, manager, gate, rare, server, look)| {
             let (current, previous, pending, pooled) = standings;
-            let (decoy_accepted, promotion_unknown) = rare;
+            let (decoy_accepted, promotion_unknown, pair_unsound) = rare;
             let (replication, twins, unnamed_standbys, waits) = look;
             Evidence {
                 current,
@@ -883,6 +950,7 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
                 pending,
                 pooled,
                 decoy_accepted,
+                pair_unsound,
                 server,
                 replication,
                 unnamed_standbys,

@@ -75,6 +75,9 @@ pub struct Evidence {
     pub pooled: Standing,
     /// A random password, which nothing may accept, logs in.
     pub decoy_accepted: bool,
+    /// The catalog shows that a user of the pair is gone, is another role than the recorded
+    /// one, or has expired: a refused login then says nothing of its password.
+    pub pair_unsound: bool,
     /// Whether this is the server that was recorded at S1.
     pub server: ServerMatch,
     /// Whether the synchronous standbys have the change.

@@ -208,6 +208,7 @@ impl Model {
             pending: self.standing(user, pending),
             pooled: self.pooled(user, pending),
             decoy_accepted: decoy && self.standing(user, Some(0)).is_proven_somewhere(),
+            pair_unsound: false,
             server: match ready {
                 true => match_server(Some(&self.store.server), &self.world.identity()),
                 false => ServerMatch::NotKnown,

@@ -182,10 +182,12 @@ fn the_demo_holds_every_promised_state_and_leaves_nothing_when_its_input_ends() 
     let age = chrono::Utc::now() - promoted;
     assert_eq!(age.num_days(), 120, "{reports:#}");
 
-    // Partially set up.
-    operator
-        .run(&["rotate", "shop/search", "--plan"])
-        .expect_told(&["state"]);
+    // Partially set up: nobody wrote down who is current, and who is connected tells it.
+    let search = operator.status("shop/search");
+    assert!(search["paths"][0]["current"].is_null(), "{search:#}");
+    let plan = operator.run(&["rotate", "shop/search", "--plan"]);
+    let plan = result_of(&plan.expect_code(0));
+    assert_eq!(plan["paths"][0]["user"], "search_b", "{plan:#}");
     assert!(operator.sessions("search-indexer", "search_a") > 0);
 
     // Crashed between S3 and S5, and protected.

@@ -9,7 +9,7 @@ use crate::harness::{HeldSession, Run};
 use crate::shop::{Shop, ShopOptions};
 
 /// A value in standard input, as a pipe gives it.
-fn run_with_input(shop: &Shop, arguments: &[&str], input: &str) -> Run {
+pub(crate) fn run_with_input(shop: &Shop, arguments: &[&str], input: &str) -> Run {
     let mut child = shop
         .command(arguments)
         .stdin(Stdio::piped())
@@ -40,7 +40,7 @@ fn code_of(run: &Run) -> String {
         .to_owned()
 }
 
-fn definition(shop: &Shop, name: &str) -> String {
+pub(crate) fn definition(shop: &Shop, name: &str) -> String {
     shop.run(&["env", "get", name]).expect_code(0).stdout
 }
 

@@ -20,7 +20,7 @@ struct PrivateShop {
 }
 
 /// What it has confirmed survives a crash, as on any server that matters.
-fn start_server() -> PostgresServer {
+pub(crate) fn start_server() -> PostgresServer {
     let options = PostgresOptions {
         configuration: vec!["synchronous_commit = on".to_owned()],
         ..postgres_options()
@@ -29,13 +29,13 @@ fn start_server() -> PostgresServer {
 }
 
 /// Statements of one session, which goes on when its role gets another password.
-struct SuperuserSession {
+pub(crate) struct SuperuserSession {
     client: tokio_postgres::Client,
     runtime: tokio::runtime::Runtime,
 }
 
 impl SuperuserSession {
-    fn open(server: &PostgresServer) -> Self {
+    pub(crate) fn open(server: &PostgresServer) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -55,7 +55,7 @@ impl SuperuserSession {
         self.run(&format!("ALTER ROLE {name} PASSWORD {password}"));
     }
 
-    fn run(&self, statement: &str) {
+    pub(crate) fn run(&self, statement: &str) {
         let run = self.client.batch_execute(statement);
         self.runtime.block_on(run).expect("the server takes it");
     }
@@ -174,7 +174,7 @@ fn finding(value: &Value, check: &str) -> Value {
 }
 
 /// The roles of a shop on another server than the shared one, with the same passwords.
-fn make_roles(shop: &Shop, server: &PostgresServer) {
+pub(crate) fn make_roles(shop: &Shop, server: &PostgresServer) {
     let make = |account: &Account, attributes: &str| {
         let create = format!(
             "CREATE ROLE {} {attributes} PASSWORD {}",
@@ -189,7 +189,7 @@ fn make_roles(shop: &Shop, server: &PostgresServer) {
 }
 
 /// A data folder with its owner and modes, in place of whatever is there.
-fn copy_data(from: &Path, to: &Path) {
+pub(crate) fn copy_data(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).expect("removes");
     }
@@ -212,7 +212,7 @@ fn clone_beside(original: &PostgresServer, copy: &PostgresServer) {
 }
 
 /// What a server in use does between two rotations.
-fn go_on(server: &PostgresServer) {
+pub(crate) fn go_on(server: &PostgresServer) {
     let statement = "CREATE TABLE went_on AS SELECT generate_series(1, 10000)";
     server.sql(statement).expect("the server takes it");
 }

@@ -4,6 +4,7 @@
 //! Each test works in a store, with roles and with a home folder of its own, so that all
 //! may run side by side on the one shared server.
 
+mod adoption;
 mod bad_input;
 mod console;
 mod consumer;
@@ -26,9 +27,12 @@ mod ownership;
 mod pooler;
 mod rotation;
 mod sandbox_room;
+mod scenarios;
+mod scenarios_down;
 mod scenarios_nodes;
 mod scenarios_pooler;
 mod scenarios_synchronous;
+mod scenes;
 mod screenshots;
 mod several;
 mod shop;
@@ -37,3 +41,4 @@ mod soak;
 mod tampering;
 mod terminal;
 mod two_pairs;
+mod ways_back;

@@ -21,19 +21,19 @@ fn path_of<'a>(result: &'a Value, path: &str) -> &'a Value {
 }
 
 /// A port at which nobody listens until [`DeadPort::revive`].
-struct DeadPort {
-    port: u16,
+pub(crate) struct DeadPort {
+    pub(crate) port: u16,
 }
 
 impl DeadPort {
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
         let port = listener.local_addr().expect("an address").port();
         Self { port }
     }
 
     /// Whoever connects is connected to the shared server.
-    fn revive(&self) {
+    pub(crate) fn revive(&self) {
         self.revive_after(0);
     }
 

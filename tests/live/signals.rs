@@ -21,7 +21,7 @@ use crate::terminal::{Start, Terminal};
 const ROTATE: [&str; 5] = ["rotate", "shop/orders", "--yes", "--output", "json"];
 
 /// A shop whose S3 may wait for as long as the test needs.
-fn patient(name: &str) -> Shop {
+pub(crate) fn patient(name: &str) -> Shop {
     Shop::open(
         name,
         ShopOptions {
@@ -34,7 +34,7 @@ fn patient(name: &str) -> Shop {
 
 /// A superuser's session that holds the role's advisory lock, as another rotation of the
 /// same role would.
-fn role_lock(role: &str) -> HeldSession {
+pub(crate) fn role_lock(role: &str) -> HeldSession {
     let superuser = server().superuser();
     let session = HeldSession::open(&superuser.name, &superuser.password);
     let oid = single(&format!(
@@ -48,7 +48,7 @@ fn role_lock(role: &str) -> HeldSession {
 }
 
 /// Sends a signal and waits until the program's own log says that it was heard.
-fn ask_to_stop(shop: &Shop, running: &mut Running, signal: Signal) {
+pub(crate) fn ask_to_stop(shop: &Shop, running: &mut Running, signal: Signal) {
     running.signal(signal);
     wait_until("the signal is heard", || {
         log_of(shop).contains("asked to stop")

@@ -342,11 +342,6 @@ fn a_command_that_cannot_be_used_says_why_and_does_nothing() {
     for (name, key, reason) in [
         ("shop/managing", "R", "shop/managing has no rotated secret"),
         ("shop/payments", "R", "R-0007 is open: V recovers it"),
-        (
-            "shop/new",
-            "R",
-            "it has no `state` yet; the document has to say which user is current",
-        ),
         ("shop/billing", "V", "no rotation is open on shop/billing"),
         ("shop/billing", "U", "shop/billing is not locked"),
     ] {

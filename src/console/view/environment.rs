@@ -130,7 +130,7 @@ fn users(
             .and_then(|look| look.paths.iter().find(|look| look.path == path.path));
         let Some((current, previous)) = path.current.as_ref().zip(path.previous.as_ref()) else {
             lines.push(plain(format!(
-                "○ {}: no `state` yet; write who is current into the document, then `handover rotate` can begin",
+                "○ {}: no `state` yet; R rotates the user who has no session",
                 path.path
             )));
             continue;

@@ -182,7 +182,7 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
                 .map(|look| format!(" (looked {})", words::ago(look.at, model.now)));
             format!("{}{}", words.unwrap_or_default(), seen.unwrap_or_default())
         }
-        (Need::Unfinished, _) => "write into the document who is current (`state`)".to_owned(),
+        (Need::Unfinished, _) => "R rotates who has no session".to_owned(),
         (Need::Overdue, Some(path)) => format!(
             "R rotates · {} old: {}",
             path.promoted_at

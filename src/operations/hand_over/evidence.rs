@@ -274,6 +274,8 @@ impl Run<'_> {
             pending: standing(&self.epoch.pending, 1),
             pooled: standing(&self.epoch.pooled, 1),
             decoy_accepted: self.epoch.decoy.iter().flatten().any(accepted),
+            pair_unsound: roles.is_some()
+                && (0..2).any(|index| knowledge(index) != RoleKnowledge::Sound),
             server,
             replication: self.replication(),
             unnamed_standbys: count_unnamed(self.looks()),
@@ -406,10 +408,32 @@ impl Run<'_> {
             ServerMatch::WentBack => words.push("the server is older than it was".to_owned()),
             ServerMatch::Other => words.push("another server answers".to_owned()),
         }
+        words.extend(self.unsound_words());
         if !self.gate_words.is_empty() {
             words.push(format!("sessions of {user}: {}", self.gate_words));
         }
         words
+    }
+
+    /// Who of the pair is not what was recorded, as far as the catalog was asked.
+    pub(super) fn unsound_words(&self) -> Vec<String> {
+        let Some(facts) = &self.facts else {
+            return Vec::new();
+        };
+        let oids = self.journal.admitted.as_ref().map(|admitted| admitted.oids);
+        let users = [self.subject.current_user(), self.subject.user()];
+        let of_one = |index: usize| {
+            let role = facts.roles[index].as_ref();
+            let what = match (role, role_knowledge(role, oids.map(|oids| oids[index]))) {
+                (_, RoleKnowledge::Sound) => return None,
+                (_, RoleKnowledge::Expired) => "has expired (`VALID UNTIL`)",
+                (None, _) => "does not exist on the server",
+                (Some(_), _) => "was dropped and made anew since the rotation began",
+            };
+            let user = crate::untrusted::Untrusted::new(users[index].as_str());
+            Some(format!("{user} {what}"))
+        };
+        (0..2).filter_map(of_one).collect()
     }
 }
 

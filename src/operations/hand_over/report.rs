@@ -322,7 +322,8 @@ pub(super) fn remedy(case: Case, environment: &EnvironmentName) -> String {
         Case::RefusedFinal => format!("mend what the server names; then: {again}"),
         Case::RefusedRetryable => format!("when the obstacle is gone: {again}"),
         Case::RefusedPassword => format!(
-            "choose `databases.\"*\".password` in the settings so that the server's policy takes it; then: {again}"
+            "let the managing user set a password by its verifier, which is all that the server's \
+             policy sees of it; then: {again}"
         ),
         Case::VerifyFailed => format!("give the user what the statement needs; then: {again}"),
         Case::ReplyLost => format!("end the statement that holds the lock, or wait; then: {again}"),

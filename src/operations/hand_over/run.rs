@@ -313,6 +313,9 @@ impl Run<'_> {
 
     pub(super) fn explain(&self, case: Case) -> String {
         let mut words = case.meaning().to_owned();
+        for text in self.unsound_words() {
+            words = format!("{words}; {text}");
+        }
         if let Reached::Refused { code, message, .. } = &self.journal.progress {
             words = format!("{words}: {message} ({code})");
         }
