@@ -11,6 +11,9 @@ use crate::untrusted::Untrusted;
 /// walsenders of all named nodes less the named nodes that receive. Which of them it is
 /// can only be guessed, since addresses differ on both sides of a proxy; so all that
 /// report are named when there is one too many.
+///
+/// What this cannot see: a chain in which an unnamed standby feeds a named one looks like
+/// a named standby alone, since the servers name their upstreams by addresses of their own.
 #[must_use]
 pub fn unnamed_standbys<'a>(nodes: impl IntoIterator<Item = &'a ManagingFacts>) -> Vec<Untrusted> {
     let mut fed: Vec<&Standby> = Vec::new();

@@ -37,9 +37,13 @@ impl Pair {
             shop.write_settings(&nodes(&[self.standby.port()]));
         }
         shop.init();
-        wait_until("the standby knows the roles", || {
-            self.standby_accepts(&shop.first) && self.standby_accepts(&shop.second)
+        // The last of it are the managing user and its grants.
+        let written = first_value(&self.primary, "SELECT pg_current_wal_insert_lsn()");
+        let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+        wait_until("the standby has all that the primary has", || {
+            first_value(&self.standby, &replayed) == "t"
         });
+        assert!(self.standby_accepts(&shop.first), "the roles are there");
         shop
     }
 
