@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::contract::result_of;
-use crate::harness::{Run, Running, postgres_binaries, wait_until};
+use crate::harness::{Run, Running, heed_interrupts, postgres_binaries, wait_until};
 use crate::shop::account_at;
 
 /// `handover` with nothing in its environment that the test does not mean.
@@ -40,6 +40,7 @@ impl Demo {
         if let Some(folder) = postgres_binaries() {
             command.arg("--postgres").arg(folder);
         }
+        heed_interrupts();
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

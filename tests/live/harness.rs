@@ -176,6 +176,33 @@ impl Run {
     }
 }
 
+/// Programs that are started from here on heed SIGINT, even where this run was started in
+/// the background, which ignores it and hands that on: a signal that is caught here is back
+/// at its default there. A run in the foreground is left alone, so that ctrl-c ends it.
+pub(crate) fn heed_interrupts() {
+    static HEEDED: std::sync::Once = std::sync::Once::new();
+    HEEDED.call_once(|| {
+        if !ignores_interrupts() {
+            return;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let _inside = runtime.enter();
+        let interrupts = tokio::signal::unix::SignalKind::interrupt();
+        tokio::signal::unix::signal(interrupts).expect("listens");
+    });
+}
+
+/// Whether this process ignores SIGINT, as far as the system tells.
+fn ignores_interrupts() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (nix::libc::SIGINT - 1)) != 0)
+}
+
 fn collect_strings(value: &Value, text: &mut String) {
     match value {
         Value::String(string) => {
@@ -201,6 +228,7 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `command` with both streams captured and nothing to read.
     pub(crate) fn start(mut command: Command) -> Self {
+        heed_interrupts();
         let described = format!("{:?}", command.get_args().collect::<Vec<_>>());
         let mut child = command
             .stdin(Stdio::null())
