@@ -191,7 +191,7 @@ pub(crate) fn heed_interrupts() {
             .expect("a runtime");
         let _inside = runtime.enter();
         let interrupts = tokio::signal::unix::SignalKind::interrupt();
-        tokio::signal::unix::signal(interrupts).expect("listens");
+        let _listening = tokio::signal::unix::signal(interrupts).expect("listens");
     });
 }
 
