@@ -57,13 +57,11 @@ pub struct Timeouts {
     pub lock: Duration,
 }
 
-/// Where a rotated secret lives.
+/// What a rotated secret is on, and how connections to any of its nodes are made.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// Which engine answers there.
     pub engine: Engine,
-    /// The address of the managing connection.
-    pub node: Node,
     /// The database to log in to.
     pub database: String,
     /// How connections are protected.

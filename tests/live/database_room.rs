@@ -42,10 +42,9 @@ fn full(server: &PostgresServer) -> Tls {
     }
 }
 
-fn database(server: &PostgresServer, tls: Tls, statement: Duration) -> Arc<dyn Database> {
+fn database(tls: Tls, statement: Duration) -> Arc<dyn Database> {
     connect(Target {
         engine: Engine::Postgres,
-        node: node_of(server),
         database: "postgres".to_owned(),
         tls,
         timeouts: Timeouts {
@@ -67,7 +66,7 @@ async fn facts_as(
     tls: Tls,
     manager: &Credential,
 ) -> Result<ManagingFacts, DatabaseFault> {
-    let database = database(server, tls, Duration::from_secs(30));
+    let database = database(tls, Duration::from_secs(30));
     let node = node_of(server);
     let mut managing = database.manage(&node, manager, "handover-test").await?;
     let facts = managing.facts(&user("nobody_a"), &user("nobody_b")).await;
@@ -220,7 +219,7 @@ async fn standbys_are_named_by_their_primary_and_answer_for_themselves() {
     assert_eq!(on_standby.identity.system, on_primary.identity.system);
 
     // Two servers asked side by side through one room are not mixed up.
-    let room = database(&primary, full(&primary), Duration::from_secs(30));
+    let room = database(full(&primary), Duration::from_secs(30));
     let manager = superuser_of(&primary);
     let nodes = [node_of(&primary), node_of(&standby)];
     let ask = async |node: &Node| {
@@ -301,7 +300,7 @@ async fn change(
     password: &str,
     statement: Duration,
 ) -> ChangeOutcome {
-    let database = database(server, full(server), statement);
+    let database = database(full(server), statement);
     let manager = superuser_of(server);
     let node = node_of(server);
     let opened = database.manage(&node, &manager, "handover-test").await;
@@ -399,7 +398,7 @@ fn a_wait_for_the_lock_that_is_left_leaves_no_session_behind() {
              AND objid = {oid}"
         )) == "1"
     };
-    let database = database(server, full(server), Duration::from_secs(30));
+    let database = database(full(server), Duration::from_secs(30));
     let node = node_of(server);
     let manager = superuser_of(server);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

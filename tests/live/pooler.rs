@@ -154,7 +154,6 @@ impl Pooler {
         };
         let database = connect(Target {
             engine: Engine::Postgres,
-            node: node.clone(),
             database: "postgres".to_owned(),
             tls: Tls::VerifyFull {
                 authority: Some(self.authority.clone()),

@@ -189,7 +189,6 @@ impl Subject {
         };
         let target = Target {
             engine: secret.engine,
-            node: node.clone(),
             database: inputs.database,
             tls: tls(&settings, &head.revision.files)?,
             timeouts: Timeouts {
