@@ -10,7 +10,7 @@ use crate::operations::{
     Diagnosis, Exit, Failure, PathDiagnosis, PathServer, ServerStatus, Workspace, accept_server,
     diagnose, review_server,
 };
-use crate::rotation::{Finding, FindingStatus, NOT_LOOKED, log_position};
+use crate::rotation::{Finding, FindingStatus, NOT_LOOKED, mark_words};
 
 pub(super) async fn run(
     workspace: &Workspace,
@@ -92,12 +92,10 @@ fn server_lines(path: &PathServer) -> Vec<String> {
     let mut add = |label: &str, words: &str| lines.push(format!("  {label:<11}{words}"));
     let server = |server: &Option<ServerIdentity>| match server {
         Some(server) => format!(
-            "system {}, timeline {}, log at {}, PostgreSQL {}.{}",
+            "system {}, {}, {}",
             server.system,
-            server.timeline,
-            log_position(server.position),
-            server.version / 10_000,
-            server.version % 10_000
+            mark_words(server),
+            server.version_words()
         ),
         None => "nothing".to_owned(),
     };

@@ -68,17 +68,15 @@ pub(super) fn plans_lines(report: &Report) -> Vec<String> {
 
 /// The plan of one path, line by line.
 fn plan_lines(plan: &Plan) -> Vec<String> {
-    let version = plan.server.version;
     let mut lines = vec![
         format!(
             "plan       {} · {}   (revision {})",
             plan.environment, plan.path, plan.revision
         ),
         format!(
-            "server     {}   PostgreSQL {}.{}, system {}",
+            "server     {}   {}, system {}",
             plan.node,
-            version / 10_000,
-            version % 10_000,
+            plan.server.version_words(),
             plan.server.system
         ),
         format!(

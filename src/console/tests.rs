@@ -76,7 +76,7 @@ pub(super) fn looked(text: &str, on_previous: usize) -> Look {
     let environment = named(text);
     let sessions = |count: usize, application: &str| {
         let session = |number: usize| SessionLook {
-            pid: 4000 + i32::try_from(number).expect("few"),
+            pid: 4000 + i64::try_from(number).expect("few"),
             application: Untrusted::new(application),
             client: Some(Untrusted::new("10.0.3.17")),
             since: Some(night() - Duration::minutes(95)),
@@ -259,6 +259,8 @@ pub(super) fn planned(of: &Target) -> Report {
             port: 5432,
         },
         server: ServerIdentity {
+            flavour: crate::model::Flavour::Postgresql,
+            gtids: String::new(),
             system: "7300000000000000001".to_owned(),
             timeline: 1,
             position: 0,
@@ -267,7 +269,9 @@ pub(super) fn planned(of: &Target) -> Report {
         },
         current: Untrusted::new(&user(&environment, 'b')),
         user: Untrusted::new(&user(&environment, 'a')),
-        oids: [16_385, 16_386],
+        accounts: [16_385.into(), 16_386.into()],
+        rows: Vec::new(),
+        statements: 1,
         statement: format!(
             "ALTER ROLE \"{}\" WITH PASSWORD '<verifier>'",
             user(&environment, 'a')

@@ -15,11 +15,11 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
 use crate::model::{
-    Credential, DatabaseFault, Engine, LoginOutcome, ManagingFacts, Node, RoleRemedies,
-    ServerIdentity, SessionView, TwinFacts, TwinRoles, UserName,
+    AccountId, Credential, DatabaseFault, Engine, LoginOutcome, ManagingFacts, Node, RoleFacts,
+    RoleRemedies, ServerIdentity, SessionView, TwinFacts, TwinRoles, UserName,
 };
 use crate::rotation::RefusalClass;
-use crate::secret::{SCRAM_SALT_LENGTH, Secret};
+use crate::secret::{SALT_LENGTH, Secret};
 use crate::untrusted::Untrusted;
 
 /// A server ends the transaction of a change when its client says nothing for this long:
@@ -112,7 +112,16 @@ pub enum ChangeOutcome {
     },
 }
 
-/// The new password of a user, and the salt of its verifier.
+/// One statement of a change. Each is sent and confirmed by itself; all may be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangePart {
+    /// Which of the engine's statements it is.
+    pub number: usize,
+    /// What it changes, for people and the journal.
+    pub words: Untrusted,
+}
+
+/// The new password of a user, and the salt of what is sent instead of it.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPassword<'a> {
     /// Whose.
@@ -120,7 +129,7 @@ pub struct NewPassword<'a> {
     /// The plaintext; it never leaves this process.
     pub password: &'a Secret,
     /// The salt that was sealed with it.
-    pub salt: &'a [u8; SCRAM_SALT_LENGTH],
+    pub salt: &'a [u8; SALT_LENGTH],
 }
 
 /// An engine at one place.
@@ -136,11 +145,12 @@ pub trait Database: Send + Sync {
         application: &'a str,
     ) -> BoxFuture<'a, Result<Box<dyn Managing>, DatabaseFault>>;
 
-    /// The statement that S3 will send, with a mark in place of the verifier.
-    fn change_statement(&self, user: &UserName) -> String;
+    /// What S3 will send, with a mark in place of the verifier. `facts` are those of S1, with
+    /// the user as the second of the pair; without them it is told as far as it is known.
+    fn change_statement(&self, user: &UserName, facts: Option<&ManagingFacts>) -> String;
 
     /// The statements that mend what may be wrong with a user.
-    fn remedies(&self, user: &UserName) -> RoleRemedies;
+    fn remedies(&self, user: &UserName, role: Option<&RoleFacts>) -> RoleRemedies;
 }
 
 /// The managing connection. It is opened for S1 and S3 and closed.
@@ -156,19 +166,19 @@ pub trait Managing: Send + Sync {
     /// Which server this is and how far it has come, now.
     fn identity(&mut self) -> BoxFuture<'_, Result<ServerIdentity, DatabaseFault>>;
 
-    /// The sessions of the role with this OID, now, and the server's clock.
-    fn sessions(
-        &mut self,
-        oid: u32,
-    ) -> BoxFuture<'_, Result<(SessionView, DateTime<Utc>), DatabaseFault>>;
+    /// The sessions of this user, now, and the server's clock.
+    fn sessions<'a>(
+        &'a mut self,
+        account: &'a AccountId,
+    ) -> BoxFuture<'a, Result<(SessionView, DateTime<Utc>), DatabaseFault>>;
 
-    /// The backend in which a change of the role with this OID waits for a synchronous
-    /// standby, if one does: it holds the role's lock until the standby confirms, or until
-    /// it is cancelled, which applies the change on this server alone.
-    fn waiting_for_standby(
-        &mut self,
-        oid: u32,
-    ) -> BoxFuture<'_, Result<Option<i32>, DatabaseFault>>;
+    /// The backend in which a change of this user waits for a synchronous standby, if one
+    /// does: it holds the user's lock until the standby confirms, or until it is cancelled,
+    /// which applies the change on this server alone.
+    fn waiting_for_standby<'a>(
+        &'a mut self,
+        account: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<i64>, DatabaseFault>>;
 
     /// In what the two users differ, and what room the server has for both. It takes
     /// longer than the other questions.
@@ -177,22 +187,26 @@ pub trait Managing: Send + Sync {
         roles: TwinRoles<'a>,
     ) -> BoxFuture<'a, Result<TwinFacts, DatabaseFault>>;
 
-    /// Begins the transaction of the change: time-outs, then the advisory lock on
-    /// the role. Whoever holds it is alone; in particular no earlier statement of
-    /// ours can still be running. Waits for the lock at most `wait`.
+    /// Begins the change: time-outs, then the lock on the user. Whoever holds it is alone; in
+    /// particular no earlier statement of ours can still be running. Waits for the lock at
+    /// most `wait`. What the change consists of is looked up under the lock.
     ///
     /// The inner error is a refusal: nothing was changed.
-    fn begin_change(
-        &mut self,
-        oid: u32,
+    fn begin_change<'a>(
+        &'a mut self,
+        account: &'a AccountId,
         wait: Duration,
-    ) -> BoxFuture<'_, Result<(), ChangeOutcome>>;
+    ) -> BoxFuture<'a, Result<Vec<ChangePart>, ChangeOutcome>>;
 
-    /// Sends the one statement and commits. A commit that waits in vain for a synchronous
+    /// Sends one statement and commits. A commit that waits in vain for a synchronous
     /// standby is made to stop waiting: it holds on this server then.
-    fn change<'a>(&'a mut self, new: NewPassword<'a>) -> BoxFuture<'a, ChangeOutcome>;
+    fn change<'a>(
+        &'a mut self,
+        part: &'a ChangePart,
+        new: NewPassword<'a>,
+    ) -> BoxFuture<'a, ChangeOutcome>;
 
-    /// Ends the transaction of the change without changing anything.
+    /// Ends the change without changing anything.
     fn give_up(&mut self) -> BoxFuture<'_, ()>;
 
     /// Says goodbye to the server and waits, briefly, until the line is closed.
@@ -206,5 +220,6 @@ pub trait Managing: Send + Sync {
 pub fn connect(target: Target) -> Result<Arc<dyn Database>, String> {
     match target.engine {
         Engine::Postgres => Ok(Arc::new(postgres::Postgres::new(target)?)),
+        Engine::Mysql => Err("fn::rotate::mysql is not built yet".to_owned()),
     }
 }

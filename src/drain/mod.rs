@@ -21,7 +21,9 @@ pub fn foreign_sessions(view: &SessionView, own: &[OwnSession]) -> Vec<Session> 
         own.iter().any(|own| {
             own.node == session.node
                 && own.pid == session.pid
-                && session.started.is_none_or(|started| started == own.started)
+                && session
+                    .started
+                    .is_none_or(|started| own.started.is_none_or(|own| own == started))
         })
     };
     let mut foreign: Vec<Session> = view
@@ -140,7 +142,7 @@ mod tests {
         DateTime::from_timestamp(1_700_000_000 + seconds, 0).expect("a valid time")
     }
 
-    fn session(pid: i32, application: &str) -> Session {
+    fn session(pid: i64, application: &str) -> Session {
         Session {
             node: node(),
             pid,
@@ -164,7 +166,7 @@ mod tests {
         let own = OwnSession {
             node: node(),
             pid: 7,
-            started: at(0),
+            started: Some(at(0)),
         };
         let seen = view(
             vec![session(7, "handover/probe"), session(8, "handover/probe")],
@@ -176,7 +178,7 @@ mod tests {
         assert!(may_be_lingering_probe(&foreign[0]));
         // A later session that got the same process id is somebody else's.
         let reused = OwnSession {
-            started: at(9),
+            started: Some(at(9)),
             ..own
         };
         assert_eq!(foreign_sessions(&seen, &[reused]).len(), 2);
@@ -257,7 +259,7 @@ mod tests {
             now in 0i64..30,
             promoted in proptest::option::of(0i64..30),
         ) {
-            let sessions = (0..foreign).map(|pid| session(100 + pid as i32, "app")).collect();
+            let sessions = (0..foreign).map(|pid| session(100 + i64::try_from(pid).expect("few"), "app")).collect();
             let verdict = gate(
                 &view(sessions, complete), &[], at(now), promoted.map(at), Duration::from_secs(10),
             );

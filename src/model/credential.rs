@@ -2,23 +2,6 @@
 
 use crate::secret::Secret;
 
-/// The database engines whose passwords can be rotated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// `fn::rotate::postgres`.
-    Postgres,
-}
-
-impl Engine {
-    /// The provider's name in a document.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-        }
-    }
-}
-
 /// A database user's name, exactly as the database has it.
 ///
 /// It has no `Display`: on a screen it goes through [`crate::untrusted::Untrusted`],

@@ -3,6 +3,7 @@
 //! Nothing here performs IO or decides anything.
 
 mod credential;
+mod engine;
 mod gate;
 mod names;
 mod server;
@@ -10,12 +11,14 @@ pub mod settings;
 mod steps;
 mod twins;
 
-pub use credential::{Credential, Engine, RotatedState, RotationInputs, UserName, UserNameError};
+pub use credential::{Credential, RotatedState, RotationInputs, UserName, UserNameError};
+pub use engine::{AccountId, Engine, Flavour, Terms};
 pub use gate::{Gate, Shut};
 pub use names::{EnvironmentName, NameError, RotationId};
 pub use server::{
-    Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, NodeError, OwnSession, RoleFacts,
-    RoleRemedies, ServerIdentity, Session, SessionKind, SessionView, Standby, UnknownCause,
+    AccountRow, Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, NodeError, OwnSession,
+    RoleFacts, RoleRemedies, ServerIdentity, Session, SessionKind, SessionView, Standby, Unfit,
+    UnknownCause,
 };
 pub use steps::Step;
 pub use twins::{Capacity, Difference, DifferenceKind, Twin, TwinFacts, TwinRoles};

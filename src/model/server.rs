@@ -8,7 +8,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::UserName;
+use super::{AccountId, Flavour, UserName};
 use crate::untrusted::Untrusted;
 
 /// One address under which the database is reached.
@@ -100,44 +100,94 @@ impl FromStr for Node {
 /// Which server this is, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerIdentity {
-    /// `pg_control_system().system_identifier`, as text.
+    /// Which server answers.
+    #[serde(default)]
+    pub flavour: Flavour,
+    /// PostgreSQL: `pg_control_system().system_identifier`, as text. MySQL: `server_uuid`.
+    /// MariaDB: `server_uid`, which is made from the machine and the port.
     pub system: String,
-    /// The timeline that is written; on a standby the one of its last checkpoint.
+    /// PostgreSQL: the timeline that is written; on a standby the one of its last
+    /// checkpoint. 0 elsewhere.
     pub timeline: i64,
-    /// The WAL position in bytes up to which everything is durable: the high-water mark.
+    /// Up to which position everything is durable, in bytes: the high-water mark. PostgreSQL:
+    /// of the WAL. MySQL and MariaDB: of InnoDB's redo log, 0 where it is not told.
     pub position: i64,
-    /// The transaction id, with its epoch, that the last checkpoint would have handed out
-    /// next; 0 where an older version recorded none. A copy may write more log than the
-    /// original and still be behind in transactions.
+    /// PostgreSQL: the transaction id, with its epoch, that the last checkpoint would have
+    /// handed out next; 0 where an older version recorded none. A copy may write more log
+    /// than the original and still be behind in transactions. 0 elsewhere.
     #[serde(default)]
     pub transaction: i64,
-    /// `server_version_num`, for example 150018.
+    /// MySQL: `gtid_executed`. MariaDB: `gtid_current_pos`. Empty where the server keeps
+    /// none, and on PostgreSQL.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gtids: String,
+    /// `server_version_num`, for example 150018; 90704 and 101119 for MySQL and MariaDB.
     pub version: i32,
+}
+
+impl ServerIdentity {
+    /// Which server and version, for people.
+    #[must_use]
+    pub fn version_words(&self) -> String {
+        self.flavour.version_words(self.version)
+    }
 }
 
 /// What the catalog says of one application user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleFacts {
-    /// The role's OID: its identity, which a drop and re-creation changes.
-    pub oid: u32,
-    /// `rolcanlogin`.
+    /// What makes it the same user.
+    pub account: AccountId,
+    /// `rolcanlogin`; on MySQL no row of it is locked.
     pub can_log_in: bool,
-    /// `rolvaliduntil` lies in the past of the server's clock.
+    /// `rolvaliduntil` lies in the past of the server's clock; on MySQL a row's password
+    /// has expired.
     pub expired: bool,
-    /// `rolsuper`.
+    /// `rolsuper`; on MySQL `SYSTEM_USER`.
     pub superuser: bool,
     /// `rolreplication`.
     pub replication: bool,
+    /// A refused login then says nothing of the password: PostgreSQL refuses an expired role
+    /// with the same code, MySQL a user of which it asks more than a password.
+    pub is_mute: bool,
     /// Whether the managing user may change this role's password.
     pub may_alter: bool,
     /// The exact statement that gives it the right, when it may not.
     pub grant: Option<String>,
+    /// The rows `user@host` that are this user, on MySQL and MariaDB; empty elsewhere.
+    pub rows: Vec<AccountRow>,
+    /// How many statements a change of its password takes. Where it is more than one, a run
+    /// may be killed in between: a login from here then proves one row alone.
+    pub statements: usize,
+    /// Why its password cannot be set or proven from here, if so.
+    pub unfit: Option<Unfit>,
+    /// After how many refused logins in a row the server shuts the user out, whoever made
+    /// them; `None` where it does not.
+    pub login_limit: Option<u32>,
 }
 
-/// The statements that mend what may be wrong with a role, built by its engine.
+/// One row `user@host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// The host part, such as `%` or `10.0.0.%`.
+    pub host: Untrusted,
+    /// Its authentication plugin.
+    pub plugin: Untrusted,
+}
+
+/// Why the password of a user cannot be set or proven from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// What was found, as in `the user x …`.
+    pub found: String,
+    /// What mends it.
+    pub remedy: String,
+}
+
+/// The statements that mend what may be wrong with a user, built by its engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleRemedies {
-    /// Makes the role.
+    /// Makes the user.
     pub create: String,
     /// Lets it log in again.
     pub let_in: String,
@@ -200,7 +250,7 @@ pub struct ManagingFacts {
 /// only after it had accepted the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Barrier {
-    /// `NOLOGIN`.
+    /// `NOLOGIN`; `ACCOUNT LOCK`.
     NotPermitted,
     /// The role's or the server's connection limit.
     ConnectionLimit,
@@ -243,10 +293,10 @@ impl fmt::Display for UnknownCause {
 pub struct OwnSession {
     /// Where it was opened.
     pub node: Node,
-    /// The backend's process id.
-    pub pid: i32,
-    /// The backend's start, by the server's clock.
-    pub started: DateTime<Utc>,
+    /// The backend's process id; on MySQL the connection's.
+    pub pid: i64,
+    /// The backend's start, by the server's clock; `None` where the engine does not tell.
+    pub started: Option<DateTime<Utc>>,
 }
 
 /// How one login attempt ended.
@@ -258,6 +308,8 @@ pub enum LoginOutcome {
         session: OwnSession,
         /// The server's clock during the login.
         server_time: DateTime<Utc>,
+        /// The row `user@host` that let it in, on MySQL and MariaDB.
+        row: Option<Untrusted>,
     },
     /// Logged in, but a configured statement failed.
     StatementFailed {
@@ -303,8 +355,8 @@ pub enum SessionKind {
 pub struct Session {
     /// Where it was seen.
     pub node: Node,
-    /// The backend's process id; 0 for a prepared transaction.
-    pub pid: i32,
+    /// The backend's process id, on MySQL the connection's; 0 for a prepared transaction.
+    pub pid: i64,
     /// What kind of session it is.
     pub kind: SessionKind,
     /// `application_name`.
@@ -345,6 +397,18 @@ pub enum DatabaseFault {
         node: Node,
         /// What happened.
         cause: UnknownCause,
+    },
+    /// The managing user may not ask what has to be known.
+    #[error("{node} does not let the managing user {} look: {message}", Untrusted::new(.user.as_str()))]
+    NoRight {
+        /// Which address.
+        node: Node,
+        /// Who asked.
+        user: UserName,
+        /// The server's words.
+        message: Untrusted,
+        /// The statement that gives it the right.
+        grant: String,
     },
     /// The server answered a question with an error.
     #[error("{node} answered {code}: {message}")]

@@ -1,6 +1,6 @@
 //! The two application users side by side, and what room the server has for both.
 
-use super::UserName;
+use super::{AccountId, UserName};
 use crate::untrusted::Untrusted;
 
 /// One of the pair.
@@ -99,6 +99,6 @@ pub struct TwinFacts {
 pub struct TwinRoles<'a> {
     /// X and Y.
     pub names: [&'a UserName; 2],
-    /// Their OIDs.
-    pub oids: [u32; 2],
+    /// What makes them the same users.
+    pub accounts: [&'a AccountId; 2],
 }

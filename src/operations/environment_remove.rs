@@ -147,7 +147,7 @@ fn look(
         .filter(|secret| !secret.promoted.is_empty())
         .map(|secret| StillValid {
             users: secret
-                .oids
+                .accounts
                 .keys()
                 .map(|user| Untrusted::new(user).as_str().to_owned())
                 .collect(),

@@ -18,7 +18,7 @@ use super::loading::Head;
 use super::workspace::timestamp;
 use super::{Exit, Failure, Workspace};
 use crate::document::PropertyPath;
-use crate::model::{EnvironmentName, ServerIdentity};
+use crate::model::{AccountId, EnvironmentName, ServerIdentity};
 use crate::rotation::{
     AdmitCase, ServerMatch, describe_server, is_other_certificate, match_server, refuse_locked,
 };
@@ -65,7 +65,7 @@ pub struct PathServer {
     #[serde(skip)]
     secret: SecretId,
     #[serde(skip)]
-    oids: BTreeMap<String, u32>,
+    accounts: BTreeMap<String, AccountId>,
 }
 
 /// What follows for one rotated secret.
@@ -175,7 +175,7 @@ fn review_path(path: String, identified: Identified) -> PathServer {
         node,
         recorded,
         recorded_certificate,
-        recorded_oids,
+        recorded_accounts,
         answer,
     } = identified;
     let mut review = PathServer {
@@ -194,7 +194,7 @@ fn review_path(path: String, identified: Identified) -> PathServer {
         consumers: None,
         other_roles: Vec::new(),
         secret,
-        oids: BTreeMap::new(),
+        accounts: BTreeMap::new(),
     };
     let answer = match answer {
         Ok(answer) => answer,
@@ -225,14 +225,14 @@ fn review_path(path: String, identified: Identified) -> PathServer {
         review.found = Some(owner.words());
         review.meaning = None;
     }
-    review.other_roles = recorded_oids
+    review.other_roles = recorded_accounts
         .iter()
-        .filter(|(user, oid)| answer.oids.get(*user) != Some(*oid))
+        .filter(|(user, account)| answer.accounts.get(*user) != Some(*account))
         .map(|(user, _)| Untrusted::new(user).as_str().to_owned())
         .collect();
     review.consumers = Some(answer.consumers);
     review.seen = Some(answer.server);
-    review.oids = answer.oids;
+    review.accounts = answer.accounts;
     review
 }
 
@@ -328,15 +328,15 @@ fn record(
             "look at it again, then try again",
         ));
     }
-    let roles: Vec<(String, u32)> = path.oids.clone().into_iter().collect();
+    let roles: Vec<(String, AccountId)> = path.accounts.clone().into_iter().collect();
     if let Some(owner) = owners::of_roles(transaction, path.secret, &seen.system, &roles)? {
         return Err(owned_elsewhere(owner.words()));
     }
-    rotated_secrets::accept_server(transaction, path.secret, seen, &path.oids, acceptance)?;
+    rotated_secrets::accept_server(transaction, path.secret, seen, &path.accounts, acceptance)?;
     let certificate = path.seen_certificate.as_deref();
     rotated_secrets::record_certificate(transaction, path.secret, certificate)?;
-    let oids = path.oids.values().copied();
-    owners::claim_roles(transaction, path.secret, &seen.system, oids)?;
+    let accounts = path.accounts.values();
+    owners::claim_roles(transaction, path.secret, &seen.system, accounts)?;
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use super::twins::{Lacks, lacks};
 use super::words::{describe, mend, shown};
 use crate::model::settings::TlsMode;
 use crate::model::{
-    Barrier, DatabaseFault, EnvironmentName, Gate, LoginOutcome, ManagingFacts, Node, RoleFacts,
-    RoleRemedies, RotationId, ServerIdentity, Shut, TwinFacts, UserName,
+    AccountId, Barrier, DatabaseFault, Engine, EnvironmentName, Gate, LoginOutcome, ManagingFacts,
+    Node, RoleFacts, RoleRemedies, RotationId, ServerIdentity, Shut, TwinFacts, UserName,
 };
 use crate::untrusted::Untrusted;
 
@@ -51,8 +51,10 @@ pub struct Facts<'a> {
     pub tls: TlsMode,
     /// Logins as X with C, per node.
     pub current_logins: &'a [(Node, LoginOutcome)],
-    /// The OID of Y that an earlier rotation recorded.
-    pub recorded_oid: Option<u32>,
+    /// What made Y the same user at an earlier rotation.
+    pub recorded_account: Option<&'a AccountId>,
+    /// Which engine it is.
+    pub engine: Engine,
     /// In what the pair differs; `None` where one of them does not exist.
     pub twins: Option<&'a TwinFacts>,
     /// Whether a difference refuses (`verify.twin: strict`) or only warns.
@@ -97,7 +99,9 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
         server: managing.identity.clone(),
         current: Untrusted::new(facts.current.as_str()),
         user: Untrusted::new(facts.user.as_str()),
-        oids: [current.oid, user.oid],
+        accounts: [current.account.clone(), user.account.clone()],
+        rows: user.rows.iter().map(|row| row.host.clone()).collect(),
+        statements: user.statements,
         statement: facts.statement.to_owned(),
         sessions: planned_sessions(facts.gate),
         first_promotion: !facts.promoted_before,
@@ -145,21 +149,26 @@ fn check_managing<'a>(facts: &Facts<'a>) -> Result<&'a ManagingFacts, Refusal> {
         DatabaseFault::Unreachable { node, .. } | DatabaseFault::Server { node, .. }
             if node != facts.node =>
         {
-            unreachable(fault.to_string(), &other_node_remedy(fault))
+            unreachable(fault.to_string(), &other_node_remedy(fault, facts.engine))
         }
         DatabaseFault::ManagerOut { .. } => refuse(
             AdmitCase::ManagerOut,
             fault.to_string(),
-            fault_remedy(fault),
+            fault_remedy(fault, facts.engine),
+        ),
+        DatabaseFault::NoRight { .. } => refuse(
+            AdmitCase::NoRight,
+            fault.to_string(),
+            fault_remedy(fault, facts.engine),
         ),
         DatabaseFault::Unreachable { .. } | DatabaseFault::Server { .. } => {
-            unreachable(fault.to_string(), &fault_remedy(fault))
+            unreachable(fault.to_string(), &fault_remedy(fault, facts.engine))
         }
     }
 }
 
 /// What mends a further node that the managing user cannot ask.
-pub(super) fn other_node_remedy(fault: &DatabaseFault) -> String {
+pub(super) fn other_node_remedy(fault: &DatabaseFault, engine: Engine) -> String {
     use crate::model::UnknownCause;
     match fault {
         DatabaseFault::Unreachable {
@@ -171,7 +180,7 @@ pub(super) fn other_node_remedy(fault: &DatabaseFault) -> String {
         DatabaseFault::Unreachable {
             cause: UnknownCause::Tls(_) | UnknownCause::HostBased(_),
             ..
-        } => fault_remedy(fault),
+        } => fault_remedy(fault, engine),
         _ => "let the managing user log in there as well, or mend `databases.\"*\".nodes` in the \
               settings"
             .to_owned(),
@@ -179,7 +188,7 @@ pub(super) fn other_node_remedy(fault: &DatabaseFault) -> String {
 }
 
 /// What mends a managing connection that does not come about.
-pub(super) fn fault_remedy(fault: &DatabaseFault) -> String {
+pub(super) fn fault_remedy(fault: &DatabaseFault, engine: Engine) -> String {
     use crate::model::UnknownCause;
     match fault {
         DatabaseFault::ManagerOut { .. } => {
@@ -196,7 +205,10 @@ pub(super) fn fault_remedy(fault: &DatabaseFault) -> String {
         DatabaseFault::Unreachable {
             cause: UnknownCause::HostBased(_),
             ..
-        } => "add a `hostssl … scram-sha-256` line for this host to pg_hba.conf".to_owned(),
+        } => engine.terms().let_host_in.to_owned(),
+        DatabaseFault::NoRight { grant, .. } => {
+            format!("as {}: {grant}", engine.terms().administrator)
+        }
         _ => "check host and port in `inputs.database`, and that the server runs and answers \
               from this machine"
             .to_owned(),
@@ -220,7 +232,7 @@ fn check_reachable(facts: &Facts<'_>) -> Result<(), Refusal> {
                     "whether {} can log in is not known: {fault}",
                     shown(facts.current)
                 ),
-                &fault_remedy(&fault),
+                &fault_remedy(&fault, facts.engine),
             );
         }
     }
@@ -235,7 +247,11 @@ fn check_right(
     if managing.read_only {
         return refuse(
             AdmitCase::NoRight,
-            format!("{} is a standby and cannot be written to", facts.node),
+            format!(
+                "{} is a {} and cannot be written to",
+                facts.node,
+                facts.engine.terms().standby
+            ),
             "name the primary in `inputs.database.host`".to_owned(),
         );
     }
@@ -246,8 +262,8 @@ fn check_right(
         return Ok(());
     }
     let remedy = match &user.grant {
-        Some(grant) => format!("as a superuser: {grant}"),
-        None => "choose application users that are not superusers".to_owned(),
+        Some(grant) => format!("as {}: {grant}", facts.engine.terms().administrator),
+        None => facts.engine.terms().plain_users.to_owned(),
     };
     refuse(
         AdmitCase::NoRight,
@@ -274,19 +290,21 @@ fn check_user<'a>(
     };
     let Some(role) = user else {
         return no_such_user(
-            format!("the role {name} does not exist on {}", facts.node),
+            format!("the user {name} does not exist on {}", facts.node),
             format!(
                 "{} and give it what the other user has",
                 facts.remedies.create
             ),
         );
     };
-    if facts.recorded_oid.is_some_and(|oid| oid != role.oid) {
+    if let Some(recorded) = facts.recorded_account
+        && *recorded != role.account
+    {
         return no_such_user(
             format!(
-                "the role {name} was dropped and made again since the last rotation (OID {} is now {})",
-                facts.recorded_oid.unwrap_or_default(),
-                role.oid
+                "the user {name} was dropped and made again since the last rotation (OID {} is now {})",
+                recorded.as_str(),
+                role.account.as_str()
             ),
             "find out who made it again; then begin anew with `handover env init` and today's `state`"
                 .to_owned(),
@@ -294,13 +312,22 @@ fn check_user<'a>(
     }
     if !role.can_log_in {
         return no_such_user(
-            format!("the role {name} may not log in, and not because of us"),
+            format!("the user {name} may not log in, and not because of us"),
             facts.remedies.let_in.clone(),
+        );
+    }
+    if let Some(unfit) = &role.unfit {
+        return no_such_user(
+            format!("the user {name} {}", unfit.found),
+            unfit.remedy.clone(),
         );
     }
     if role.expired {
         return no_such_user(
-            format!("the role {name} has expired (VALID UNTIL has passed)"),
+            format!(
+                "the user {name} has expired ({})",
+                facts.engine.terms().expired
+            ),
             facts.remedies.prolong.clone(),
         );
     }
@@ -321,10 +348,10 @@ fn check_current<'a>(
         })
     };
     let Some(role) = current else {
-        return dead(format!("the role does not exist on {}", facts.node));
+        return dead(format!("the user does not exist on {}", facts.node));
     };
     if role.expired {
-        return dead("it has expired (VALID UNTIL has passed)".to_owned());
+        return dead(format!("it has expired ({})", facts.engine.terms().expired));
     }
     for (node, outcome) in facts.current_logins {
         match outcome {
@@ -332,7 +359,8 @@ fn check_current<'a>(
                 return dead(format!("{node} refuses its password"));
             }
             LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => {
-                return dead(format!("{node} does not let it log in (NOLOGIN)"));
+                let locked = facts.engine.terms().locked;
+                return dead(format!("{node} does not let it log in ({locked})"));
             }
             LoginOutcome::LoggedIn { .. }
             | LoginOutcome::StatementFailed { .. }

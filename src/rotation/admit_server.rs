@@ -2,7 +2,9 @@
 //! table that look at a database.
 
 use super::admit::{Facts, refuse};
-use super::identity::{ServerMatch, describe_server, is_other_certificate, match_server};
+use super::identity::{
+    ServerMatch, describe_server, is_of_other_data, is_other_certificate, match_server,
+};
 use super::refusal::{AdmitCase, Refusal};
 use super::words::shown;
 use crate::model::settings::TlsMode;
@@ -23,7 +25,7 @@ pub(super) fn check_owner(facts: &Facts<'_>) -> Result<(), Refusal> {
 pub(super) fn check_server(facts: &Facts<'_>, managing: &ManagingFacts) -> Result<(), Refusal> {
     let seen = &managing.identity;
     for (node, other) in facts.others {
-        if other.identity.system != seen.system {
+        if is_of_other_data(&other.identity, seen) {
             return refuse(
                 AdmitCase::OtherServer,
                 format!(

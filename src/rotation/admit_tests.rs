@@ -23,7 +23,7 @@ struct Sound {
     promoted_before: bool,
     acknowledged: bool,
     waiver: Option<String>,
-    recorded_oid: Option<u32>,
+    recorded_account: Option<AccountId>,
     recorded_server: Option<ServerIdentity>,
     recorded_certificate: Option<String>,
     tls: TlsMode,
@@ -40,9 +40,14 @@ fn moment() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).expect("a valid time")
 }
 
-fn role(oid: u32) -> RoleFacts {
+fn role(account: u32) -> RoleFacts {
     RoleFacts {
-        oid,
+        account: account.into(),
+        rows: Vec::new(),
+        statements: 1,
+        unfit: None,
+        login_limit: None,
+        is_mute: false,
         can_log_in: true,
         expired: false,
         superuser: false,
@@ -60,6 +65,8 @@ impl Sound {
         };
         let managing = ManagingFacts {
             identity: ServerIdentity {
+                flavour: crate::model::Flavour::Postgresql,
+                gtids: String::new(),
                 system: "7".to_owned(),
                 timeline: 1,
                 position: 100,
@@ -83,9 +90,10 @@ impl Sound {
             session: OwnSession {
                 node: node.clone(),
                 pid: 1,
-                started: moment(),
+                started: Some(moment()),
             },
             server_time: moment(),
+            row: None,
         };
         Self {
             environment: "shop/orders".parse().expect("a name"),
@@ -107,7 +115,7 @@ impl Sound {
             promoted_before: true,
             acknowledged: false,
             waiver: None,
-            recorded_oid: Some(11),
+            recorded_account: Some(11.into()),
         }
     }
 
@@ -138,7 +146,8 @@ impl Sound {
             recorded_certificate: self.recorded_certificate.as_deref(),
             tls: self.tls,
             current_logins: &self.logins,
-            recorded_oid: self.recorded_oid,
+            engine: Engine::Postgres,
+            recorded_account: self.recorded_account.as_ref(),
             twins: self.twins.as_ref(),
             twin_strict: self.twin_strict,
             gate: &self.gate,
@@ -179,7 +188,7 @@ fn session() -> Session {
 #[test]
 fn a_sound_situation_is_admitted() {
     let plan = Sound::new().admit().expect("admitted");
-    assert_eq!(plan.oids, [10, 11]);
+    assert_eq!(plan.accounts, [10.into(), 11.into()]);
     assert!(!plan.first_promotion);
     assert!(plan.waived.is_empty());
 }
@@ -348,7 +357,7 @@ fn no_such_user() {
         |facts| *facts.role(1) = None,
         |facts| facts.spoil_role(1, |role| role.can_log_in = false),
         |facts| facts.spoil_role(1, |role| role.expired = true),
-        |facts| facts.recorded_oid = Some(9),
+        |facts| facts.recorded_account = Some(9.into()),
     ];
     for spoil in spoil {
         let mut facts = Sound::new();
@@ -439,7 +448,7 @@ fn what_cannot_be_shared_or_compared_only_warns() {
 fn never_promoted() {
     let mut facts = Sound::new();
     facts.promoted_before = false;
-    facts.recorded_oid = None;
+    facts.recorded_account = None;
     facts.refused(AdmitCase::NeverPromoted);
     facts.acknowledged = true;
     assert!(facts.admit().expect("admitted").first_promotion);

@@ -1,16 +1,32 @@
 //! From login outcomes per node to what is known of one password of one user.
 
-use crate::model::{Barrier, LoginOutcome};
+use crate::model::{AccountId, Barrier, LoginOutcome, RoleFacts};
 
 /// What the catalog said of the role whose password was probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoleKnowledge {
     /// The recorded role is there and has not expired: a refusal is about the password.
     Sound,
-    /// `VALID UNTIL` has passed: PostgreSQL refuses with the same code as for a wrong password.
-    Expired,
+    /// It is refused with the code of a wrong password whatever the password: PostgreSQL does
+    /// so when `VALID UNTIL` has passed.
+    Mute,
     /// The role is gone, is another one than recorded, or could not be looked at.
     NotKnown,
+}
+
+impl RoleKnowledge {
+    /// From the catalog's row, and what an earlier look recorded.
+    #[must_use]
+    pub fn of(role: Option<&RoleFacts>, recorded: Option<&AccountId>) -> Self {
+        match role {
+            Some(role) if recorded.is_some_and(|account| *account != role.account) => {
+                Self::NotKnown
+            }
+            Some(role) if role.is_mute => Self::Mute,
+            Some(_) => Self::Sound,
+            None => Self::NotKnown,
+        }
+    }
 }
 
 /// How many nodes proved, refused, or said nothing of one password.
@@ -118,7 +134,7 @@ mod tests {
     fn a_refusal_is_a_no_only_for_a_role_in_good_order() {
         let refused = [LoginOutcome::PasswordRefused];
         check(&refused, RoleKnowledge::Sound, "refused");
-        check(&refused, RoleKnowledge::Expired, "unknown");
+        check(&refused, RoleKnowledge::Mute, "unknown");
         check(&refused, RoleKnowledge::NotKnown, "unknown");
     }
 

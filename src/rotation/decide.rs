@@ -225,6 +225,11 @@ fn refused_as(situation: &Situation<'_>, wanted: RefusalClass) -> Option<()> {
 /// because whoever uses Y must not be cut off, or because it is to end. Dropping it
 /// touches the store alone.
 fn send_or_end(situation: &Situation<'_>) -> Option<Action> {
+    let ends = situation.intent == Intent::Abandon || situation.evidence.gate == GateLook::Shut;
+    if ends && situation.evidence.in_parts {
+        // Some rows may have N already, so dropping it would lose what they accept.
+        return Some(Action::Park);
+    }
     if situation.intent == Intent::Abandon {
         return may_drop(situation).then_some(Action::Abort);
     }
@@ -252,8 +257,10 @@ fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
         return Some(Action::Outwait);
     }
     let evidence = situation.evidence;
-    let undisturbed =
-        evidence.previous.is_proven_somewhere() || !situation.journal.knows_previous();
+    // Of several statements, it is our own that has disturbed it.
+    let undisturbed = evidence.previous.is_proven_somewhere()
+        || !situation.journal.knows_previous()
+        || (evidence.in_parts && evidence.pending.is_proven_somewhere());
     let ends = situation.intent == Intent::Abandon || evidence.gate == GateLook::Shut;
     if !undisturbed && situation.intent != Intent::Abandon {
         return None;
@@ -268,13 +275,16 @@ fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
 
 /// S3 was sent without an answer, the recorded server certainly does not accept N, and
 /// none of its backends is known to wait: whether that was waited out. Another server
-/// knows nothing of the statement, and its lock would prove nothing.
+/// knows nothing of the statement, and its lock would prove nothing. Where it takes several
+/// statements, N that logs in from here says nothing of the rows that serve other hosts.
 fn absent_after_send(situation: &Situation<'_>) -> Option<bool> {
     let Progress::Sent { outwaited } = situation.journal.progress else {
         return None;
     };
     let evidence = situation.evidence;
-    let absent = evidence.pending.is_nowhere()
+    let in_parts =
+        evidence.in_parts && situation.intent != Intent::Abandon && !evidence.pending.is_unknown();
+    let absent = (evidence.pending.is_nowhere() || in_parts)
         && evidence.replication != Replication::Waiting
         && evidence.manager == Manager::Ready
         && evidence.server == ServerMatch::Same
@@ -436,7 +446,10 @@ fn is_foreign(situation: &Situation<'_>) -> bool {
 fn is_set(situation: &Situation<'_>) -> bool {
     let evidence = situation.evidence;
     let set = match situation.journal.progress {
-        Progress::Sent { .. } => evidence.pending.is_proven_somewhere(),
+        Progress::Sent { .. } => {
+            evidence.pending.is_proven_somewhere()
+                && (!evidence.in_parts || situation.intent == Intent::Abandon)
+        }
         Progress::Confirmed | Progress::Verified => {
             situation.intent == Intent::Abandon || !evidence.pending.is_nowhere()
         }

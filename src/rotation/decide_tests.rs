@@ -27,8 +27,11 @@ fn admitted() -> Event {
         secret: "00".repeat(16),
         current: "app_a".to_owned(),
         user: "app_b".to_owned(),
-        oids: [1, 2],
+        accounts: [1.into(), 2.into()],
+        statements: 1,
         server: ServerIdentity {
+            flavour: crate::model::Flavour::Postgresql,
+            gtids: String::new(),
             system: "1".to_owned(),
             timeline: 1,
             position: 1,
@@ -101,6 +104,7 @@ fn found(current: Standing, previous: Standing, pending: Standing) -> Evidence {
         waits: 0,
         manager: Manager::Ready,
         gate: GateLook::Open,
+        in_parts: false,
         promotion_unknown: false,
     }
 }
@@ -697,6 +701,7 @@ fn pooler_refuses() {
 fn store_unknown() {
     let verified = [sealed(), Event::ApplySent, verified()];
     let evidence = Evidence {
+        in_parts: false,
         promotion_unknown: true,
         ..found(VALID, REFUSED, VALID)
     };
@@ -958,6 +963,7 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
                 waits,
                 manager,
                 gate,
+                in_parts: false,
                 promotion_unknown,
             }
         },

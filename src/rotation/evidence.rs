@@ -93,6 +93,9 @@ pub struct Evidence {
     pub manager: Manager,
     /// The gate.
     pub gate: GateLook,
+    /// S3 takes several statements, was sent, and not confirmed as a whole: a login proves
+    /// one of the rows that they change, and the others may not have N.
+    pub in_parts: bool,
     /// The commit of S5 was sent and its outcome is not known.
     pub promotion_unknown: bool,
 }

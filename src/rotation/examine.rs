@@ -14,8 +14,9 @@ use super::twins;
 use super::words::shown;
 use crate::model::settings::TlsMode;
 use crate::model::{
-    Barrier, DatabaseFault, EnvironmentName, LoginOutcome, ManagingFacts, Node, RoleFacts,
-    RoleRemedies, RotationId, ServerIdentity, Session, TwinFacts, UnknownCause, UserName,
+    AccountId, Barrier, DatabaseFault, Engine, EnvironmentName, LoginOutcome, ManagingFacts, Node,
+    RoleFacts, RoleRemedies, RotationId, ServerIdentity, Session, TwinFacts, UnknownCause,
+    UserName,
 };
 
 /// What the managing connection was told.
@@ -38,6 +39,8 @@ pub struct Examination<'a> {
     pub open_rotation: Option<RotationId>,
     /// Where.
     pub node: &'a Node,
+    /// Which engine it is.
+    pub engine: Engine,
     /// How the line is protected.
     pub tls: TlsMode,
     /// The managing user.
@@ -52,8 +55,8 @@ pub struct Examination<'a> {
     pub recorded_server: Option<&'a ServerIdentity>,
     /// The fingerprint of the certificate that was shown last.
     pub recorded_certificate: Option<&'a str>,
-    /// The OID of Y at the last promote.
-    pub recorded_oid: Option<u32>,
+    /// What made Y the same user at the last promote.
+    pub recorded_account: Option<&'a AccountId>,
     /// What the managing connection was told.
     pub managing: Result<&'a Managed, &'a DatabaseFault>,
     /// X with C, per node.
@@ -154,13 +157,13 @@ fn reachable(it: &Examination<'_>) -> Finding {
             ..
         })
         | Ok(_)
-        | Err(DatabaseFault::ManagerOut { .. }) => {
+        | Err(DatabaseFault::ManagerOut { .. } | DatabaseFault::NoRight { .. }) => {
             Finding::ok(Check::Reachable, format!("{} answers", it.node))
         }
         Err(fault) => Finding::problem(
             Check::Reachable,
             fault.to_string(),
-            Some(fault_remedy(fault)),
+            Some(fault_remedy(fault, it.engine)),
         ),
     }
 }
@@ -172,11 +175,17 @@ fn tls(it: &Examination<'_>) -> Finding {
                 cause: UnknownCause::Tls(_),
                 ..
             },
-        ) => Finding::problem(Check::Tls, fault.to_string(), Some(fault_remedy(fault))),
+        ) => Finding::problem(
+            Check::Tls,
+            fault.to_string(),
+            Some(fault_remedy(fault, it.engine)),
+        ),
         Err(DatabaseFault::Unreachable { .. } | DatabaseFault::Server { .. }) => {
             not_looked(Check::Tls)
         }
-        Ok(_) | Err(DatabaseFault::ManagerOut { .. }) => match it.tls {
+        Ok(_) | Err(DatabaseFault::ManagerOut { .. } | DatabaseFault::NoRight { .. }) => match it
+            .tls
+        {
             TlsMode::VerifyFull => Finding::ok(
                 Check::Tls,
                 "verify-full: the certificate is trusted and names the host",
@@ -249,11 +258,13 @@ fn managing(it: &Examination<'_>) -> Finding {
     let name = shown(it.manager);
     match it.managing {
         Ok(_) => Finding::ok(Check::Managing, format!("{name} logs in")),
-        Err(fault @ DatabaseFault::ManagerOut { .. }) => Finding::problem(
-            Check::Managing,
-            fault.to_string(),
-            Some(fault_remedy(fault)),
-        ),
+        Err(fault @ (DatabaseFault::ManagerOut { .. } | DatabaseFault::NoRight { .. })) => {
+            Finding::problem(
+                Check::Managing,
+                fault.to_string(),
+                Some(fault_remedy(fault, it.engine)),
+            )
+        }
         Err(_) => not_looked(Check::Managing),
     }
 }
@@ -274,9 +285,7 @@ fn right(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
         .map(|(user, _)| shown(user).to_string())
         .collect();
     let grant = lacking.iter().find_map(|(_, role)| role.grant.clone());
-    let remedy = grant.unwrap_or_else(|| {
-        "choose application users that are neither superusers nor for replication".to_owned()
-    });
+    let remedy = grant.unwrap_or_else(|| it.engine.terms().plain_users.to_owned());
     Finding::problem(
         Check::Right,
         format!(
@@ -305,7 +314,11 @@ fn primary(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
     }
     Finding::problem(
         Check::Primary,
-        format!("{} is a standby and cannot be written to", it.node),
+        format!(
+            "{} is a {} and cannot be written to",
+            it.node,
+            it.engine.terms().standby
+        ),
         Some("name the primary in `inputs.database.host`".to_owned()),
     )
 }
@@ -315,10 +328,10 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
     let problem =
         |found: String, remedy: &str| Finding::problem(check, found, Some(remedy.to_owned()));
     let Some(role) = role else {
-        return problem(format!("the role {name} does not exist"), &remedies.create);
+        return problem(format!("the user {name} does not exist"), &remedies.create);
     };
-    let recorded = it.recorded_oid.filter(|_| check == Check::IdleRole);
-    if recorded.is_some_and(|oid| oid != role.oid) {
+    let recorded = it.recorded_account.filter(|_| check == Check::IdleRole);
+    if recorded.is_some_and(|account| *account != role.account) {
         let found = format!("{name} was dropped and made again since the last rotation");
         return problem(
             found,
@@ -326,30 +339,27 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
         );
     }
     if !role.can_log_in {
-        return problem(format!("{name} may not log in (NOLOGIN)"), &remedies.let_in);
+        return problem(
+            format!("{name} may not log in ({})", it.engine.terms().locked),
+            &remedies.let_in,
+        );
     }
     if role.expired {
         return problem(
-            format!("{name} has expired (VALID UNTIL has passed)"),
+            format!("{name} has expired ({})", it.engine.terms().expired),
             &remedies.prolong,
         );
     }
-    Finding::ok(check, format!("{name} may log in and has not expired"))
-}
-
-/// A refusal is about the password only for a role in good order.
-fn knowledge(role: Option<&RoleFacts>) -> RoleKnowledge {
-    match role {
-        Some(role) if role.expired => RoleKnowledge::Expired,
-        Some(_) => RoleKnowledge::Sound,
-        None => RoleKnowledge::NotKnown,
+    if let Some(unfit) = &role.unfit {
+        return problem(format!("{name} {}", unfit.found), &unfit.remedy);
     }
+    Finding::ok(check, format!("{name} may log in and has not expired"))
 }
 
 fn current_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
     let name = shown(it.users[0]);
     let outcomes = it.current_logins.iter().map(|(_, outcome)| outcome);
-    let standing = assess(outcomes, knowledge(role));
+    let standing = assess(outcomes, RoleKnowledge::of(role, None));
     let recover = Some(format!("handover recover {}", it.environment));
     if standing.is_everywhere() {
         return Finding::ok(
@@ -358,7 +368,7 @@ fn current_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
         );
     }
     if standing.barred > 0 {
-        let found = format!("the password of {name} is right, and the role may not log in");
+        let found = format!("the password of {name} is right, and the user may not log in");
         return Finding::problem(
             Check::CurrentLogin,
             found,
@@ -399,7 +409,7 @@ fn idle_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
         return Finding::ok(Check::IdleLogin, found);
     };
     let outcomes = logins.iter().map(|(_, outcome)| outcome);
-    let standing = assess(outcomes, knowledge(role));
+    let standing = assess(outcomes, RoleKnowledge::of(role, None));
     let found = format!("the earlier password of {name}: {}", standing.word());
     match standing {
         standing if standing.is_everywhere() => Finding::ok(Check::IdleLogin, found),
@@ -415,12 +425,12 @@ fn idle_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
 /// The probe with a random password; it costs the user one failed login.
 fn trust(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
     let name = shown(it.users[1]);
+    let terms = it.engine.terms();
     let accepted = format!(
-        "a random password of {name} is accepted: pg_hba.conf has `trust` or another method, \
-         so that no login proves a password"
+        "a random password of {name} is accepted: {}",
+        terms.accepts_any
     );
-    let remedy = "in pg_hba.conf, for this user and host: hostssl all all … scram-sha-256; \
-                  then reload the server";
+    let remedy = terms.accept_one;
     match it.wrong_login {
         LoginOutcome::LoggedIn { .. }
         | LoginOutcome::StatementFailed { .. }

@@ -11,10 +11,16 @@
 //! long as it lies behind the mark. A cold copy that was started and then written past
 //! the mark, in log and in transactions, cannot be told from the original by anything
 //! that the server says of itself.
+//!
+//! MySQL and MariaDB have no timelines. Each server has an identifier of its own, so that a
+//! replica that took over is another server; an older copy of the same one lacks
+//! transactions that it had (`gtid_executed`), or lies behind in InnoDB's redo log. Where
+//! a server keeps no such identifiers, only the redo log tells.
 
 use std::cmp::max;
 
-use crate::model::ServerIdentity;
+use super::gtid::GtidSet;
+use crate::model::{Flavour, ServerIdentity};
 
 /// What the server that answers is to the one that was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,10 +64,69 @@ pub fn match_server(recorded: Option<&ServerIdentity>, seen: &ServerIdentity) ->
     }
     let is_behind = seen.timeline < recorded.timeline
         || seen.position < recorded.position
-        || seen.transaction < recorded.transaction;
+        || seen.transaction < recorded.transaction
+        || !has_transactions(recorded, seen);
     match is_behind {
         true => ServerMatch::WentBack,
         false => ServerMatch::Same,
+    }
+}
+
+/// Whether the server that answers has every transaction that was recorded. What cannot be
+/// read says nothing.
+fn has_transactions(recorded: &ServerIdentity, seen: &ServerIdentity) -> bool {
+    match (GtidSet::parse(&recorded.gtids), GtidSet::parse(&seen.gtids)) {
+        (Some(recorded), Some(seen)) => seen.contains(&recorded),
+        _ => true,
+    }
+}
+
+/// Whether two nodes of one rotated secret hold the same data, as far as they tell: on
+/// PostgreSQL all have one system identifier; on MySQL they share the source of some
+/// transactions; MariaDB's sources are numbers that any two servers may have.
+#[must_use]
+pub(super) fn is_of_other_data(one: &ServerIdentity, other: &ServerIdentity) -> bool {
+    if one.flavour != other.flavour {
+        return true;
+    }
+    match one.flavour {
+        Flavour::Postgresql => one.system != other.system,
+        Flavour::Mariadb => false,
+        Flavour::Mysql => match (GtidSet::parse(&one.gtids), GtidSet::parse(&other.gtids)) {
+            (Some(one), Some(other)) => {
+                !one.is_empty() && !other.is_empty() && !one.shares_a_source(&other)
+            }
+            _ => false,
+        },
+    }
+}
+
+/// The high-water mark for people.
+#[must_use]
+pub fn mark_words(server: &ServerIdentity) -> String {
+    match server.flavour {
+        Flavour::Postgresql => format!(
+            "timeline {}, log at {}",
+            server.timeline,
+            log_position(server.position)
+        ),
+        Flavour::Mysql | Flavour::Mariadb => {
+            let transactions = match server.gtids.as_str() {
+                "" => "no transaction identifiers".to_owned(),
+                gtids => format!("transactions {}", shortened(gtids)),
+            };
+            format!("{transactions}, redo log at {}", server.position)
+        }
+    }
+}
+
+/// A set of identifiers that has seen many servers is long; its end is what moves.
+fn shortened(gtids: &str) -> String {
+    const MOST: usize = 60;
+    let plain: String = gtids.split_whitespace().collect();
+    match plain.char_indices().rev().nth(MOST) {
+        Some((start, _)) => format!("…{}", &plain[start..]),
+        None => plain,
     }
 }
 
@@ -98,18 +163,43 @@ pub fn describe_server(
 ) -> Option<(String, &'static str)> {
     let recorded = recorded?;
     if recorded.system != seen.system {
-        let (before, now) = (version(recorded), version(seen));
+        let (before, now) = (recorded.version_words(), seen.version_words());
         let found = format!(
             "system {} ({now}) answers, and system {} ({before}) was recorded",
             seen.system, recorded.system
         );
-        let meaning = match major(seen) > major(recorded) {
-            true => {
+        let meaning = match (seen.flavour, major(seen) > major(recorded)) {
+            (Flavour::Postgresql, true) => {
                 "an upgrade to a new cluster (pg_upgrade, or a copy by dump), or another server"
             }
-            false => "another server: replaced, copied by dump, or a wrong address",
+            (Flavour::Mysql, _)
+                if !recorded.gtids.is_empty() && has_transactions(recorded, seen) =>
+            {
+                "a fail-over to a replica that has all that was recorded, or another server"
+            }
+            _ => {
+                "another server: replaced, copied by dump, a replica that took over, or a wrong address"
+            }
         };
         return Some((found, meaning));
+    }
+    if seen.flavour != Flavour::Postgresql {
+        let lacks = !has_transactions(recorded, seen);
+        return (lacks || seen.position < recorded.position).then(|| {
+            (
+                format!(
+                    "the same server answers with {}, and {} was recorded",
+                    mark_words(seen),
+                    mark_words(recorded)
+                ),
+                match lacks {
+                    true => "an older copy: a clone, or a backup that was restored",
+                    false => {
+                        "an older copy, by its redo log: a clone, or a backup that was restored"
+                    }
+                },
+            )
+        });
     }
     let timelines = format!(
         "the same system answers on timeline {}, and timeline {} was recorded",
@@ -162,17 +252,12 @@ pub fn describe_server(
 
 /// A log position as PostgreSQL writes it.
 #[must_use]
-pub fn log_position(position: i64) -> String {
+pub(super) fn log_position(position: i64) -> String {
     format!("{:X}/{:X}", position >> 32, position & 0xffff_ffff)
 }
 
-fn version(server: &ServerIdentity) -> String {
-    let minor = server.version % 10_000;
-    format!("PostgreSQL {}.{minor}", major(server))
-}
-
 fn major(server: &ServerIdentity) -> i32 {
-    server.version / 10_000
+    server.flavour.major(server.version)
 }
 
 #[cfg(test)]

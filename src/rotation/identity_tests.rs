@@ -4,6 +4,8 @@ use super::*;
 
 fn server(system: &str, timeline: i64, position: i64, transaction: i64) -> ServerIdentity {
     ServerIdentity {
+        flavour: Flavour::Postgresql,
+        gtids: String::new(),
         system: system.to_owned(),
         timeline,
         position,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Case;
-use crate::model::{Node, ServerIdentity, Step};
+use crate::model::{AccountId, Node, ServerIdentity, Step};
 
 /// How the server's refusal of S3 is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,8 +39,12 @@ pub struct Admitted {
     pub current: String,
     /// The idle user whose password changes (Y).
     pub user: String,
-    /// OIDs of X and Y.
-    pub oids: [u32; 2],
+    /// What makes X and Y the same users: their OIDs on PostgreSQL.
+    #[serde(alias = "oids")]
+    pub accounts: [AccountId; 2],
+    /// How many statements the change takes.
+    #[serde(default = "one")]
+    pub statements: usize,
     /// Which server it was.
     pub server: ServerIdentity,
     /// Whether the store knows a password of Y at all.
@@ -53,6 +57,11 @@ pub struct Admitted {
 /// What a journal means that was written before the question was asked.
 fn known() -> bool {
     true
+}
+
+/// The same of the statements.
+fn one() -> usize {
+    1
 }
 
 /// One line of the journal.
@@ -85,6 +94,11 @@ pub enum Event {
     },
     /// S3: the statement is about to be sent.
     ApplySent,
+    /// S3: of several statements, one more was confirmed.
+    StatementConfirmed {
+        /// The rows `user@host` that it changed.
+        rows: String,
+    },
     /// S3: the server confirmed it.
     ApplyConfirmed {
         /// The WAL position in bytes up to which the synchronous standbys have to come,
@@ -347,6 +361,8 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             journal.tries += 1;
             journal.progress = Progress::Sent { outwaited: false };
         }
+        // How far it came is told by asking: sending all of them again does no harm.
+        Event::StatementConfirmed { .. } => {}
         Event::ApplyConfirmed { unreplicated_at } => {
             journal.unreplicated_at = *unreplicated_at;
             journal.progress = Progress::Confirmed;
@@ -512,7 +528,7 @@ mod tests {
         };
         assert_eq!(event, confirmed);
         assert_eq!(serde_json::to_string(&event).expect("writes"), text);
-        let text = r#"{"event":"admitted","secret":"00","current":"a","user":"b","oids":[1,2],
+        let text = r#"{"event":"admitted","secret":"00","current":"a","user":"b","accounts":[1,2],
             "server":{"system":"1","timeline":1,"position":1,"version":150000},
             "previous_known":true}"#;
         let event: Event = serde_json::from_str(text).expect("reads");

@@ -16,6 +16,7 @@ mod decide;
 mod evidence;
 mod examine;
 mod finding;
+mod gtid;
 mod identity;
 mod journal;
 #[cfg(test)]
@@ -40,7 +41,7 @@ pub use evidence::{Evidence, GateLook, Intent, Manager, Replication, TwinLook};
 pub use examine::{Examination, Managed, NOT_LOOKED, examine};
 pub use finding::{Check, Finding, FindingStatus};
 pub use identity::{
-    ServerMatch, describe_server, is_other_certificate, log_position, match_server, raised,
+    ServerMatch, describe_server, is_other_certificate, mark_words, match_server, raised,
 };
 pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession};

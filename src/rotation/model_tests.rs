@@ -209,6 +209,7 @@ impl Model {
             pooled: self.pooled(user, pending),
             decoy_accepted: decoy && self.standing(user, Some(0)).is_proven_somewhere(),
             pair_unsound: false,
+            in_parts: false,
             server: match ready {
                 true => match_server(Some(&self.store.server), &self.world.identity()),
                 false => ServerMatch::NotKnown,
@@ -264,7 +265,8 @@ impl Model {
             secret: String::new(),
             current: String::new(),
             user: String::new(),
-            oids: [1, 2],
+            accounts: [1.into(), 2.into()],
+            statements: 1,
             server: found,
             previous_known: self.store.previous.1.is_some(),
             current_known: self.store.current.1.is_some(),

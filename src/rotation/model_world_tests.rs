@@ -68,6 +68,8 @@ impl World {
 
     pub(super) fn identity(&self) -> ServerIdentity {
         ServerIdentity {
+            flavour: crate::model::Flavour::Postgresql,
+            gtids: String::new(),
             system: "1".to_owned(),
             timeline: self.timeline,
             position: i64::try_from(self.end()).expect("a short log"),

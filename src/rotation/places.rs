@@ -3,6 +3,7 @@
 use super::admit::other_node_remedy;
 use super::examine::Examination;
 use super::finding::{Check, Finding};
+use super::identity::is_of_other_data;
 use super::standbys::unnamed_standbys;
 use super::words::shown;
 use crate::model::{Barrier, LoginOutcome, ManagingFacts};
@@ -16,12 +17,12 @@ pub(super) fn nodes(it: &Examination<'_>, managed: Option<&ManagingFacts>) -> Ve
             let facts = match looked {
                 Ok(facts) => facts,
                 Err(fault) => {
-                    let remedy = Some(other_node_remedy(fault));
+                    let remedy = Some(other_node_remedy(fault, it.engine));
                     return Finding::problem(Check::Node, fault.to_string(), remedy);
                 }
             };
             let is_another =
-                |managed: &ManagingFacts| managed.identity.system != facts.identity.system;
+                |managed: &ManagingFacts| is_of_other_data(&managed.identity, &facts.identity);
             if managed.is_some_and(is_another) {
                 return Finding::problem(
                     Check::Node,
@@ -34,10 +35,14 @@ pub(super) fn nodes(it: &Examination<'_>, managed: Option<&ManagingFacts>) -> Ve
                 return Finding::problem(Check::Node, found, facts.sessions.grant.clone());
             }
             let kind = match facts.read_only {
-                true => "a standby",
-                false => "no standby",
+                true => "a",
+                false => "no",
             };
-            Finding::ok(Check::Node, format!("{node} answers; it is {kind}"))
+            let standby = it.engine.terms().standby;
+            Finding::ok(
+                Check::Node,
+                format!("{node} answers; it is {kind} {standby}"),
+            )
         })
         .collect()
 }

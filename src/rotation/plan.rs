@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::{EnvironmentName, Node, ServerIdentity};
+use crate::model::{AccountId, EnvironmentName, Node, ServerIdentity};
 use crate::untrusted::Untrusted;
 
 /// A session that will be affected, or that keeps the gate shut.
@@ -13,7 +13,7 @@ pub struct PlannedSession {
     /// Where it is.
     pub node: String,
     /// The backend's process id.
-    pub pid: i32,
+    pub pid: i64,
     /// `application_name`.
     pub application: Untrusted,
     /// The client's address, when visible.
@@ -39,8 +39,13 @@ pub struct Plan {
     pub current: Untrusted,
     /// Y: gets the new password, becomes `current`.
     pub user: Untrusted,
-    /// OIDs of X and Y.
-    pub oids: [u32; 2],
+    /// What makes X and Y the same users: their OIDs on PostgreSQL.
+    pub accounts: [AccountId; 2],
+    /// The rows `user@host` that are Y, on MySQL and MariaDB: all get the new password.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<Untrusted>,
+    /// How many statements the change takes.
+    pub statements: usize,
     /// The statement, with a mark in place of the verifier.
     pub statement: String,
     /// Sessions of Y that a waiver would cut off.

@@ -72,6 +72,8 @@ mod tests {
     fn facts(standbys: &[(bool, Option<i64>)], receiving: bool, wanted: u32) -> ManagingFacts {
         ManagingFacts {
             identity: ServerIdentity {
+                flavour: crate::model::Flavour::Postgresql,
+                gtids: String::new(),
                 system: "1".to_owned(),
                 timeline: 1,
                 position: 0,

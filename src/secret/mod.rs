@@ -11,7 +11,7 @@ mod verifier;
 pub use sealing::{
     DataKey, EnvelopeHeader, MasterKey, NONCE_LENGTH, SealError, SecretId, inspect, seal, unseal,
 };
-pub use verifier::{SCRAM_SALT_LENGTH, ScramVerifier, VerifierError};
+pub use verifier::{SALT_LENGTH, SCRAM_SALT_LENGTH, ScramVerifier, VerifierError};
 
 use std::fmt;
 

@@ -15,6 +15,10 @@ use super::Secret;
 /// Bytes of salt that PostgreSQL itself uses (`SCRAM_DEFAULT_SALT_LEN`).
 pub const SCRAM_SALT_LENGTH: usize = 16;
 
+/// Bytes of salt that are kept with a pending password: enough for every engine, of which
+/// each takes as many as it needs from the front.
+pub const SALT_LENGTH: usize = 20;
+
 /// PostgreSQL's own default (`scram_iterations`). The count multiplies the cost of
 /// every login, for clients and server alike.
 const ITERATIONS: u32 = 4096;

@@ -2,13 +2,13 @@
 //!
 //! A pair has one owner, since two that change the same password cut each other off.
 //! Before a server was met its users are known by address and name; from the first
-//! contact on by the server's identity and their OIDs, which no second name for the same
+//! contact on by the server's identity and theirs, which no second name for the same
 //! host hides. Removing an environment gives up what it owned.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::StoreError;
-use crate::model::{Node, UserName};
+use crate::model::{AccountId, Node, UserName};
 use crate::rotation::Owner;
 use crate::secret::SecretId;
 use crate::untrusted::Untrusted;
@@ -42,7 +42,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-/// The other rotated secret that owns one of these roles (name and OID), if there is one.
+/// The other rotated secret that owns one of these roles (name and identity), if there is one.
 ///
 /// # Errors
 /// The store's own.
@@ -50,16 +50,16 @@ pub fn of_roles(
     transaction: &Transaction<'_>,
     id: SecretId,
     system: &str,
-    roles: &[(String, u32)],
+    roles: &[(String, AccountId)],
 ) -> Result<Option<Owner>, StoreError> {
-    for (user, oid) in roles {
+    for (user, account) in roles {
         let found = transaction
             .query_row(
                 &format!(
-                    "{OWNER} JOIN owned_role o ON o.rotated_secret = r.id \
-                     WHERE o.system = ?1 AND o.oid = ?2 AND r.id <> ?3"
+                    "{OWNER} JOIN owned_account o ON o.rotated_secret = r.id \
+                     WHERE o.system = ?1 AND o.account = ?2 AND r.id <> ?3"
                 ),
-                params![system, oid, id.to_string()],
+                params![system, account.as_str(), id.to_string()],
                 read,
             )
             .optional()?;
@@ -75,20 +75,20 @@ pub fn of_roles(
 ///
 /// # Errors
 /// The store's own; also when another rotated secret owns one of them.
-pub fn claim_roles(
+pub fn claim_roles<'a>(
     transaction: &Transaction<'_>,
     id: SecretId,
     system: &str,
-    oids: impl IntoIterator<Item = u32>,
+    accounts: impl IntoIterator<Item = &'a AccountId>,
 ) -> Result<(), StoreError> {
     transaction.execute(
-        "DELETE FROM owned_role WHERE rotated_secret = ?1",
+        "DELETE FROM owned_account WHERE rotated_secret = ?1",
         [id.to_string()],
     )?;
-    for oid in oids {
+    for account in accounts {
         transaction.execute(
-            "INSERT INTO owned_role (system, oid, rotated_secret) VALUES (?1, ?2, ?3)",
-            params![system, oid, id.to_string()],
+            "INSERT INTO owned_account (system, account, rotated_secret) VALUES (?1, ?2, ?3)",
+            params![system, account.as_str(), id.to_string()],
         )?;
     }
     Ok(())
@@ -99,7 +99,7 @@ pub fn claim_roles(
 /// # Errors
 /// The store's own.
 pub(super) fn release(transaction: &Transaction<'_>, environment: &str) -> Result<(), StoreError> {
-    for table in ["owned_role", "named_user"] {
+    for table in ["owned_account", "named_user"] {
         transaction.execute(
             &format!(
                 "DELETE FROM {table} WHERE rotated_secret IN \

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::model::AccountId;
 use crate::model::ServerIdentity;
 use crate::rotation::{NodeTime, raised};
 use crate::secret::SecretId;
@@ -33,7 +34,7 @@ pub struct RotatedSecretRow {
     /// or that was accepted since; `None` before the first contact.
     pub server: Option<ServerIdentity>,
     /// OIDs of the users at the last promote, or when their server was accepted since.
-    pub oids: BTreeMap<String, u32>,
+    pub accounts: BTreeMap<String, AccountId>,
     /// Every node's clock at the last promote.
     pub promoted: Vec<NodeTime>,
     /// The SHA-256 of the certificate that the server showed last, in hex.
@@ -60,7 +61,7 @@ pub fn add(
     Ok(())
 }
 
-const COLUMNS: &str = "SELECT id, path, generation, server, oids, promoted, accepted, certificate FROM rotated_secret";
+const COLUMNS: &str = "SELECT id, path, generation, server, accounts, promoted, accepted, certificate FROM rotated_secret";
 
 type Raw = (
     String,
@@ -87,7 +88,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Raw> {
 }
 
 fn rotated_secret(
-    (id, path, generation, server, oids, promoted, accepted, certificate): Raw,
+    (id, path, generation, server, accounts, promoted, accepted, certificate): Raw,
 ) -> Result<RotatedSecretRow, StoreError> {
     let damaged = || {
         StoreError::Damaged(format!(
@@ -98,7 +99,7 @@ fn rotated_secret(
         id: SecretId::parse(&id).ok_or_else(damaged)?,
         generation,
         server: parse(server.as_deref()).map_err(|_| damaged())?,
-        oids: parse(oids.as_deref())
+        accounts: parse(accounts.as_deref())
             .map_err(|_| damaged())?
             .unwrap_or_default(),
         promoted: parse(promoted.as_deref())
@@ -183,13 +184,13 @@ pub fn record_promotion(
     transaction: &Transaction<'_>,
     id: SecretId,
     server: &ServerIdentity,
-    oids: &BTreeMap<String, u32>,
+    accounts: &BTreeMap<String, AccountId>,
     promoted: &[NodeTime],
 ) -> Result<(), StoreError> {
     raise_server(transaction, id, server)?;
     transaction.execute(
-        "UPDATE rotated_secret SET oids = ?2, promoted = ?3 WHERE id = ?1",
-        params![id.to_string(), json(oids), json(promoted)],
+        "UPDATE rotated_secret SET accounts = ?2, promoted = ?3 WHERE id = ?1",
+        params![id.to_string(), json(accounts), json(promoted)],
     )?;
     Ok(())
 }
@@ -259,12 +260,17 @@ pub fn accept_server(
     transaction: &Transaction<'_>,
     id: SecretId,
     server: &ServerIdentity,
-    oids: &BTreeMap<String, u32>,
+    accounts: &BTreeMap<String, AccountId>,
     acceptance: &Acceptance,
 ) -> Result<(), StoreError> {
     transaction.execute(
-        "UPDATE rotated_secret SET server = ?2, oids = ?3, accepted = ?4 WHERE id = ?1",
-        params![id.to_string(), json(server), json(oids), json(acceptance)],
+        "UPDATE rotated_secret SET server = ?2, accounts = ?3, accepted = ?4 WHERE id = ?1",
+        params![
+            id.to_string(),
+            json(server),
+            json(accounts),
+            json(acceptance)
+        ],
     )?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The store on a real disk.
 
+use crate::model::AccountId;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -496,8 +497,12 @@ async fn with_two_secrets<T: Send + 'static>(
 #[tokio::test]
 async fn a_role_has_one_owner_until_its_environment_is_removed() {
     with_two_secrets(|transaction, [orders, billing]| {
-        let roles = [("app_a".to_owned(), 10), ("app_b".to_owned(), 11)];
-        owners::claim_roles(transaction, orders, "7", [10, 11]).expect("free");
+        let [first, second] = [10, 11].map(AccountId::from);
+        let roles = [
+            ("app_a".to_owned(), first.clone()),
+            ("app_b".to_owned(), second.clone()),
+        ];
+        owners::claim_roles(transaction, orders, "7", [&first, &second]).expect("free");
         let owner = |id, system: &str| {
             owners::of_roles(transaction, id, system, &roles).expect("is looked up")
         };
@@ -506,10 +511,10 @@ async fn a_role_has_one_owner_until_its_environment_is_removed() {
         let found = owner(billing, "7").expect("belongs to the orders");
         assert_eq!(found.environment.to_string(), "shop/orders");
         // The store itself keeps a role from having two owners.
-        assert!(owners::claim_roles(transaction, billing, "7", [11]).is_err());
+        assert!(owners::claim_roles(transaction, billing, "7", [&second]).is_err());
         environments::remove(transaction, "orders", "now").expect("removed");
         assert_eq!(owner(billing, "7"), None);
-        owners::claim_roles(transaction, billing, "7", [10, 11]).expect("free");
+        owners::claim_roles(transaction, billing, "7", [&first, &second]).expect("free");
     })
     .await;
 }
@@ -553,6 +558,8 @@ async fn names_are_exact_for_users_and_not_for_hosts() {
 async fn a_mark_only_rises_and_acceptance_sets_it() {
     with_two_secrets(|transaction, [id, _]| {
         let at = |system: &str, position| crate::model::ServerIdentity {
+            flavour: crate::model::Flavour::Postgresql,
+            gtids: String::new(),
             system: system.to_owned(),
             timeline: 1,
             position,
@@ -574,13 +581,14 @@ async fn a_mark_only_rises_and_acceptance_sets_it() {
             at: "2026-11-21T02:00:00Z".to_owned(),
             by: "alice".to_owned(),
         };
-        let oids = std::collections::BTreeMap::from([("app_a".to_owned(), 10)]);
+        let accounts =
+            std::collections::BTreeMap::from([("app_a".to_owned(), AccountId::from(10))]);
         let server = at("8", 3);
-        rotated_secrets::accept_server(transaction, id, &server, &oids, &acceptance)
+        rotated_secrets::accept_server(transaction, id, &server, &accounts, &acceptance)
             .expect("written");
         let row = rotated_secrets::find(transaction, "orders", "db").expect("reads");
         let row = row.expect("is there");
-        assert_eq!((row.server, row.oids), (Some(server), oids));
+        assert_eq!((row.server, row.accounts), (Some(server), accounts));
         assert_eq!(row.accepted, Some(acceptance));
     })
     .await;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use handover::database::{ChangeOutcome, Database, NewPassword, Target, Timeouts, Tls, connect};
 use handover::model::{
-    Credential, DatabaseFault, Engine, ManagingFacts, Node, UnknownCause, UserName,
+    AccountId, Credential, DatabaseFault, Engine, ManagingFacts, Node, UnknownCause, UserName,
 };
 use handover::sandbox::{Authority, PostgresOptions, PostgresServer};
-use handover::secret::{SCRAM_SALT_LENGTH, Secret};
+use handover::secret::{SALT_LENGTH, Secret};
 use handover::untrusted::Untrusted;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -306,18 +306,25 @@ async fn change(
     let opened = database.manage(&node, &manager, "handover-test").await;
     let mut managing = opened.expect("logs in");
     let facts = managing.facts(&user("nobody_a"), &user(role)).await;
-    let oid = facts.expect("answers").roles[1]
+    let account = facts.expect("answers").roles[1]
         .as_ref()
         .expect("exists")
-        .oid;
-    let begun = managing.begin_change(oid, Duration::from_secs(10)).await;
-    begun.expect("gets the lock");
+        .account
+        .clone();
+    let begun = managing
+        .begin_change(&account, Duration::from_secs(10))
+        .await;
+    let parts = begun.expect("gets the lock");
+    assert_eq!(parts.len(), 1, "one statement changes a role");
     let outcome = managing
-        .change(NewPassword {
-            user: &user(role),
-            password: &Secret::new(password.to_owned()),
-            salt: &[7; SCRAM_SALT_LENGTH],
-        })
+        .change(
+            &parts[0],
+            NewPassword {
+                user: &user(role),
+                password: &Secret::new(password.to_owned()),
+                salt: &[7; SALT_LENGTH],
+            },
+        )
         .await;
     managing.close().await;
     outcome
@@ -406,9 +413,10 @@ fn a_wait_for_the_lock_that_is_left_leaves_no_session_behind() {
         let opened = database.manage(&node, &manager, "handover-left");
         let mut managing = opened.await.expect("logs in");
         let longest = Duration::from_secs(600);
+        let account = AccountId::from(oid);
         let seen = tokio::task::spawn_blocking(move || wait_until("it waits", waits));
         tokio::select! {
-            begun = managing.begin_change(oid, longest) => panic!("nobody gave it: {begun:?}"),
+            begun = managing.begin_change(&account, longest) => panic!("nobody gave it: {begun:?}"),
             seen = seen => seen.expect("it waits"),
         }
         managing.close().await;

@@ -176,7 +176,6 @@ fn plans(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
 
 fn plan(theme: &Theme, plan: &Plan, width: u16) -> Vec<Line<'static>> {
     let text = theme.style(Role::Text);
-    let version = plan.server.version;
     let mut lines = Vec::new();
     let mut add = |label: &'static str, words: &str, style: Style| {
         lines.extend(labelled_lines(theme, label, words, style, width));
@@ -209,12 +208,7 @@ fn plan(theme: &Theme, plan: &Plan, width: u16) -> Vec<Line<'static>> {
     );
     add(
         "server",
-        &format!(
-            "{}, PostgreSQL {}.{}",
-            plan.node,
-            version / 10_000,
-            version % 10_000
-        ),
+        &format!("{}, {}", plan.node, plan.server.version_words()),
         text,
     );
     for warning in &plan.warnings {

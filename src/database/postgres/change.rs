@@ -53,7 +53,11 @@ impl PostgresManaging {
     }
 
     pub(super) async fn alter_and_commit(&self, new: NewPassword<'_>) -> ChangeOutcome {
-        let verifier = match ScramVerifier::derive(new.password, new.salt) {
+        let salt = new
+            .salt
+            .first_chunk()
+            .expect("what is kept is longer than what SCRAM takes");
+        let verifier = match ScramVerifier::derive(new.password, salt) {
             Ok(verifier) => verifier,
             Err(error) => {
                 return ChangeOutcome::Refused {

@@ -7,13 +7,13 @@ use futures_util::future::{BoxFuture, FutureExt, try_join3, try_join4};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
-use super::super::{ChangeOutcome, Managing, NewPassword, Target, Timeouts};
+use super::super::{ChangeOutcome, ChangePart, Managing, NewPassword, Target, Timeouts};
 use super::connection::{Connection, Connector, Parameters};
 use super::{classify, replication, sql, twins, within};
 use crate::model::{
-    Barrier, Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node, RoleFacts,
-    ServerIdentity, Session, SessionKind, SessionView, TwinFacts, TwinRoles, UnknownCause,
-    UserName,
+    AccountId, Barrier, Credential, DatabaseFault, Flavour, LoginOutcome, ManagingFacts, Node,
+    RoleFacts, ServerIdentity, Session, SessionKind, SessionView, TwinFacts, TwinRoles,
+    UnknownCause, UserName,
 };
 use crate::process::failpoint::{self, Failpoint};
 use crate::untrusted::Untrusted;
@@ -112,11 +112,11 @@ impl Managing for PostgresManaging {
         .boxed()
     }
 
-    fn sessions(
-        &mut self,
-        oid: u32,
-    ) -> BoxFuture<'_, Result<(SessionView, DateTime<Utc>), DatabaseFault>> {
-        async move { self.ask(self.look_at_sessions(oid)).await }.boxed()
+    fn sessions<'a>(
+        &'a mut self,
+        account: &'a AccountId,
+    ) -> BoxFuture<'a, Result<(SessionView, DateTime<Utc>), DatabaseFault>> {
+        async move { self.ask(self.look_at_sessions(oid(account))).await }.boxed()
     }
 
     fn twins<'a>(
@@ -130,27 +130,38 @@ impl Managing for PostgresManaging {
         .boxed()
     }
 
-    fn waiting_for_standby(
-        &mut self,
-        oid: u32,
-    ) -> BoxFuture<'_, Result<Option<i32>, DatabaseFault>> {
+    fn waiting_for_standby<'a>(
+        &'a mut self,
+        account: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<i64>, DatabaseFault>> {
         async move {
-            let question = sql::waiting_for_standby(oid);
+            let question = sql::waiting_for_standby(oid(account));
             let rows = self.ask(self.client().query_typed(&question, &[])).await?;
-            Ok(rows.first().map(|row| row.get("pid")))
+            Ok(rows.first().map(|row| row.get::<_, i32>("pid").into()))
         }
         .boxed()
     }
 
-    fn begin_change(
-        &mut self,
-        oid: u32,
+    fn begin_change<'a>(
+        &'a mut self,
+        account: &'a AccountId,
         wait: Duration,
-    ) -> BoxFuture<'_, Result<(), ChangeOutcome>> {
-        self.begin(oid, wait).boxed()
+    ) -> BoxFuture<'a, Result<Vec<ChangePart>, ChangeOutcome>> {
+        async move {
+            self.begin(oid(account), wait).await?;
+            Ok(vec![ChangePart {
+                number: 0,
+                words: Untrusted::new("the role"),
+            }])
+        }
+        .boxed()
     }
 
-    fn change<'a>(&'a mut self, new: NewPassword<'a>) -> BoxFuture<'a, ChangeOutcome> {
+    fn change<'a>(
+        &'a mut self,
+        _: &'a ChangePart,
+        new: NewPassword<'a>,
+    ) -> BoxFuture<'a, ChangeOutcome> {
         self.alter_and_commit(new).boxed()
     }
 
@@ -230,7 +241,7 @@ impl PostgresManaging {
         };
         let roles = [role(current), role(user)];
         let sessions = match &roles[1] {
-            Some(role) => self.ask(self.look_at_sessions(role.oid)).await?.0,
+            Some(role) => self.ask(self.look_at_sessions(oid(&role.account))).await?.0,
             None => SessionView {
                 sessions: Vec::new(),
                 complete: true,
@@ -266,13 +277,18 @@ impl PostgresManaging {
         let grant = (!may_alter && grantable)
             .then(|| sql::grant_right(version, &self.manager, users, createrole));
         RoleFacts {
-            oid: row.get("oid"),
+            account: AccountId::from(row.get::<_, u32>("oid")),
             can_log_in: row.get("rolcanlogin"),
             expired: row.get("expired"),
+            is_mute: row.get("expired"),
             superuser,
             replication,
             may_alter,
             grant,
+            rows: Vec::new(),
+            statements: 1,
+            unfit: None,
+            login_limit: None,
         }
     }
 
@@ -314,7 +330,7 @@ impl PostgresManaging {
         let text = |column: &str| row.get::<_, Option<&str>>(column).map(Untrusted::new);
         Session {
             node: self.node.clone(),
-            pid: row.get("pid"),
+            pid: row.get::<_, i32>("pid").into(),
             kind,
             application: text("application_name").unwrap_or_else(|| Untrusted::new("")),
             client: text("client"),
@@ -337,12 +353,19 @@ impl PostgresManaging {
 
 fn server_identity(row: &Row) -> ServerIdentity {
     ServerIdentity {
+        flavour: Flavour::Postgresql,
+        gtids: String::new(),
         system: Untrusted::new(row.get("system")).as_str().to_owned(),
         timeline: row.get("timeline"),
         position: row.get("position"),
         transaction: row.get("transaction"),
         version: row.get("version"),
     }
+}
+
+/// What [`AccountId`] holds on PostgreSQL; no role has the OID 0.
+pub(super) fn oid(account: &AccountId) -> u32 {
+    account.as_str().parse().unwrap_or(0)
 }
 
 pub(super) fn words(failpoint: Failpoint) -> Untrusted {

@@ -20,7 +20,8 @@ use tokio_postgres::Client;
 use self::connection::{Connection, Connector};
 use super::{Database, Login, Managing, Target};
 use crate::model::{
-    Credential, DatabaseFault, LoginOutcome, Node, OwnSession, RoleRemedies, UnknownCause, UserName,
+    Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node, OwnSession, RoleFacts,
+    RoleRemedies, UnknownCause, UserName,
 };
 use crate::untrusted::Untrusted;
 
@@ -57,11 +58,11 @@ impl Database for Postgres {
         .boxed()
     }
 
-    fn change_statement(&self, user: &UserName) -> String {
+    fn change_statement(&self, user: &UserName, _: Option<&ManagingFacts>) -> String {
         sql::alter_role(user, "‹SCRAM-SHA-256 verifier›")
     }
 
-    fn remedies(&self, user: &UserName) -> RoleRemedies {
+    fn remedies(&self, user: &UserName, _: Option<&RoleFacts>) -> RoleRemedies {
         sql::remedies(user)
     }
 }
@@ -109,8 +110,8 @@ async fn look(client: &Client, login: &Login<'_>, timeout: Duration) -> LoginOut
     };
     let session = OwnSession {
         node: login.node.clone(),
-        pid: row.get("pid"),
-        started: row.get("backend_start"),
+        pid: row.get::<_, i32>("pid").into(),
+        started: Some(row.get("backend_start")),
     };
     let server_time: DateTime<Utc> = row.get("server_time");
     if let Err(error) = client.batch_execute(sql::AS_CONFIGURED).await {
@@ -128,6 +129,7 @@ async fn look(client: &Client, login: &Login<'_>, timeout: Duration) -> LoginOut
     LoginOutcome::LoggedIn {
         session,
         server_time,
+        row: None,
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn look(
     manager: &UserName,
     roles: TwinRoles<'_>,
 ) -> Result<TwinFacts, Error> {
-    let [current, idle] = &roles.oids;
+    let [current, idle] = &roles.accounts.map(super::managing::oid);
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(current, Type::OID), (idle, Type::OID)];
     let ask = async |question: String| client.query_typed(&question, &parameters).await;
     let pair = Pair(roles.names.map(UserName::as_str));

@@ -14,7 +14,7 @@ use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::{generate_password, random_bytes};
 use crate::rotation::{Case, Event, Intent, NodeTime, Progress};
-use crate::secret::{EnvelopeHeader, SCRAM_SALT_LENGTH, Secret, seal};
+use crate::secret::{EnvelopeHeader, SALT_LENGTH, Secret, seal};
 use crate::store::{StoreError, journal, rotated_secrets};
 
 impl Run<'_> {
@@ -32,7 +32,7 @@ impl Run<'_> {
     pub(super) async fn seal_pending(&mut self) -> Result<Turn, Failure> {
         self.begun(Step::Pending);
         let pending = generate_password(self.subject.settings.password_length);
-        let salt = hex::encode(random_bytes::<SCRAM_SALT_LENGTH>());
+        let salt = hex::encode(random_bytes::<SALT_LENGTH>());
         let secret = self.subject.record.id;
         let environment_id = self.subject.environment_id.clone();
         let master = Arc::clone(&self.workspace.master);

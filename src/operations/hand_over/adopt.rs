@@ -62,7 +62,7 @@ async fn look_at_both(
     let mut views = Vec::new();
     for (index, role) in facts.roles.iter().enumerate() {
         if let Some(role) = role {
-            views.push((index, managing.sessions(role.oid).await?.0));
+            views.push((index, managing.sessions(&role.account).await?.0));
         }
     }
     managing.close().await;

@@ -8,12 +8,12 @@ use super::Progress as Told;
 use super::gate::{look_at_gate, look_at_others};
 use super::logins::{Logins, probe_current, probe_previous, sessions_of};
 use super::run::{Run, Turn};
-use crate::database::{ChangeOutcome, LONGEST_SILENCE, NewPassword};
+use crate::database::{ChangeOutcome, ChangePart, LONGEST_SILENCE, Managing, NewPassword};
 use crate::model::Step;
 use crate::operations::{Exit, Failure};
 use crate::process::Deadline;
 use crate::rotation::{Case, Event, GateLook, Progress, RefusalClass};
-use crate::secret::SCRAM_SALT_LENGTH;
+use crate::secret::SALT_LENGTH;
 use crate::store::{JournalLine, StoreError, journal, rotated_secrets};
 
 /// From the look at the gate under the role's lock to the statement, and from a login
@@ -49,12 +49,12 @@ impl Run<'_> {
         // Only runs of ours take this lock, and the server frees it from one that was lost.
         let lost_run = LONGEST_SILENCE + Duration::from_secs(2);
         let wait = self.subject.settings.lock_timeout.max(lost_run);
-        match self
+        let parts = match self
             .observer
-            .unless_stopped(managing.begin_change(role.oid, wait))
+            .unless_stopped(managing.begin_change(&role.account, wait))
             .await
         {
-            Some(Ok(())) => {}
+            Some(Ok(parts)) => parts,
             Some(Err(refusal)) => {
                 managing.close().await;
                 return self.note_refusal(refusal).await;
@@ -64,7 +64,7 @@ impl Run<'_> {
                 managing.close().await;
                 return Ok(Turn::Again);
             }
-        }
+        };
         // Under the lock: nobody else changes this role, so what is looked at now
         // still holds when the statement runs.
         let overtaken = self.check_not_overtaken(pending.generation);
@@ -72,7 +72,7 @@ impl Run<'_> {
             overtaken,
             self.log_in_under_the_lock(),
             look_at_others(self.subject),
-            managing.sessions(role.oid)
+            managing.sessions(&role.account)
         );
         if let Err(failure) = overtaken.and(self.note_logins(logins)) {
             managing.give_up().await;
@@ -135,14 +135,14 @@ impl Run<'_> {
             );
             return self.note_refusal(refusal).await;
         }
-        let outcome = managing
-            .change(NewPassword {
-                user: self.subject.user(),
-                password: &password,
-                salt: &salt,
-            })
-            .await;
+        let new = NewPassword {
+            user: self.subject.user(),
+            password: &password,
+            salt: &salt,
+        };
+        let outcome = self.send(&mut *managing, &parts, new).await;
         managing.close().await;
+        let outcome = outcome?;
         self.epoch.renew();
         self.gate = None;
         match outcome {
@@ -154,6 +154,38 @@ impl Run<'_> {
                 Ok(Turn::Again)
             }
         }
+    }
+
+    /// Sends all statements of the change, one after the other. What was confirmed of them
+    /// cannot be taken back by a refusal of a later one: that leaves the outcome open, and
+    /// all are sent again.
+    async fn send(
+        &mut self,
+        managing: &mut dyn Managing,
+        parts: &[ChangePart],
+        new: NewPassword<'_>,
+    ) -> Result<ChangeOutcome, Failure> {
+        let mut outcome = refused("no-statement", "the user has no row that could be changed");
+        for (index, part) in parts.iter().enumerate() {
+            outcome = managing.change(part, new).await;
+            match &outcome {
+                ChangeOutcome::Confirmed | ChangeOutcome::AppliedLocally { .. } => {}
+                ChangeOutcome::Refused { message, .. } if index > 0 => {
+                    return Ok(ChangeOutcome::Unknown {
+                        message: message.clone(),
+                    });
+                }
+                ChangeOutcome::Refused { .. } | ChangeOutcome::Unknown { .. } => break,
+            }
+            if parts.len() > 1 {
+                let rows = part.words.as_str().to_owned();
+                let detail = json!({"rows": part.words});
+                let event = Event::StatementConfirmed { rows };
+                self.append(event, "rotation.statement-confirmed", detail)
+                    .await?;
+            }
+        }
+        Ok(outcome)
     }
 
     /// The change is in the database; whether the synchronous standbys have it too is
@@ -290,14 +322,14 @@ impl Run<'_> {
         let (Some(mut managing), Some(role)) = (self.managing.take(), role) else {
             return self.park_as_unrecognised().await;
         };
-        let lock = managing.begin_change(role.oid, longest);
+        let lock = managing.begin_change(&role.account, longest);
         let Some(waited) = self.observer.unless_stopped(lock).await else {
             managing.close().await;
             return Ok(Turn::Again);
         };
         managing.give_up().await;
         match waited {
-            Ok(()) => {
+            Ok(_) => {
                 self.managing = Some(managing);
                 self.append(Event::Outwaited, "rotation.outwaited", json!({}))
                     .await?;
@@ -325,6 +357,6 @@ fn refused(code: &str, message: &str) -> ChangeOutcome {
     }
 }
 
-fn parse_salt(text: &str) -> Option<[u8; SCRAM_SALT_LENGTH]> {
+fn parse_salt(text: &str) -> Option<[u8; SALT_LENGTH]> {
     hex::decode(text).ok()?.try_into().ok()
 }

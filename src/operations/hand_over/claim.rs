@@ -5,7 +5,7 @@ use rusqlite::Transaction;
 
 use super::preflight::Preflight;
 use super::subject::Subject;
-use crate::model::{Node, ServerIdentity, UserName};
+use crate::model::{AccountId, Node, ServerIdentity, UserName};
 use crate::operations::{Exit, Failure};
 use crate::rotation::{AdmitCase, Plan};
 use crate::secret::SecretId;
@@ -17,7 +17,7 @@ pub(super) struct Claimed {
     node: Node,
     manager: UserName,
     pair: [UserName; 2],
-    oids: [u32; 2],
+    accounts: [AccountId; 2],
     server: ServerIdentity,
     certificate: Option<String>,
 }
@@ -30,7 +30,7 @@ impl Claimed {
             node: subject.node.clone(),
             manager: subject.manager.username.clone(),
             pair: [subject.current_user(), subject.user()].map(Clone::clone),
-            oids: plan.oids,
+            accounts: plan.accounts.clone(),
             server: plan.server.clone(),
             certificate: managing.and_then(|(_, facts)| facts.certificate.clone()),
         }
@@ -44,7 +44,7 @@ impl Claimed {
     pub(super) fn claim(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         let Self { secret, server, .. } = self;
         let names = self.pair.iter().map(|user| user.as_str().to_owned());
-        let roles: Vec<(String, u32)> = names.zip(self.oids).collect();
+        let roles: Vec<(String, AccountId)> = names.zip(self.accounts.clone()).collect();
         if let Some(owner) = owners::of_roles(transaction, *secret, &server.system, &roles)? {
             return Err(Failure::new(
                 AdmitCase::OwnedElsewhere.name(),
@@ -56,7 +56,7 @@ impl Claimed {
         rotated_secrets::raise_server(transaction, *secret, server)?;
         let certificate = self.certificate.as_deref();
         rotated_secrets::record_certificate(transaction, *secret, certificate)?;
-        owners::claim_roles(transaction, *secret, &server.system, self.oids)?;
+        owners::claim_roles(transaction, *secret, &server.system, &self.accounts)?;
         let users = NamedUsers {
             node: &self.node,
             manager: &self.manager,

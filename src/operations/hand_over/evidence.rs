@@ -11,7 +11,7 @@ use super::logins::{
 };
 use super::preflight::twin_look;
 use super::run::{Run, troubling};
-use crate::model::{DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, RoleFacts, TwinRoles};
+use crate::model::{DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, TwinRoles};
 use crate::operations::Failure;
 use crate::process::Deadline;
 use crate::rotation::{
@@ -31,7 +31,7 @@ pub(super) struct Epoch {
     /// Y with N through the poolers.
     pub(super) pooled: Option<Logins>,
     /// The backend in which an earlier statement of ours waits for a synchronous standby.
-    pub(super) waits_for_standby: Option<i32>,
+    pub(super) waits_for_standby: Option<i64>,
     /// How far the log had come when N was first seen of a change whose answer was lost.
     pub(super) unanswered_at: Option<i64>,
     /// How often this run has waited for replay or for a pooler.
@@ -216,12 +216,17 @@ impl Run<'_> {
         let (own, observer) = (&self.own, self.observer);
         let gate = look_at_gate(subject, &mut *managing, &facts, &others, own, observer).await?;
         if let [Some(current), Some(idle)] = &facts.roles {
-            let oids = [current.oid, idle.oid];
+            let accounts = [&current.account, &idle.account];
             if matches!(self.journal.progress, Reached::Sent { .. }) {
-                self.epoch.waits_for_standby = managing.waiting_for_standby(idle.oid).await?;
+                self.epoch.waits_for_standby = managing.waiting_for_standby(&idle.account).await?;
             }
             if self.journal.is_sent() && self.twins == TwinLook::NotLooked {
-                let twins = managing.twins(TwinRoles { names: users, oids }).await?;
+                let twins = managing
+                    .twins(TwinRoles {
+                        names: users,
+                        accounts,
+                    })
+                    .await?;
                 self.twins = twin_look(subject, &twins);
             }
         }
@@ -244,16 +249,15 @@ impl Run<'_> {
 
     pub(super) fn weigh(&self) -> Evidence {
         let roles = self.facts.as_ref().map(|facts| &facts.roles);
-        let oids = self.journal.admitted.as_ref().map(|admitted| admitted.oids);
+        let admitted = self.journal.admitted.as_ref();
         let knowledge = |index: usize| {
             let role = roles.and_then(|roles| roles[index].as_ref());
-            role_knowledge(role, oids.map(|oids| oids[index]))
+            RoleKnowledge::of(role, admitted.map(|admitted| &admitted.accounts[index]))
         };
         let standing = |logins: &Option<Logins>, index: usize| match logins {
             Some(logins) => assess(logins.iter().map(|(_, outcome)| outcome), knowledge(index)),
             None => Standing::default(),
         };
-        let admitted = self.journal.admitted.as_ref();
         // An operator may have accepted another server since S1; then its mark stands there.
         let recorded = self.subject.record.server.as_ref();
         let recorded = recorded.or(admitted.map(|admitted| &admitted.server));
@@ -283,15 +287,30 @@ impl Run<'_> {
             waits: self.epoch.waits,
             manager: match &self.epoch.fault {
                 None => Manager::Ready,
-                Some(DatabaseFault::ManagerOut { .. }) => Manager::Out,
+                Some(DatabaseFault::ManagerOut { .. } | DatabaseFault::NoRight { .. }) => {
+                    Manager::Out
+                }
                 Some(DatabaseFault::Unreachable { .. } | DatabaseFault::Server { .. }) => {
                     Manager::Unreachable
                 }
             },
             // Not looked is not open.
             gate: self.gate.unwrap_or(GateLook::Shut),
+            in_parts: self.is_in_parts(),
             promotion_unknown: self.promotion_unknown,
         }
+    }
+
+    /// S3 was sent, not confirmed as a whole, and takes several statements.
+    fn is_in_parts(&self) -> bool {
+        let role = self
+            .facts
+            .as_ref()
+            .and_then(|facts| facts.roles[1].as_ref());
+        let now = role.map_or(1, |role| role.statements);
+        let planned = self.journal.admitted.as_ref();
+        let planned = planned.map_or(1, |admitted| admitted.statements);
+        matches!(self.journal.progress, Reached::Sent { .. }) && now.max(planned) > 1
     }
 
     /// What every node told the managing user, as far as it was asked.
@@ -420,13 +439,15 @@ impl Run<'_> {
         let Some(facts) = &self.facts else {
             return Vec::new();
         };
-        let oids = self.journal.admitted.as_ref().map(|admitted| admitted.oids);
+        let admitted = self.journal.admitted.as_ref();
         let users = [self.subject.current_user(), self.subject.user()];
         let of_one = |index: usize| {
             let role = facts.roles[index].as_ref();
-            let what = match (role, role_knowledge(role, oids.map(|oids| oids[index]))) {
+            let recorded = admitted.map(|admitted| &admitted.accounts[index]);
+            let what = match (role, RoleKnowledge::of(role, recorded)) {
                 (_, RoleKnowledge::Sound) => return None,
-                (_, RoleKnowledge::Expired) => "has expired (`VALID UNTIL`)",
+                (Some(role), RoleKnowledge::Mute) if role.expired => "has expired (`VALID UNTIL`)",
+                (_, RoleKnowledge::Mute) => "cannot be let in by a password alone",
                 (None, _) => "does not exist on the server",
                 (Some(_), _) => "was dropped and made anew since the rotation began",
             };
@@ -434,14 +455,5 @@ impl Run<'_> {
             Some(format!("{user} {what}"))
         };
         (0..2).filter_map(of_one).collect()
-    }
-}
-
-fn role_knowledge(role: Option<&RoleFacts>, recorded: Option<u32>) -> RoleKnowledge {
-    match role {
-        Some(role) if recorded.is_some_and(|oid| oid != role.oid) => RoleKnowledge::NotKnown,
-        Some(role) if role.expired => RoleKnowledge::Expired,
-        Some(_) => RoleKnowledge::Sound,
-        None => RoleKnowledge::NotKnown,
     }
 }

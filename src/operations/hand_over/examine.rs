@@ -60,11 +60,16 @@ pub(in crate::operations) async fn examine(
         Err(_) => None,
     };
     let users = [subject.current_user(), subject.user()];
-    let remedies = users.map(|user| subject.database.remedies(user));
+    let roles = match &managing {
+        Ok(managed) => managed.facts.roles.each_ref().map(Option::as_ref),
+        Err(_) => [None, None],
+    };
+    let remedies = [0, 1].map(|index| subject.database.remedies(users[index], roles[index]));
     Ok(rotation::examine(&Examination {
         environment,
         open_rotation,
         node: &subject.node,
+        engine: subject.engine,
         tls: subject.settings.tls,
         manager: &subject.manager.username,
         users,
@@ -72,7 +77,7 @@ pub(in crate::operations) async fn examine(
         owner: owner.as_ref(),
         recorded_server: subject.record.server.as_ref(),
         recorded_certificate: subject.record.certificate.as_deref(),
-        recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
+        recorded_account: subject.record.accounts.get(subject.user().as_str()),
         managing: managing.as_ref(),
         current_logins: &current,
         idle_logins: idle.as_deref(),
@@ -120,7 +125,7 @@ async fn look_as_manager(subject: &Subject, own: &[OwnSession]) -> Result<Manage
     let foreign = |view: &SessionView| view.complete.then(|| drain::foreign_sessions(view, own));
     let idle = foreign(&facts.sessions);
     let current = match &facts.roles[0] {
-        Some(role) => foreign(&managing.sessions(role.oid).await?.0),
+        Some(role) => foreign(&managing.sessions(&role.account).await?.0),
         None => None,
     };
     let twins = match &facts.roles {
@@ -128,7 +133,7 @@ async fn look_as_manager(subject: &Subject, own: &[OwnSession]) -> Result<Manage
             managing
                 .twins(TwinRoles {
                     names: users,
-                    oids: [current.oid, idle.oid],
+                    accounts: [&current.account, &idle.account],
                 })
                 .await,
         ),

@@ -118,7 +118,7 @@ pub(super) async fn look_at_gate(
         if pause.await.is_none() {
             break;
         }
-        (facts.sessions, facts.server_time) = managing.sessions(role.oid).await?;
+        (facts.sessions, facts.server_time) = managing.sessions(&role.account).await?;
         others = look_at_others(subject).await?;
     }
     Ok(judge(subject, &facts, &others, own))

@@ -6,7 +6,7 @@ use super::logins::{application, probe_current};
 use super::preflight::owner_of;
 use super::subject::Subject;
 use crate::document::PropertyPath;
-use crate::model::{DatabaseFault, EnvironmentName, ManagingFacts, ServerIdentity};
+use crate::model::{AccountId, DatabaseFault, EnvironmentName, ManagingFacts, ServerIdentity};
 use crate::operations::{Failure, Workspace};
 use crate::rotation::{Owner, RoleKnowledge, assess};
 use crate::secret::SecretId;
@@ -17,7 +17,7 @@ pub(in crate::operations) struct Answer {
     /// The SHA-256 of the certificate that it showed, in hex.
     pub(in crate::operations) certificate: Option<String>,
     /// OIDs that the pair has there, by name.
-    pub(in crate::operations) oids: BTreeMap<String, u32>,
+    pub(in crate::operations) accounts: BTreeMap<String, AccountId>,
     /// Another rotated secret that owns one of the pair there.
     pub(in crate::operations) owner: Option<Owner>,
     /// Whether what consumers read logs in there, in one word.
@@ -30,7 +30,7 @@ pub(in crate::operations) struct Identified {
     pub(in crate::operations) node: String,
     pub(in crate::operations) recorded: Option<ServerIdentity>,
     pub(in crate::operations) recorded_certificate: Option<String>,
-    pub(in crate::operations) recorded_oids: BTreeMap<String, u32>,
+    pub(in crate::operations) recorded_accounts: BTreeMap<String, AccountId>,
     pub(in crate::operations) answer: Result<Answer, DatabaseFault>,
 }
 
@@ -49,22 +49,20 @@ pub(in crate::operations) async fn identify(
     let answer = match facts {
         Ok(facts) => {
             let users = [subject.current_user(), subject.user()];
-            let oids = users
+            let accounts = users
                 .into_iter()
                 .zip(&facts.roles)
-                .filter_map(|(user, role)| Some((user.as_str().to_owned(), role.as_ref()?.oid)))
+                .filter_map(|(user, role)| {
+                    Some((user.as_str().to_owned(), role.as_ref()?.account.clone()))
+                })
                 .collect();
-            let knowledge = match &facts.roles[0] {
-                Some(role) if role.expired => RoleKnowledge::Expired,
-                Some(_) => RoleKnowledge::Sound,
-                None => RoleKnowledge::NotKnown,
-            };
+            let knowledge = RoleKnowledge::of(facts.roles[0].as_ref(), None);
             let outcomes = logins.iter().map(|(_, outcome)| outcome);
             Ok(Answer {
                 owner: owner_of(workspace, &subject, &facts).await?,
                 certificate: facts.certificate,
                 server: facts.identity,
-                oids,
+                accounts,
                 consumers: assess(outcomes, knowledge).word(),
             })
         }
@@ -75,7 +73,7 @@ pub(in crate::operations) async fn identify(
         node: subject.node.to_string(),
         recorded: subject.record.server,
         recorded_certificate: subject.record.certificate,
-        recorded_oids: subject.record.oids,
+        recorded_accounts: subject.record.accounts,
         answer,
     })
 }

@@ -74,7 +74,7 @@ pub struct UserLook {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionLook {
     /// The backend's process id.
-    pub pid: i32,
+    pub pid: i64,
     /// `application_name`.
     pub application: Untrusted,
     /// The client's address, when visible.
@@ -178,12 +178,7 @@ async fn look_as_manager(
     let facts = managing
         .facts(subject.current_user(), subject.user())
         .await?;
-    let version = facts.identity.version;
-    seen.server = Some(format!(
-        "PostgreSQL {}.{}",
-        version / 10_000,
-        version % 10_000
-    ));
+    seen.server = Some(facts.identity.version_words());
     let others = look_at_others(subject).await?;
     let observer = Observer::default();
     let gate = look_at_gate(subject, &mut *managing, &facts, &others, own, &observer).await?;
@@ -192,7 +187,7 @@ async fn look_as_manager(
         seen.previous.sessions = Some(sessions(&facts.sessions, own));
     }
     if let Some(role) = &facts.roles[0] {
-        let (view, _) = managing.sessions(role.oid).await?;
+        let (view, _) = managing.sessions(&role.account).await?;
         if view.complete {
             seen.current.sessions = Some(sessions(&view, own));
         }
@@ -226,11 +221,10 @@ fn standing(logins: Option<&[(Node, LoginOutcome)]>, role: Option<&RoleFacts>) -
     let Some(logins) = logins else {
         return "no password known".to_owned();
     };
-    let knowledge = match role {
-        Some(role) if role.expired => return "expired".to_owned(),
-        Some(_) => RoleKnowledge::Sound,
-        None => RoleKnowledge::NotKnown,
-    };
+    if role.is_some_and(|role| role.expired) {
+        return "expired".to_owned();
+    }
+    let knowledge = RoleKnowledge::of(role, None);
     let outcomes = logins.iter().map(|(_, outcome)| outcome);
     assess(outcomes, knowledge).word().to_owned()
 }

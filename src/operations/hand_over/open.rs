@@ -228,8 +228,11 @@ mod tests {
             secret: "00".to_owned(),
             current: "a".to_owned(),
             user: "b".to_owned(),
-            oids: [1, 2],
+            accounts: [1.into(), 2.into()],
+            statements: 1,
             server: ServerIdentity {
+                flavour: crate::model::Flavour::Postgresql,
+                gtids: String::new(),
                 system: "1".to_owned(),
                 timeline: 1,
                 position: 0,

@@ -6,7 +6,9 @@ use super::logins::{Logins, application, probe_current, probe_previous, sessions
 use super::subject::Subject;
 use crate::database::Managing;
 use crate::model::settings::TwinCheck;
-use crate::model::{DatabaseFault, Gate, ManagingFacts, OwnSession, TwinFacts, TwinRoles};
+use crate::model::{
+    AccountId, DatabaseFault, Gate, ManagingFacts, OwnSession, TwinFacts, TwinRoles,
+};
 use crate::operations::{Failure, Workspace};
 use crate::rotation::{AdmitCase, Facts, Owner, Plan, Refusal, TwinLook, admit, lacks};
 use crate::store::{StoreError, owners};
@@ -49,8 +51,11 @@ pub(super) async fn look(
         let facts = managing.facts(users[0], users[1]).await?;
         let twins = match &facts.roles {
             [Some(current), Some(idle)] => {
-                let oids = [current.oid, idle.oid];
-                let roles = TwinRoles { names: users, oids };
+                let accounts = [&current.account, &idle.account];
+                let roles = TwinRoles {
+                    names: users,
+                    accounts,
+                };
                 Some(managing.twins(roles).await?)
             }
             _ => None,
@@ -103,10 +108,10 @@ pub(super) async fn owner_of(
     let id = subject.record.id;
     let system = facts.identity.system.clone();
     let users = [subject.current_user(), subject.user()];
-    let roles: Vec<(String, u32)> = users
+    let roles: Vec<(String, AccountId)> = users
         .into_iter()
         .zip(&facts.roles)
-        .filter_map(|(user, role)| Some((user.as_str().to_owned(), role.as_ref()?.oid)))
+        .filter_map(|(user, role)| Some((user.as_str().to_owned(), role.as_ref()?.account.clone())))
         .collect();
     workspace
         .store
@@ -121,6 +126,8 @@ pub(super) fn judge(
     circumstances: &Circumstances<'_>,
 ) -> Result<Plan, Refusal> {
     let path = subject.path.to_string();
+    let facts = preflight.managing.as_ref().ok().map(|(_, facts)| facts);
+    let role = facts.and_then(|facts| facts.roles[1].as_ref());
     if subject.is_unsettled && preflight.managing.is_ok() {
         return Err(unsettled(subject));
     }
@@ -139,9 +146,10 @@ pub(super) fn judge(
         owner: preflight.owner.as_ref(),
         recorded_server: subject.record.server.as_ref(),
         recorded_certificate: subject.record.certificate.as_deref(),
+        engine: subject.engine,
         tls: subject.settings.tls,
         current_logins: &preflight.current,
-        recorded_oid: subject.record.oids.get(subject.user().as_str()).copied(),
+        recorded_account: subject.record.accounts.get(subject.user().as_str()),
         twins: preflight.twins.as_ref(),
         twin_strict: subject.settings.twin == TwinCheck::Strict,
         others: &preflight.others,
@@ -149,8 +157,8 @@ pub(super) fn judge(
         promoted_before: !subject.record.promoted.is_empty(),
         acknowledged: circumstances.acknowledged,
         waiver: circumstances.waiver,
-        remedies: &subject.database.remedies(subject.user()),
-        statement: &subject.database.change_statement(subject.user()),
+        remedies: &subject.database.remedies(subject.user(), role),
+        statement: &subject.database.change_statement(subject.user(), facts),
     })
 }
 

@@ -153,14 +153,14 @@ impl Verified {
         let Some(admitted) = &self.admitted else {
             return Ok(());
         };
-        let oids = BTreeMap::from([
-            (admitted.current.clone(), admitted.oids[0]),
-            (admitted.user.clone(), admitted.oids[1]),
+        let accounts = BTreeMap::from([
+            (admitted.current.clone(), admitted.accounts[0].clone()),
+            (admitted.user.clone(), admitted.accounts[1].clone()),
         ]);
         let secret = self.secret;
         // The last look of this run may have seen it further on.
         let server = self.seen.as_ref().unwrap_or(&admitted.server);
-        rotated_secrets::record_promotion(transaction, secret, server, &oids, &self.nodes)
+        rotated_secrets::record_promotion(transaction, secret, server, &accounts, &self.nodes)
     }
 }
 

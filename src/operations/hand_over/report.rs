@@ -5,7 +5,7 @@ use super::outcome::{
 };
 use super::rotation::Rotation;
 use super::run::{Run, Stop};
-use crate::model::{EnvironmentName, Step, UserName};
+use crate::model::{Engine, EnvironmentName, Step, UserName};
 use crate::operations::{Exit, Failure};
 use crate::process::Signal;
 use crate::rotation::{AdmitCase, Case, Decision, Intent, PathJournal, Plan, Progress, Refusal};
@@ -155,7 +155,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
         }
         Ok(Stop::Parked { case, message }) => {
             path.case = Some(case.name().to_owned());
-            let mut remedy = remedy(case, environment);
+            let mut remedy = remedy(case, run.subject.engine, environment);
             if changed && case.may_be_given_up() {
                 let (path, way) = (&path.path, "or keep the present user");
                 remedy = format!("{remedy}; {way}: handover abandon {environment} {path}");
@@ -305,15 +305,14 @@ pub(super) fn describe(run: &Run<'_>, decision: Decision, path: &mut PathReport)
 }
 
 /// What an operator does about a parked case.
-pub(super) fn remedy(case: Case, environment: &EnvironmentName) -> String {
+pub(super) fn remedy(case: Case, engine: Engine, environment: &EnvironmentName) -> String {
     let again = format!("handover recover {environment}");
     match case {
-        Case::BothAccepted => format!(
-            "look in pg_hba.conf for `trust`, `ldap` or a pooler in between, and mend it; then: {again}"
-        ),
+        Case::BothAccepted => format!("{}; then: {again}", engine.terms().look_for_both),
         Case::CurrentDead => format!(
-            "find out who changed the password or locked the user; a superuser can set the \
-             stored password again (`handover env open {environment}`); then: {again}"
+            "find out who changed the password or locked the user; {} can set the \
+             stored password again (`handover env open {environment}`); then: {again}",
+            engine.terms().administrator
         ),
         Case::ManagerOut => {
             format!("put the managing user's right password into its environment; then: {again}")
@@ -328,8 +327,9 @@ pub(super) fn remedy(case: Case, environment: &EnvironmentName) -> String {
         Case::VerifyFailed => format!("give the user what the statement needs; then: {again}"),
         Case::ReplyLost => format!("end the statement that holds the lock, or wait; then: {again}"),
         Case::Restored => format!(
-            "if this server is to stay, a superuser sets the stored passwords again \
-             (`handover env open {environment}`); then: handover doctor {environment} --accept-server"
+            "if this server is to stay, {} sets the stored passwords again \
+             (`handover env open {environment}`); then: handover doctor {environment} --accept-server",
+            engine.terms().administrator
         ),
         Case::OtherServer => format!(
             "if this server is to stay: handover doctor {environment} --accept-server; then: {again}"

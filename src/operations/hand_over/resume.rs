@@ -421,7 +421,7 @@ async fn consumers_end(
     of_path.error = Some(ErrorReport {
         code: case.name().to_owned(),
         message: run.explain(case),
-        remedy: report::remedy(case, &subject.environment),
+        remedy: report::remedy(case, subject.engine, &subject.environment),
     });
     of_path.consumers = Some(run.consumers_words());
     of_path.meaning = Some(case.meaning().to_owned());

@@ -10,7 +10,7 @@ use crate::database::{Database, Target, Timeouts, Tls, connect};
 use crate::document::{PropertyPath, Segment};
 use crate::environment::{Evaluator, RotatedSecret};
 use crate::model::settings::{DatabaseSettings, Protection, TlsMode};
-use crate::model::{Credential, EnvironmentName, Node, RotatedState, UserName};
+use crate::model::{Credential, Engine, EnvironmentName, Node, RotatedState, UserName};
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
 use crate::operations::{Exit, Failure, Workspace};
 use crate::secret::MasterKey;
@@ -53,6 +53,7 @@ pub(super) struct Subject {
     /// There is no `state`, and which user consumers read is still to be found out.
     pub(super) is_unsettled: bool,
     pub(super) settings: DatabaseSettings,
+    pub(super) engine: Engine,
     pub(super) database: Arc<dyn Database>,
 }
 
@@ -225,6 +226,7 @@ impl Subject {
             previous: state.previous,
             is_unsettled,
             settings,
+            engine: secret.engine,
             database,
         })
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::super::PostgresServer;
 use super::fixtures::Application;
 use super::{broken, environment, rotated_path};
-use crate::model::{Node, ServerIdentity};
+use crate::model::{AccountId, Flavour, Node, ServerIdentity};
 use crate::operations::{Failure, Workspace};
 use crate::rotation::NodeTime;
 use crate::store::{NewRevision, StoreError, environments, revisions, rotated_secrets};
@@ -80,7 +80,7 @@ pub(super) async fn write_promote(
 fn facts(
     server: &PostgresServer,
     application: &Application,
-) -> Result<(ServerIdentity, BTreeMap<String, u32>), Failure> {
+) -> Result<(ServerIdentity, BTreeMap<String, AccountId>), Failure> {
     let users = ["a", "b"].map(|turn| format!("{}_{turn}", application.name));
     let rows = server.sql(&format!(
         "{FACTS} '{}'::regrole::oid::text, '{}'::regrole::oid::text",
@@ -93,6 +93,8 @@ fn facts(
         return Err(unreadable());
     };
     let identity = ServerIdentity {
+        flavour: Flavour::Postgresql,
+        gtids: String::new(),
         system: system.clone(),
         timeline: timeline.parse().map_err(|_| unreadable())?,
         position: position.parse().map_err(|_| unreadable())?,
@@ -101,8 +103,8 @@ fn facts(
     };
     let [first_user, second_user] = users;
     let oids = BTreeMap::from([
-        (first_user, first.parse().map_err(|_| unreadable())?),
-        (second_user, second.parse().map_err(|_| unreadable())?),
+        (first_user, AccountId::new(first)),
+        (second_user, AccountId::new(second)),
     ]);
     Ok((identity, oids))
 }
