@@ -7,6 +7,7 @@
 //! query runs under a time-out of ours, since a server may accept and stay silent.
 
 mod postgres;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
