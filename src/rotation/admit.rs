@@ -334,6 +334,9 @@ fn check_current<'a>(
             LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => {
                 return dead(format!("{node} does not let it log in (NOLOGIN)"));
             }
+            LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => {
+                return dead(format!("on {node} its password has expired"));
+            }
             LoginOutcome::LoggedIn { .. }
             | LoginOutcome::StatementFailed { .. }
             | LoginOutcome::PasswordAccepted(_)
