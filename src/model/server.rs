@@ -256,6 +256,8 @@ pub enum Barrier {
     ConnectionLimit,
     /// The database is missing, closed, or CONNECT is not granted.
     Database,
+    /// The password expired (MySQL, MariaDB); PostgreSQL refuses as if it were wrong.
+    PasswordExpired,
 }
 
 /// Why a login says nothing of the password.

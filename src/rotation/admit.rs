@@ -362,6 +362,9 @@ fn check_current<'a>(
                 let locked = facts.engine.terms().locked;
                 return dead(format!("{node} does not let it log in ({locked})"));
             }
+            LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => {
+                return dead(format!("on {node} its password has expired"));
+            }
             LoginOutcome::LoggedIn { .. }
             | LoginOutcome::StatementFailed { .. }
             | LoginOutcome::PasswordAccepted(_)

@@ -36,7 +36,8 @@ impl RoleKnowledge {
 pub struct Standing {
     /// Logged in, or refused only after the password was accepted.
     pub proven: usize,
-    /// Of those, logins that the role may not make (`NOLOGIN`): the password is right, the door is locked.
+    /// Of those, logins that the role may not make (`NOLOGIN`, a locked account, an expired
+    /// password): the password is right, the door is locked.
     pub barred: usize,
     /// Certainly not this password.
     pub refused: usize,
@@ -110,7 +111,9 @@ pub fn assess<'a>(
             }
             LoginOutcome::PasswordAccepted(barrier) => {
                 standing.proven += 1;
-                if *barrier == Barrier::NotPermitted {
+                // The right password does not let in, and more of the same will not: that
+                // sets these two apart from a limit or a database that is closed for now.
+                if matches!(barrier, Barrier::NotPermitted | Barrier::PasswordExpired) {
                     standing.barred += 1;
                 }
             }
@@ -160,6 +163,9 @@ mod tests {
         let locked = [LoginOutcome::PasswordAccepted(Barrier::NotPermitted)];
         check(&locked, RoleKnowledge::Sound, "locked");
         assert!(!assess(&locked, RoleKnowledge::Sound).is_everywhere());
+        let expired = [LoginOutcome::PasswordAccepted(Barrier::PasswordExpired)];
+        check(&expired, RoleKnowledge::Sound, "locked");
+        assert!(!assess(&expired, RoleKnowledge::Sound).is_everywhere());
     }
 
     #[test]

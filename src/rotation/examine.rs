@@ -435,7 +435,10 @@ fn trust(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
         LoginOutcome::LoggedIn { .. }
         | LoginOutcome::StatementFailed { .. }
         | LoginOutcome::PasswordAccepted(
-            Barrier::NotPermitted | Barrier::ConnectionLimit | Barrier::Database,
+            Barrier::NotPermitted
+            | Barrier::ConnectionLimit
+            | Barrier::Database
+            | Barrier::PasswordExpired,
         ) => Finding::problem(Check::Trust, accepted, Some(remedy.to_owned())),
         LoginOutcome::PasswordRefused if role.is_some() => Finding::ok(
             Check::Trust,

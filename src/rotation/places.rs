@@ -104,5 +104,6 @@ fn barrier_words(barrier: Barrier) -> &'static str {
         Barrier::NotPermitted => "the role may not log in",
         Barrier::ConnectionLimit => "too many connections",
         Barrier::Database => "the database cannot be connected to",
+        Barrier::PasswordExpired => "the password has expired",
     }
 }

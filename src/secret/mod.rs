@@ -5,9 +5,12 @@
 //! randomness and never performs IO, so that every function in it can be tested
 //! with fixed inputs.
 
+mod mysql_hash;
 mod sealing;
+mod sha256_crypt;
 mod verifier;
 
+pub use mysql_hash::{CACHING_SHA2_SALT_LENGTH, CachingSha2Hash, Ed25519Hash, NativePasswordHash};
 pub use sealing::{
     DataKey, EnvelopeHeader, MasterKey, NONCE_LENGTH, SealError, SecretId, inspect, seal, unseal,
 };

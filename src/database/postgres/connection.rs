@@ -13,7 +13,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::Tls;
-use super::tls::TlsConnector;
+use super::super::tls::TlsConnector;
 use super::{classify, within};
 use crate::model::{Node, UserName};
 use crate::secret::Secret;
@@ -95,7 +95,8 @@ impl Connector {
         match &self.tls {
             Some(tls) => {
                 config.ssl_mode(SslMode::Require);
-                let (connector, witness) = tls.connection();
+                let (protection, witness) = tls.connection();
+                let connector = MakeRustlsConnect::new(protection);
                 let (client, connection) = config.connect(connector.clone()).await?;
                 let tls = Some((connector, witness.fingerprint()));
                 Ok(drive(client, connection, tls))

@@ -66,6 +66,9 @@ pub(super) async fn open(
                 LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => {
                     out("the role is not permitted to log in")
                 }
+                LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => {
+                    out("its password has expired")
+                }
                 LoginOutcome::PasswordAccepted(Barrier::Database) => {
                     out("the database does not exist or may not be connected to")
                 }

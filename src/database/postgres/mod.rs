@@ -8,7 +8,6 @@ mod quote;
 mod replication;
 mod sql;
 mod sql_twins;
-mod tls;
 mod twins;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! TLS of PostgreSQL connections: what is verified of a certificate, by mode, and which
+//! TLS of every connection: what is verified of a certificate, by mode, and which
 //! certificate a server showed.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,9 +15,8 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
 };
 use sha2::{Digest, Sha256};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::super::Tls;
+use super::Tls;
 
 /// What all connections to one target share.
 pub(super) struct TlsConnector {
@@ -55,9 +54,9 @@ impl TlsConnector {
         Ok(Some(Self { config, rule }))
     }
 
-    /// A connector for one connection, and what that connection will be shown: a witness
-    /// of its own, so that connections that run side by side are not mixed up.
-    pub(super) fn connection(&self) -> (MakeRustlsConnect, Arc<Witness>) {
+    /// The configuration of one connection, and what that connection will be shown: a
+    /// witness of its own, so that connections that run side by side are not mixed up.
+    pub(super) fn connection(&self) -> (ClientConfig, Arc<Witness>) {
         let witness = Arc::new(Witness {
             rule: Arc::clone(&self.rule),
             shown: Mutex::new(None),
@@ -66,7 +65,7 @@ impl TlsConnector {
         config
             .dangerous()
             .set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
-        (MakeRustlsConnect::new(config), witness)
+        (config, witness)
     }
 }
 
