@@ -6,6 +6,7 @@
 //! answer to a change is confirmed, refused or unknown. Every connect and every
 //! query runs under a time-out of ours, since a server may accept and stay silent.
 
+mod mysql;
 mod postgres;
 
 use std::sync::Arc;
