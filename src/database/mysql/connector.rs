@@ -10,6 +10,7 @@ use super::super::tls::TlsConnector;
 use super::classify::{self, ConnectError};
 use super::doorway::Doorway;
 use super::line::{FAREWELL, Line, LineError, Relay};
+use super::MysqlFlavour;
 use super::packet::Refusal;
 use crate::model::{Node, UnknownCause, UserName};
 use crate::secret::Secret;
@@ -29,15 +30,6 @@ pub(super) struct Parameters<'a> {
     pub(super) application: &'a str,
     /// From the first packet to the end of authentication.
     pub(super) timeout: Duration,
-}
-
-/// Which of the two a server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MysqlFlavour {
-    /// Oracle's, or a server that says nothing else.
-    MySql,
-    /// MariaDB.
-    MariaDb,
 }
 
 /// What a server says of itself in its greeting.

@@ -292,6 +292,7 @@ impl PostgresManaging {
             statements: 1,
             unfit: None,
             login_limit: None,
+            remarks: Vec::new(),
         }
     }
 
@@ -338,6 +339,7 @@ impl PostgresManaging {
             application: text("application_name").unwrap_or_else(|| Untrusted::new("")),
             client: text("client"),
             started: row.get("backend_start"),
+            is_nameless_from_here: false,
         }
     }
 
@@ -350,6 +352,7 @@ impl PostgresManaging {
             application: Untrusted::new(&name),
             client: None,
             started: row.get("prepared"),
+            is_nameless_from_here: false,
         }
     }
 }

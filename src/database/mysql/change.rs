@@ -1,0 +1,299 @@
+//! S3: the statements that change a user's rows, under the lock on the user, and what their
+//! answers mean.
+//!
+//! Each statement commits by itself. The lock is the session's, so that it is held for as
+//! long as a statement of ours can still be running, whatever became of its client.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Error, Row};
+use zeroize::Zeroizing;
+
+use super::super::{ChangeOutcome, ChangePart, LONGEST_SILENCE, NewPassword};
+use super::accounts::{AccountOfServer, ED25519, NATIVE};
+use super::answer::flag;
+use super::managing::{MARGIN, MysqlManaging, words};
+use super::sql::{self, NewHash};
+use super::{MysqlFlavour, classify, within};
+use crate::model::{AccountId, DatabaseFault, UserName};
+use crate::process::failpoint::{self, Failpoint};
+use crate::rotation::RefusalClass;
+use crate::secret::{CachingSha2Hash, Ed25519Hash, NativePasswordHash, VerifierError};
+use crate::untrusted::Untrusted;
+
+impl MysqlManaging {
+    /// Sets the bounds, takes the lock and looks up what has to be changed.
+    pub(super) async fn begin(
+        &mut self,
+        account: &AccountId,
+        wait: Duration,
+    ) -> Result<Vec<ChangePart>, ChangeOutcome> {
+        failpoint::before("begin-change").map_err(lost_before_sending)?;
+        let lock = sql::take_lock(account.as_str(), wait);
+        let conn = &mut self.connection.conn;
+        let taken = match within(wait + MARGIN, conn.query::<Row, _>(lock)).await {
+            Some(Ok(rows)) => rows.first().is_some_and(|row| flag(row, "taken")),
+            Some(Err(error)) => return Err(not_begun(&error)),
+            None => return Err(retryable("no-answer", "no answer while waiting for the lock")),
+        };
+        if !taken {
+            return Err(retryable(
+                "locked",
+                "another run holds the lock on this user",
+            ));
+        }
+        let bounds = sql::change_bounds(
+            self.flavour(),
+            self.timeouts.lock,
+            self.timeouts.statement,
+            LONGEST_SILENCE,
+        );
+        match self.run(&bounds).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(not_begun(&error)),
+            None => return Err(retryable("no-answer", "no answer to the time-outs")),
+        }
+        let user = UserName::new(account.as_str())
+            .map_err(|error| retryable("name", &error.to_string()))?;
+        let rows = match self.accounts([&user, &user]).await {
+            Ok(rows) => rows,
+            Err(DatabaseFault::NoRight { message, .. }) => {
+                return Err(ChangeOutcome::Refused {
+                    class: RefusalClass::Final,
+                    code: "no-right".to_owned(),
+                    message,
+                });
+            }
+            Err(fault) => return Err(retryable("no-answer", &fault.to_string())),
+        };
+        let parts = parts(self.flavour(), &rows);
+        self.changing = Some((account.clone(), rows));
+        failpoint::after("begin-change").map_err(lost_before_sending)?;
+        Ok(parts)
+    }
+
+    /// Sends one of the statements that [`MysqlManaging::begin`] told of.
+    pub(super) async fn alter(&mut self, part: &ChangePart, new: NewPassword<'_>) -> ChangeOutcome {
+        let Some((_, rows)) = &self.changing else {
+            return retryable("no-lock", "the lock was not taken");
+        };
+        let statement = match statement(self.flavour(), rows, part.number, new) {
+            Ok(Some(statement)) => statement,
+            Ok(None) => return refused("name", "a name of this user cannot be written safely"),
+            Err(error) => return refused("hash", &error.to_string()),
+        };
+        let limit = self.timeouts.statement + self.timeouts.lock + MARGIN;
+        match self.send(&statement, limit).await {
+            Ok(Some(Ok(()))) => ChangeOutcome::Confirmed,
+            Ok(Some(Err(error))) => match refusal(&error) {
+                Some(refusal) => refusal,
+                None => unknown(&Untrusted::new(&self.connection.cause(&error).to_string())),
+            },
+            Ok(None) => unknown(&Untrusted::new("no answer within the time-out")),
+            Err(failpoint) => unknown(&words(failpoint)),
+        }
+    }
+
+    /// One exchange between its two failpoints; `None` inside when no answer came.
+    async fn send(
+        &mut self,
+        statement: &str,
+        limit: Duration,
+    ) -> Result<Option<Result<(), Error>>, Failpoint> {
+        failpoint::before("alter")?;
+        let answer = within(limit, self.connection.conn.query_drop(statement)).await;
+        failpoint::after("alter")?;
+        Ok(answer)
+    }
+
+    /// Gives the lock back, so that the connection can go on.
+    pub(super) async fn release(&mut self) {
+        let Some((account, _)) = self.changing.take() else {
+            return;
+        };
+        let conn = &mut self.connection.conn;
+        let release = sql::release_lock(account.as_str());
+        let _ = within(MARGIN, conn.query_drop(release)).await;
+        let _ = within(MARGIN, conn.query_drop(sql::USUAL_BOUNDS)).await;
+    }
+}
+
+/// MySQL: all rows at once, then the end of a retained password. MariaDB: row by row.
+fn parts(flavour: MysqlFlavour, rows: &[AccountOfServer]) -> Vec<ChangePart> {
+    let shown = |rows: &[AccountOfServer]| {
+        let shown: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}@{}", row.user, row.host))
+            .collect();
+        Untrusted::new(&shown.join(", "))
+    };
+    match flavour {
+        _ if rows.is_empty() => Vec::new(),
+        MysqlFlavour::MariaDb => rows
+            .iter()
+            .enumerate()
+            .map(|(number, row)| ChangePart {
+                number,
+                words: shown(std::slice::from_ref(row)),
+            })
+            .collect(),
+        MysqlFlavour::MySql => {
+            let retained: Vec<AccountOfServer> =
+                rows.iter().filter(|row| row.retained).cloned().collect();
+            let mut parts = vec![ChangePart {
+                number: 0,
+                words: shown(rows),
+            }];
+            if !retained.is_empty() {
+                parts.push(ChangePart {
+                    number: 1,
+                    words: Untrusted::new(&format!("the retained password of {}", shown(&retained))),
+                });
+            }
+            parts
+        }
+    }
+}
+
+/// The statement of a part, which holds a hash; `None` where a name cannot be written.
+fn statement(
+    flavour: MysqlFlavour,
+    rows: &[AccountOfServer],
+    part: usize,
+    new: NewPassword<'_>,
+) -> Result<Option<Zeroizing<String>>, VerifierError> {
+    let rows: Vec<&AccountOfServer> = match flavour {
+        MysqlFlavour::MariaDb => rows.iter().skip(part).take(1).collect(),
+        _ if part == 0 => rows.iter().collect(),
+        _ => {
+            let retained = rows.iter().filter(|row| row.retained);
+            let names: Vec<(&str, &str)> =
+                retained.map(|row| (row.user.as_str(), row.host.as_str())).collect();
+            return Ok(sql::discard_old(&names).map(Zeroizing::new));
+        }
+    };
+    let hashes: Vec<Zeroizing<String>> = rows
+        .iter()
+        .map(|row| hash(flavour, &row.plugin, new))
+        .collect::<Result<_, _>>()?;
+    let new_hashes: Vec<NewHash<'_>> = rows
+        .iter()
+        .zip(&hashes)
+        .map(|(row, hash)| NewHash {
+            user: &row.user,
+            host: &row.host,
+            plugin: &row.plugin,
+            hash,
+        })
+        .collect();
+    Ok(sql::alter_user(flavour, &new_hashes).map(Zeroizing::new))
+}
+
+/// What the plugin stores, as a literal of the statement.
+fn hash(
+    flavour: MysqlFlavour,
+    plugin: &str,
+    new: NewPassword<'_>,
+) -> Result<Zeroizing<String>, VerifierError> {
+    let quoted = |text: &str| Zeroizing::new(format!("'{text}'"));
+    Ok(match (flavour, plugin) {
+        (MysqlFlavour::MariaDb, ED25519) => quoted(Ed25519Hash::derive(new.password)?.as_str()),
+        (_, NATIVE) => quoted(NativePasswordHash::derive(new.password)?.as_str()),
+        _ => CachingSha2Hash::derive(new.password, new.salt)?.hex_literal(),
+    })
+}
+
+/// What S3 will send, with a mark in place of each hash. `rows` are host and plugin.
+pub(super) fn shown_statement(
+    flavour: MysqlFlavour,
+    user: &UserName,
+    rows: &[(&str, &str)],
+    statements: usize,
+) -> String {
+    const MARK: &str = "‹hash›";
+    let all: Vec<NewHash<'_>> = rows
+        .iter()
+        .map(|(host, plugin)| NewHash {
+            user: user.as_str(),
+            host,
+            plugin,
+            hash: MARK,
+        })
+        .collect();
+    let mut shown: Vec<String> = match flavour {
+        MysqlFlavour::MariaDb => all
+            .chunks(1)
+            .filter_map(|row| sql::alter_user(flavour, row))
+            .collect(),
+        MysqlFlavour::MySql => {
+            sql::alter_user(flavour, &all).into_iter().collect()
+        }
+    };
+    if flavour == MysqlFlavour::MySql && statements > 1 {
+        let names: Vec<(&str, &str)> = rows.iter().map(|(host, _)| (user.as_str(), *host)).collect();
+        shown.extend(sql::discard_old(&names));
+    }
+    shown.join("; ")
+}
+
+/// What a server's refusal of an `ALTER USER` means; `None` where it leaves open whether
+/// something was changed. The statement is atomic: an error means that nothing was.
+fn refusal(error: &Error) -> Option<ChangeOutcome> {
+    let code = classify::server_code(error)?;
+    let class = match code {
+        // Lock wait time-out, deadlock, MariaDB's statement time-out, a cluster that is not
+        // ready, too many connections, a read lock of a backup.
+        1205 | 1213 | 1969 | 1047 | 1040 | 1223 => RefusalClass::Retryable,
+        // The policies on passwords: too weak, used before.
+        1819 | 3638 | 4165 => RefusalClass::Password,
+        // Killed, or shutting down: whether it was still written is not known.
+        1317 | 1053 | 3024 => return None,
+        _ => RefusalClass::Final,
+    };
+    Some(ChangeOutcome::Refused {
+        class,
+        code: code.to_string(),
+        message: classify::server_words(error),
+    })
+}
+
+/// An error at a point where nothing can have been changed.
+fn not_begun(error: &Error) -> ChangeOutcome {
+    refusal(error).unwrap_or_else(|| ChangeOutcome::Refused {
+        class: RefusalClass::Retryable,
+        code: "connection".to_owned(),
+        message: classify::server_words(error),
+    })
+}
+
+/// The line is gone before anything was sent that could change something.
+fn lost_before_sending(failpoint: Failpoint) -> ChangeOutcome {
+    ChangeOutcome::Refused {
+        class: RefusalClass::Retryable,
+        code: "connection".to_owned(),
+        message: words(failpoint),
+    }
+}
+
+fn retryable(code: &str, message: &str) -> ChangeOutcome {
+    ChangeOutcome::Refused {
+        class: RefusalClass::Retryable,
+        code: code.to_owned(),
+        message: Untrusted::new(message),
+    }
+}
+
+fn refused(code: &str, message: &str) -> ChangeOutcome {
+    ChangeOutcome::Refused {
+        class: RefusalClass::Final,
+        code: code.to_owned(),
+        message: Untrusted::new(message),
+    }
+}
+
+fn unknown(message: &Untrusted) -> ChangeOutcome {
+    ChangeOutcome::Unknown {
+        message: message.clone(),
+    }
+}

@@ -1,0 +1,97 @@
+//! One login and what it finds inside.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Error, Row};
+
+use super::super::{Login, Target};
+use super::answer::{moment, text};
+use super::connector::{Connection, Connector, Parameters};
+use super::{classify, sql, within};
+use crate::model::{Barrier, LoginOutcome, OwnSession, UnknownCause};
+use crate::untrusted::Untrusted;
+
+/// `ER_MUST_CHANGE_PASSWORD`: let in to change an expired password, and for nothing else.
+const MUST_CHANGE: u16 = 1820;
+
+/// Attempts one login and closes it again.
+pub(super) async fn probe(connector: &Connector, target: &Target, login: Login<'_>) -> LoginOutcome {
+    let timeouts = target.timeouts;
+    let attempt = connector.connect(Parameters {
+        node: login.node,
+        database: Some(&target.database),
+        user: login.user,
+        password: login.password,
+        application: login.application,
+        timeout: timeouts.connect,
+    });
+    let mut connection = match attempt.await {
+        Ok(connection) => connection,
+        Err(error) => return classify::login_outcome(&error),
+    };
+    let outcome = within(
+        timeouts.statement,
+        look(&mut connection, &login, timeouts.statement),
+    )
+    .await
+    .unwrap_or(LoginOutcome::Unknown(UnknownCause::TimedOut));
+    connection.close().await;
+    outcome
+}
+
+/// Runs inside the probe's session: which row let us in, what time is it, do the statements
+/// work.
+async fn look(connection: &mut Connection, login: &Login<'_>, limit: Duration) -> LoginOutcome {
+    let session = OwnSession {
+        node: login.node.clone(),
+        pid: connection.id,
+        started: None,
+    };
+    let asked: Result<Option<Row>, Error> = connection.conn.query_first(sql::WHO_AM_I).await;
+    let row = match asked {
+        Ok(Some(row)) => row,
+        Ok(None) => {
+            let text = "the session did not find out who it is";
+            return LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(text)));
+        }
+        Err(error) if classify::server_code(&error) == Some(MUST_CHANGE) => {
+            return LoginOutcome::PasswordAccepted(Barrier::PasswordExpired);
+        }
+        Err(error) => return LoginOutcome::Unknown(connection.cause(&error)),
+    };
+    let Some(server_time) = moment(&row, "server_time") else {
+        let text = "the server's clock cannot be read";
+        return LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(text)));
+    };
+    for statement in login.statements {
+        if let Err(error) = run_and_roll_back(connection, statement, limit).await {
+            let message = format!("`{statement}` failed: {}", classify::server_words(&error));
+            return LoginOutcome::StatementFailed {
+                session,
+                message: Untrusted::new(&message),
+            };
+        }
+    }
+    LoginOutcome::LoggedIn {
+        session,
+        server_time,
+        row: text(&row, "account").map(|account| Untrusted::new(&account)),
+    }
+}
+
+async fn run_and_roll_back(
+    connection: &mut Connection,
+    statement: &str,
+    limit: Duration,
+) -> Result<(), Error> {
+    let flavour = connection.version.flavour;
+    connection
+        .conn
+        .query_drop(sql::statement_bound(flavour, limit))
+        .await?;
+    connection.conn.query_drop("START TRANSACTION").await?;
+    let result = connection.conn.query_drop(statement).await;
+    connection.conn.query_drop("ROLLBACK").await?;
+    result
+}

@@ -1,0 +1,133 @@
+//! Who is connected, from the process list or the performance schema.
+//!
+//! Both list a user by the name that logged in and not by the row that let it in, so that a
+//! user's sessions are those of all its rows. Neither tells when a session began.
+
+use mysql_async::Row;
+
+use super::answer::{number, text};
+use crate::model::{Node, Session, SessionKind, SessionView, Standby};
+use crate::untrusted::Untrusted;
+
+/// All connections of a server at one moment, as far as the managing user sees them.
+pub(super) struct Seen {
+    all: Vec<Listed>,
+    node: Node,
+    complete: bool,
+    grant: Option<String>,
+    /// The address from which the server sees us come.
+    own_address: Option<String>,
+    /// A thread that fetches the log of another server runs here.
+    pub(super) receiving: bool,
+}
+
+struct Listed {
+    id: i64,
+    user: String,
+    address: Option<String>,
+    command: String,
+    application: String,
+}
+
+impl Seen {
+    /// `own` is the number of our own connection.
+    pub(super) fn read(
+        rows: &[Row],
+        node: &Node,
+        own: i64,
+        complete: bool,
+        grant: Option<String>,
+    ) -> Self {
+        let all: Vec<Listed> = rows
+            .iter()
+            .map(|row| Listed {
+                id: number(row, "id").unwrap_or(0),
+                user: text(row, "user").unwrap_or_default(),
+                address: text(row, "host").map(|host| address(&host).to_owned()),
+                command: text(row, "command").unwrap_or_default(),
+                application: text(row, "application").unwrap_or_default(),
+            })
+            .collect();
+        let receives = |row: &Row| {
+            text(row, "thread").is_some_and(|name| {
+                name.ends_with("/replica_io") || name.ends_with("/slave_io")
+            })
+        };
+        Self {
+            own_address: all
+                .iter()
+                .find(|listed| listed.id == own)
+                .and_then(|listed| listed.address.clone()),
+            receiving: rows.iter().any(receives),
+            all,
+            node: node.clone(),
+            complete,
+            grant,
+        }
+    }
+
+    /// The sessions of one user; its name is compared as exactly as the server does.
+    pub(super) fn of(&self, user: &str) -> SessionView {
+        let sessions = self.all.iter().filter(|listed| listed.user == user);
+        SessionView {
+            sessions: sessions
+                .map(|listed| Session {
+                    node: self.node.clone(),
+                    pid: listed.id,
+                    kind: match listed.is_replica() {
+                        true => SessionKind::WalSender,
+                        false => SessionKind::Client,
+                    },
+                    application: Untrusted::new(&listed.application),
+                    client: listed.address.as_deref().map(Untrusted::new),
+                    started: None,
+                    is_nameless_from_here: listed.application.is_empty()
+                        && listed.address == self.own_address,
+                })
+                .collect(),
+            complete: self.complete,
+            grant: self.grant.clone(),
+        }
+    }
+
+    /// The replicas that fetch this server's log now.
+    pub(super) fn standbys(&self) -> Vec<Standby> {
+        let replicas = self.all.iter().filter(|listed| listed.is_replica());
+        replicas
+            .map(|listed| Standby {
+                application: Untrusted::new("replica"),
+                client: listed.address.as_deref().map(Untrusted::new),
+                state: Untrusted::new("fetching"),
+                synchronous: false,
+                flushed: None,
+                replayed: None,
+            })
+            .collect()
+    }
+}
+
+impl Listed {
+    fn is_replica(&self) -> bool {
+        self.command.starts_with("Binlog Dump")
+    }
+}
+
+/// The process list has the port behind the address.
+fn address(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((address, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => address,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_no_part_of_the_address() {
+        assert_eq!(address("127.0.0.1:54864"), "127.0.0.1");
+        assert_eq!(address("localhost"), "localhost");
+        assert_eq!(address("db-1.example:3"), "db-1.example");
+    }
+}
