@@ -39,11 +39,11 @@ pub fn foreign_sessions(view: &SessionView, own: &[OwnSession]) -> Vec<Session> 
 /// Whether a session may be a probe of a killed run, which is about to go.
 #[must_use]
 pub fn may_be_lingering_probe(session: &Session) -> bool {
-    session.kind != SessionKind::PreparedTransaction
-        && session
-            .application
-            .as_str()
-            .starts_with(PROBE_APPLICATION_PREFIX)
+    let named = session
+        .application
+        .as_str()
+        .starts_with(PROBE_APPLICATION_PREFIX);
+    session.kind != SessionKind::PreparedTransaction && (named || session.is_nameless_from_here)
 }
 
 /// Looks at one view of the user whose password is about to change.
@@ -144,6 +144,7 @@ mod tests {
 
     fn session(pid: i64, application: &str) -> Session {
         Session {
+            is_nameless_from_here: false,
             node: node(),
             pid,
             kind: SessionKind::Client,

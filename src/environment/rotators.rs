@@ -15,7 +15,13 @@ const ROTATORS: [(&str, Option<Rotator>); 3] = [
             check_state: check_user_pair,
         }),
     ),
-    ("mysql", None),
+    (
+        "mysql",
+        Some(Rotator {
+            engine: Engine::Mysql,
+            check_state: check_user_pair,
+        }),
+    ),
     ("password", None),
 ];
 
@@ -74,9 +80,9 @@ mod tests {
 
     #[test]
     fn what_is_not_built_or_not_known_is_no_rotator() {
-        for name in ["mysql", "password", "postgre", ""] {
+        for name in ["password", "postgre", ""] {
             assert!(find(name).is_none(), "{name}");
         }
-        assert_eq!(what_there_is(), "postgres is the only rotator for now");
+        assert_eq!(what_there_is(), "the rotators are postgres, mysql");
     }
 }

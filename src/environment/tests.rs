@@ -595,8 +595,8 @@ fn what_the_language_has_and_we_have_not_is_refused() {
             "fn::open::aws-login is not supported yet",
         ),
         (
-            "values: {a: {fn::rotate::mysql: {inputs: {}}}}\n",
-            "fn::rotate::mysql is not supported yet",
+            "values: {a: {fn::rotate::password: {inputs: {}}}}\n",
+            "fn::rotate::password is not supported yet",
         ),
         (
             "values: {a: 'x ${context.rootEnvironment.name}'}\n",

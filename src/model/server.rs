@@ -164,6 +164,8 @@ pub struct RoleFacts {
     /// After how many refused logins in a row the server shuts the user out, whoever made
     /// them; `None` where it does not.
     pub login_limit: Option<u32>,
+    /// What should be known before its password changes, and stands in nobody's way.
+    pub remarks: Vec<String>,
 }
 
 /// One row `user@host`.
@@ -365,8 +367,12 @@ pub struct Session {
     pub application: Untrusted,
     /// The client's address; absent when masked.
     pub client: Option<Untrusted>,
-    /// When it began, by the server's clock; absent when masked.
+    /// When it began, by the server's clock; absent when masked, and where the engine does
+    /// not tell.
     pub started: Option<DateTime<Utc>>,
+    /// It names no application, which its server does not tell, and comes from where we come
+    /// from: it may be a probe of a killed run.
+    pub is_nameless_from_here: bool,
 }
 
 /// The sessions of one user on one node at one moment.

@@ -88,6 +88,9 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
     check_right(facts, managing, user.as_ref())?;
     let user = check_user(facts, user.as_ref())?;
     let current = check_current(facts, current.as_ref())?;
+    let name = shown(facts.user);
+    let remarks = user.remarks.iter();
+    warnings.extend(remarks.map(|remark| format!("{name}: {remark}")));
     warnings.extend(check_twins(facts)?);
     let waived = check_drained(facts)?;
     check_acknowledged(facts)?;

@@ -47,6 +47,7 @@ fn role(account: u32) -> RoleFacts {
         statements: 1,
         unfit: None,
         login_limit: None,
+        remarks: Vec::new(),
         is_mute: false,
         can_log_in: true,
         expired: false,
@@ -173,6 +174,7 @@ impl Sound {
 
 fn session() -> Session {
     Session {
+        is_nameless_from_here: false,
         node: Node {
             host: "db".to_owned(),
             port: 5432,

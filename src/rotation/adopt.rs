@@ -40,6 +40,7 @@ mod tests {
 
     fn session() -> Session {
         Session {
+            is_nameless_from_here: false,
             node: Node {
                 host: "db".to_owned(),
                 port: 5432,

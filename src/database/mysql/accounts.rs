@@ -79,7 +79,10 @@ pub(super) fn role_facts(
     rows: &[AccountOfServer],
     around: Surroundings<'_>,
 ) -> Option<RoleFacts> {
-    let rows: Vec<&AccountOfServer> = rows.iter().filter(|row| row.user == user.as_str()).collect();
+    let rows: Vec<&AccountOfServer> = rows
+        .iter()
+        .filter(|row| row.user == user.as_str())
+        .collect();
     if rows.is_empty() {
         return None;
     }
@@ -91,7 +94,9 @@ pub(super) fn role_facts(
         account: AccountId::new(user.as_str()),
         can_log_in: rows.iter().all(|row| !row.locked),
         expired: rows.iter().any(|row| row.expired),
-        is_mute: rows.iter().any(|row| asks_more(row, around.encrypted).is_some()),
+        is_mute: rows
+            .iter()
+            .any(|row| asks_more(row, around.encrypted).is_some()),
         superuser: protected,
         replication: false,
         may_alter,
@@ -287,8 +292,16 @@ mod tests {
         };
         check(|row| row.is_role = true, AROUND, "is a role");
         check(|row| row.several = true, AROUND, "several ways");
-        check(|row| row.plugin = "auth_socket".to_owned(), AROUND, "auth_socket");
-        check(|row| row.ssl_type = "X509".to_owned(), AROUND, "certificate");
+        check(
+            |row| row.plugin = "auth_socket".to_owned(),
+            AROUND,
+            "auth_socket",
+        );
+        check(
+            |row| row.ssl_type = "X509".to_owned(),
+            AROUND,
+            "certificate",
+        );
         let open = Surroundings {
             encrypted: false,
             ..AROUND

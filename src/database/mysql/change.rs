@@ -35,7 +35,12 @@ impl MysqlManaging {
         let taken = match within(wait + MARGIN, conn.query::<Row, _>(lock)).await {
             Some(Ok(rows)) => rows.first().is_some_and(|row| flag(row, "taken")),
             Some(Err(error)) => return Err(not_begun(&error)),
-            None => return Err(retryable("no-answer", "no answer while waiting for the lock")),
+            None => {
+                return Err(retryable(
+                    "no-answer",
+                    "no answer while waiting for the lock",
+                ));
+            }
         };
         if !taken {
             return Err(retryable(
@@ -148,7 +153,10 @@ fn parts(flavour: MysqlFlavour, rows: &[AccountOfServer]) -> Vec<ChangePart> {
             if !retained.is_empty() {
                 parts.push(ChangePart {
                     number: 1,
-                    words: Untrusted::new(&format!("the retained password of {}", shown(&retained))),
+                    words: Untrusted::new(&format!(
+                        "the retained password of {}",
+                        shown(&retained)
+                    )),
                 });
             }
             parts
@@ -168,8 +176,9 @@ fn statement(
         _ if part == 0 => rows.iter().collect(),
         _ => {
             let retained = rows.iter().filter(|row| row.retained);
-            let names: Vec<(&str, &str)> =
-                retained.map(|row| (row.user.as_str(), row.host.as_str())).collect();
+            let names: Vec<(&str, &str)> = retained
+                .map(|row| (row.user.as_str(), row.host.as_str()))
+                .collect();
             return Ok(sql::discard_old(&names).map(Zeroizing::new));
         }
     };
@@ -226,12 +235,13 @@ pub(super) fn shown_statement(
             .chunks(1)
             .filter_map(|row| sql::alter_user(flavour, row))
             .collect(),
-        MysqlFlavour::MySql => {
-            sql::alter_user(flavour, &all).into_iter().collect()
-        }
+        MysqlFlavour::MySql => sql::alter_user(flavour, &all).into_iter().collect(),
     };
     if flavour == MysqlFlavour::MySql && statements > 1 {
-        let names: Vec<(&str, &str)> = rows.iter().map(|(host, _)| (user.as_str(), *host)).collect();
+        let names: Vec<(&str, &str)> = rows
+            .iter()
+            .map(|(host, _)| (user.as_str(), *host))
+            .collect();
         shown.extend(sql::discard_old(&names));
     }
     shown.join("; ")

@@ -7,10 +7,10 @@ use rustls::pki_types::ServerName;
 
 use super::super::Tls;
 use super::super::tls::TlsConnector;
+use super::MysqlFlavour;
 use super::classify::{self, ConnectError};
 use super::doorway::Doorway;
 use super::line::{FAREWELL, Line, LineError, Relay};
-use super::MysqlFlavour;
 use super::packet::Refusal;
 use crate::model::{Node, UnknownCause, UserName};
 use crate::secret::Secret;

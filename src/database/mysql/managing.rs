@@ -108,9 +108,9 @@ fn why_not(error: &ConnectError, node: &Node, user: &UserName) -> DatabaseFault 
         LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => out("the account is locked"),
         LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => out("its password has expired"),
         LoginOutcome::PasswordAccepted(Barrier::Database) => out("access denied to the database"),
-        LoginOutcome::PasswordAccepted(Barrier::ConnectionLimit) => {
-            unreachable(UnknownCause::NotReady(Untrusted::new("too many connections")))
-        }
+        LoginOutcome::PasswordAccepted(Barrier::ConnectionLimit) => unreachable(
+            UnknownCause::NotReady(Untrusted::new("too many connections")),
+        ),
         LoginOutcome::Unknown(cause) => unreachable(cause),
         LoginOutcome::LoggedIn { .. } | LoginOutcome::StatementFailed { .. } => {
             out("the connection was lost")
@@ -139,7 +139,10 @@ impl Managing for MysqlManaging {
             let seen = self.look_at_sessions().await?;
             let rows = self.ask(sql::SERVER_TIME).await?;
             let now = rows.first().and_then(|row| moment(row, "server_time"));
-            Ok((seen.of(account.as_str()), now.unwrap_or(DateTime::<Utc>::MIN_UTC)))
+            Ok((
+                seen.of(account.as_str()),
+                now.unwrap_or(DateTime::<Utc>::MIN_UTC),
+            ))
         }
         .boxed()
     }
@@ -360,7 +363,13 @@ impl MysqlManaging {
         let own = self.connection.id;
         let (node, is_mysql) = (self.node.clone(), self.flavour() == MysqlFlavour::MySql);
         let read = |rows: &[Row], complete| {
-            sessions::Seen::read(rows, &node, own, complete, (!complete).then(|| grant.clone()))
+            sessions::Seen::read(
+                rows,
+                &node,
+                own,
+                complete,
+                (!complete).then(|| grant.clone()),
+            )
         };
         // MariaDB keeps no performance schema by itself, and MySQL can be told not to.
         let rows = match is_mysql {

@@ -16,7 +16,11 @@ use crate::untrusted::Untrusted;
 const MUST_CHANGE: u16 = 1820;
 
 /// Attempts one login and closes it again.
-pub(super) async fn probe(connector: &Connector, target: &Target, login: Login<'_>) -> LoginOutcome {
+pub(super) async fn probe(
+    connector: &Connector,
+    target: &Target,
+    login: Login<'_>,
+) -> LoginOutcome {
     let timeouts = target.timeouts;
     let attempt = connector.connect(Parameters {
         node: login.node,

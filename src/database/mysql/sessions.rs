@@ -49,9 +49,8 @@ impl Seen {
             })
             .collect();
         let receives = |row: &Row| {
-            text(row, "thread").is_some_and(|name| {
-                name.ends_with("/replica_io") || name.ends_with("/slave_io")
-            })
+            text(row, "thread")
+                .is_some_and(|name| name.ends_with("/replica_io") || name.ends_with("/slave_io"))
         };
         Self {
             own_address: all

@@ -54,9 +54,7 @@ pub(super) const IDENTITY_BY_PLACE: &str = "SELECT CONCAT(@@global.hostname, ':'
 pub(super) fn redo_log(flavour: MysqlFlavour) -> &'static str {
     match flavour {
         MysqlFlavour::MariaDb => "SHOW GLOBAL STATUS LIKE 'Innodb_lsn_flushed'",
-        MysqlFlavour::MySql => {
-            "SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_flushed_to_disk_lsn'"
-        }
+        MysqlFlavour::MySql => "SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_flushed_to_disk_lsn'",
     }
 }
 
@@ -106,7 +104,9 @@ pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
 /// of the role that is set.
 pub(super) fn own_grants(flavour: MysqlFlavour, roles: Option<&str>) -> String {
     match (flavour, roles) {
-        (MysqlFlavour::MySql, Some(roles)) => format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}"),
+        (MysqlFlavour::MySql, Some(roles)) => {
+            format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}")
+        }
         _ => "SHOW GRANTS".to_owned(),
     }
 }
@@ -144,7 +144,9 @@ pub(super) fn change_bounds(
     let (lock, silence) = (lock.as_secs().max(1), silence.as_secs());
     let common = format!("SET SESSION lock_wait_timeout = {lock}, wait_timeout = {silence}");
     match flavour {
-        MysqlFlavour::MariaDb => format!("{common}, max_statement_time = {}", statement.as_secs_f64()),
+        MysqlFlavour::MariaDb => {
+            format!("{common}, max_statement_time = {}", statement.as_secs_f64())
+        }
         MysqlFlavour::MySql => common,
     }
 }
@@ -189,7 +191,10 @@ pub(super) fn alter_user(flavour: MysqlFlavour, rows: &[NewHash<'_>]) -> Option<
                 MysqlFlavour::MariaDb => ("VIA", "USING"),
                 MysqlFlavour::MySql => ("WITH", "AS"),
             };
-            Some(format!("{account} IDENTIFIED {by} {plugin} {is} {}", row.hash))
+            Some(format!(
+                "{account} IDENTIFIED {by} {plugin} {is} {}",
+                row.hash
+            ))
         })
         .collect();
     Some(format!("ALTER USER {} ACCOUNT UNLOCK", parts?.join(", ")))
@@ -280,7 +285,10 @@ mod tests {
     fn a_lock_has_a_short_name_whatever_the_user_is_called() {
         let name = lock_name(&"'".repeat(80));
         assert_eq!(name.len(), 49);
-        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b':'));
+        assert!(
+            name.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b':')
+        );
     }
 
     #[test]
