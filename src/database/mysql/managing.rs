@@ -285,7 +285,7 @@ impl MysqlManaging {
             message: Untrusted::new("the server did not say which one it is"),
         };
         let row = rows.first().ok_or_else(untold)?;
-        let system = text(row, "system").filter(|system| !system.is_empty());
+        let system = text(row, "server").filter(|system| !system.is_empty());
         let clean = |text: &str| Untrusted::new(text).as_str().to_owned();
         Ok(ServerItself {
             identity: ServerIdentity {

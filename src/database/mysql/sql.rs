@@ -33,12 +33,12 @@ pub(super) const WHO_AM_I: &str = "SELECT CURRENT_USER() AS account, CONNECTION_
 pub(super) fn identity(flavour: MysqlFlavour) -> &'static str {
     match flavour {
         MysqlFlavour::MariaDb => {
-            "SELECT @@global.server_uid AS system, @@global.gtid_current_pos AS gtids, \
+            "SELECT @@global.server_uid AS server, @@global.gtid_current_pos AS gtids, \
              @@global.read_only AS read_only, UNIX_TIMESTAMP(NOW(6)) AS server_time, \
              @@global.require_secure_transport AS secure_only"
         }
         MysqlFlavour::MySql => {
-            "SELECT @@global.server_uuid AS system, @@global.gtid_executed AS gtids, \
+            "SELECT @@global.server_uuid AS server, @@global.gtid_executed AS gtids, \
              @@global.read_only AS read_only, UNIX_TIMESTAMP(NOW(6)) AS server_time, \
              @@global.require_secure_transport AS secure_only"
         }
@@ -47,7 +47,7 @@ pub(super) fn identity(flavour: MysqlFlavour) -> &'static str {
 
 /// The same on a MariaDB without `server_uid` (until 10.11.8): host and port say where it is.
 pub(super) const IDENTITY_BY_PLACE: &str = "SELECT CONCAT(@@global.hostname, ':', @@global.port) \
-     AS system, @@global.gtid_current_pos AS gtids, @@global.read_only AS read_only, \
+     AS server, @@global.gtid_current_pos AS gtids, @@global.read_only AS read_only, \
      UNIX_TIMESTAMP(NOW(6)) AS server_time, @@global.require_secure_transport AS secure_only";
 
 /// Up to where InnoDB's redo log is on the disk. Anybody may ask.
