@@ -15,8 +15,10 @@ pub enum SandboxError {
         /// The one command that installs it here.
         install: &'static str,
     },
-    /// PostgreSQL refuses to run as root, and there is nobody else to run it.
-    #[error("started as root, and neither a user `postgres` nor `nobody` exists to run the server")]
+    /// A server refuses to run as root, and there is nobody else to run it.
+    #[error(
+        "started as root, and no user `postgres`, `mysql` or `nobody` exists to run the server"
+    )]
     NoUnprivilegedUser,
     /// The operating system's generator failed.
     #[error("the operating system gave no random bytes")]

@@ -11,9 +11,10 @@
 
 mod binaries;
 mod certificates;
-mod cluster;
 mod demo;
 mod error;
+mod folder;
+mod lifecycle;
 mod login;
 mod postgres;
 mod processes;
@@ -24,8 +25,8 @@ pub use binaries::PostgresBinaries;
 pub use certificates::{Authority, ServerCertificate};
 pub use demo::{Demo, DemoOptions, DemoPlace};
 pub use error::SandboxError;
-pub use login::{Door, LoginOutcome, Row, Superuser};
-pub use postgres::{PostgresOptions, PostgresServer};
+pub use login::{LoginOutcome, Row, Superuser};
+pub use postgres::{Door, PostgresOptions, PostgresServer};
 pub use silent::SilentServer;
 
 use std::fmt::Write as _;
