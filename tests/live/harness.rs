@@ -16,9 +16,7 @@ use serde_json::Value;
 
 // Named, because this file is a module of two test programs.
 #[path = "harness_mysql.rs"]
-mod mysql;
-
-pub(crate) use mysql::{mariadb, mysql, mysql_options, shared_mysql};
+pub(crate) mod mysql;
 
 /// Generous, because a loaded machine is slow and a hang is still a hang.
 const DEADLINE: Duration = Duration::from_secs(90);

@@ -12,7 +12,8 @@ use handover::sandbox::{
 use handover::secret::Secret;
 use mysql_async::{Conn, OptsBuilder};
 
-use crate::harness::{mariadb, mysql, mysql_options, shared_mysql, wait_until};
+use crate::harness::mysql::{mariadb, mysql, mysql_options, shared_mysql};
+use crate::harness::wait_until;
 
 /// Set for the copy of this program that is killed.
 const KILLED_COPY: &str = "HANDOVER_TEST_KILLED_MYSQL_COPY";
