@@ -116,7 +116,8 @@ no_mysql() {
 
 # A system's own MySQL; MariaDB answers to the same name.
 has_mysql() {
-    for program in "$(command -v mysqld || true)" /usr/sbin/mysqld; do
+    for program in "$(command -v mysqld || true)" /usr/sbin/mysqld /usr/libexec/mysqld \
+        /usr/local/mysql/bin/mysqld; do
         [ -x "$program" ] || continue
         case $("$program" --no-defaults --version 2>/dev/null) in
         *MariaDB* | '') ;;
@@ -238,7 +239,8 @@ no_mariadb() {
 }
 
 has_mariadb() {
-    { command -v mariadbd || [ -x /usr/sbin/mariadbd ]; } >/dev/null 2>&1 &&
+    { command -v mariadbd || [ -x /usr/sbin/mariadbd ] || [ -x /usr/libexec/mariadbd ]; } \
+        >/dev/null 2>&1 &&
         command -v mariadb-install-db >/dev/null 2>&1
 }
 

@@ -106,7 +106,10 @@ impl MysqlBinaries {
             let base = Some(base);
             return Some(Self { mysqld, base });
         }
-        let version = Command::new(&mysqld).arg("--version").output().ok()?;
+        let version = Command::new(&mysqld)
+            .args(["--no-defaults", "--version"])
+            .output()
+            .ok()?;
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         let is_mysql = !version.is_empty() && !version.contains("MariaDB");
         is_mysql.then_some(Self { mysqld, base: None })
@@ -114,8 +117,8 @@ impl MysqlBinaries {
 }
 
 impl MariadbBinaries {
-    /// Looks in `folder` alone when one is named, else in `PATH` and the usual places. The
-    /// plugins are those of `cache`, where `tests/install-servers.sh` has fetched some.
+    /// Looks in `folder` and those beside it when one is named, since distributions keep the
+    /// two programs apart; else in `PATH` and the usual places. The plugins are those of `cache`, where `tests/install-servers.sh` has fetched some.
     ///
     /// # Errors
     /// [`SandboxError::NoMysql`], with the command that installs one.
@@ -123,7 +126,10 @@ impl MariadbBinaries {
         let path = env::var_os("PATH").unwrap_or_default();
         let folders = folder.map_or_else(
             || usual_folders(&path).collect::<Vec<_>>(),
-            |folder| vec![folder.to_owned()],
+            |folder| {
+                let beside = ["../bin", "../sbin", "../scripts"].map(|name| folder.join(name));
+                [&[folder.to_owned()], beside.as_slice()].concat()
+            },
         );
         let program = |name: &str| {
             let mut candidates = folders.iter().map(|folder| folder.join(name));
@@ -214,5 +220,65 @@ fn searched_folders(cache: Option<&Path>) -> String {
     match cache {
         Some(cache) => format!("{}, PATH, {usual}", cache.display()),
         None => format!("PATH, {usual}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn write_program(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().expect("has one")).expect("makes a folder");
+        fs::write(path, text).expect("writes");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("permits");
+    }
+
+    #[test]
+    fn a_fetched_tree_is_found_with_its_base() {
+        let cache = tempfile::tempdir().expect("makes a folder");
+        let root = cache.path().canonicalize().expect("exists").join("mysql");
+        write_program(&root.join("bin/mysqld"), "");
+        fs::create_dir_all(root.join("usr/share/mysql")).expect("makes a folder");
+        let found = MysqlBinaries::find(None, Some(cache.path())).expect("finds");
+        assert_eq!(found.mysqld, root.join("bin/mysqld"));
+        assert_eq!(found.base, Some(root.join("usr")));
+    }
+
+    #[test]
+    fn mariadb_under_the_name_of_mysql_is_not_taken_for_it() {
+        let folder = tempfile::tempdir().expect("makes a folder");
+        let mysqld = folder.path().join("mysqld");
+        write_program(&mysqld, "#!/bin/sh\necho mysqld Ver 10.11.6-MariaDB\n");
+        let error = MysqlBinaries::find(Some(folder.path()), None).expect_err("is refused");
+        let text = error.to_string();
+        assert!(text.contains("no MySQL server was found"), "{text}");
+        assert!(
+            text.contains(&folder.path().display().to_string()),
+            "{text}"
+        );
+        assert!(text.contains("install it with"), "{text}");
+
+        write_program(&mysqld, "#!/bin/sh\necho mysqld Ver 9.7.4 for Linux\n");
+        let found = MysqlBinaries::find(Some(folder.path()), None).expect("finds");
+        assert_eq!(found.base, None);
+    }
+
+    #[test]
+    fn the_programs_of_mariadb_may_lie_in_two_folders_and_its_plugins_in_a_third() {
+        let root = tempfile::tempdir().expect("makes a folder");
+        let sbin = root.path().join("sbin");
+        write_program(&sbin.join("mariadbd"), "");
+        let error = MariadbBinaries::find(Some(&sbin), None).expect_err("one is missing");
+        assert!(error.to_string().contains("mariadb-install-db"), "{error}");
+
+        write_program(&root.path().join("bin/mariadb-install-db"), "");
+        let found = MariadbBinaries::find(Some(&sbin), Some(root.path())).expect("finds");
+        assert_eq!(found.plugins, None);
+        let plugins = root.path().join("mariadb-plugins");
+        write_program(&plugins.join("auth_ed25519.so"), "");
+        let found = MariadbBinaries::find(Some(&sbin), Some(root.path())).expect("finds");
+        assert_eq!(found.plugins, Some(plugins));
     }
 }

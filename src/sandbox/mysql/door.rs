@@ -52,6 +52,10 @@ impl MysqlDoor {
 
     /// Tries one login and closes the session in an orderly way, so that no trace of it
     /// is left in the list of sessions.
+    ///
+    /// MySQL asks for a user that does not exist by a plugin that it chooses by the name;
+    /// where the driver does not know that plugin, the outcome is
+    /// [`LoginOutcome::Unreachable`].
     pub async fn login(&self, user: &str, password: &Secret) -> LoginOutcome {
         let attempt = async {
             let connection = Conn::new(self.way_in(user, password)).await?;
