@@ -44,7 +44,7 @@ deny:
 screenshots: servers
 	HANDOVER_SCREENSHOTS=1 cargo test --locked --test live screenshots::
 
-# Makes sure that PostgreSQL's server programs are there. Debian's package would also
-# create and start a system cluster; that is switched off first.
+# Makes sure that the programs of PostgreSQL, MySQL and MariaDB are there. Debian's package
+# of PostgreSQL would also create and start a system cluster; that is switched off first.
 servers:
 	@sh tests/install-servers.sh

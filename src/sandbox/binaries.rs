@@ -24,6 +24,9 @@ const INSTALLERS: [(&str, &str); 3] = [
     ("brew", "brew install postgresql@17"),
 ];
 
+/// Where none of them is here.
+const OTHERWISE: &str = "your package manager, or https://www.postgresql.org/download";
+
 /// The two programs that a sandbox needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresBinaries {
@@ -44,7 +47,7 @@ impl PostgresBinaries {
         match folder {
             Some(folder) => Self::in_folder(folder).ok_or_else(|| SandboxError::NoPostgres {
                 searched: folder.display().to_string(),
-                install: install_command(&path),
+                install: install_command(&path, &INSTALLERS, OTHERWISE),
             }),
             None => Self::search(&path, Path::new("/")),
         }
@@ -65,7 +68,7 @@ impl PostgresBinaries {
             .ok_or_else(|| SandboxError::NoPostgres {
                 searched: "PATH, /usr/lib/postgresql, /usr/pgsql-*, /usr/bin or Homebrew's folders"
                     .to_owned(),
-                install: install_command(path),
+                install: install_command(path, &INSTALLERS, OTHERWISE),
             })
     }
 
@@ -96,15 +99,16 @@ fn versions_newest_first(root: &Path, prefix: &str, below: &str) -> Vec<PathBuf>
     found.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// The command of the first package manager that is here.
-fn install_command(path: &OsStr) -> &'static str {
-    INSTALLERS
+/// The command of the first of `installers` whose package manager is here, else `otherwise`.
+pub(super) fn install_command(
+    path: &OsStr,
+    installers: &[(&str, &'static str)],
+    otherwise: &'static str,
+) -> &'static str {
+    installers
         .iter()
         .find(|(manager, _)| env::split_paths(path).any(|folder| folder.join(manager).is_file()))
-        .map_or(
-            "your package manager, or https://www.postgresql.org/download",
-            |(_, command)| command,
-        )
+        .map_or(otherwise, |(_, command)| command)
 }
 
 #[cfg(test)]
@@ -183,8 +187,14 @@ mod tests {
     #[test]
     fn the_install_command_is_the_one_of_the_package_manager_that_is_here() {
         let root = tempfile::tempdir().expect("makes a folder");
-        assert!(install_command(root.path().as_os_str()).contains("postgresql.org"));
+        assert!(
+            install_command(root.path().as_os_str(), &INSTALLERS, OTHERWISE)
+                .contains("postgresql.org")
+        );
         fs::write(root.path().join("dnf"), "").expect("writes");
-        assert!(install_command(root.path().as_os_str()).starts_with("dnf install"));
+        assert!(
+            install_command(root.path().as_os_str(), &INSTALLERS, OTHERWISE)
+                .starts_with("dnf install")
+        );
     }
 }

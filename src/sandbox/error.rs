@@ -1,6 +1,9 @@
 //! Why a sandbox could not do what it was asked.
 
 use std::io;
+use std::time::Duration;
+
+use super::MysqlFlavour;
 
 /// Every variant says what was tried; a failing server brings the end of its log along.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +18,24 @@ pub enum SandboxError {
         /// The one command that installs it here.
         install: &'static str,
     },
-    /// PostgreSQL refuses to run as root, and there is nobody else to run it.
-    #[error("started as root, and neither a user `postgres` nor `nobody` exists to run the server")]
+    /// No server program of MySQL or MariaDB was found.
+    #[error(
+        "no {engine} server was found: {programs} is not in {searched}; install it with `{install}`"
+    )]
+    NoMysql {
+        /// MySQL or MariaDB.
+        engine: MysqlFlavour,
+        /// The programs that were looked for.
+        programs: &'static str,
+        /// The folders that were searched.
+        searched: String,
+        /// The one command that installs it here.
+        install: &'static str,
+    },
+    /// A server refuses to run as root, and there is nobody else to run it.
+    #[error(
+        "started as root, and no user `postgres`, `mysql` or `nobody` exists to run the server"
+    )]
     NoUnprivilegedUser,
     /// The operating system's generator failed.
     #[error("the operating system gave no random bytes")]
@@ -54,6 +73,22 @@ pub enum SandboxError {
     /// The superuser's statement failed.
     #[error("the statement failed: {}", describe(.0))]
     Statement(#[from] tokio_postgres::Error),
+    /// A statement to MySQL or MariaDB failed.
+    #[error("the statement failed: {0}")]
+    MysqlStatement(#[from] mysql_async::Error),
+    /// A server did not answer a statement in time.
+    #[error("the statement had no answer after {0:?}")]
+    NoAnswer(Duration),
+    /// A replica did not reach what its primary had in time.
+    #[error("the replica did not reach {position} within {within:?}: {status}")]
+    ReplicaBehind {
+        /// The primary's position, as GTIDs.
+        position: String,
+        /// How long it was waited for.
+        within: Duration,
+        /// What the replica says of its replication.
+        status: String,
+    },
 }
 
 impl SandboxError {

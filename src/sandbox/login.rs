@@ -1,23 +1,16 @@
-//! Logging in to a sandbox's server, as its superuser or as anybody else.
+//! What the ways in to the servers have in common: who logs in, and what is answered.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::config::{ChannelBinding, SslMode};
-use tokio_postgres_rustls::MakeRustlsConnect;
-
-use super::SandboxError;
 use crate::secret::Secret;
 
 /// Long enough for a machine under load, short enough for a test to end.
-const CONNECT_TIME_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// How our own sessions name themselves.
-const APPLICATION: &str = "handover-sandbox";
+pub(super) const APPLICATION: &str = "handover-sandbox";
 
 /// One row of an answer, each value as the server prints it; `None` is NULL.
 pub type Row = Vec<Option<String>>;
@@ -25,7 +18,7 @@ pub type Row = Vec<Option<String>>;
 /// The superuser of a sandbox. Its password is made at run time and says what it is for.
 #[derive(Debug)]
 pub struct Superuser {
-    /// The role.
+    /// The role or user.
     pub name: String,
     /// Its password.
     pub password: Secret,
@@ -36,7 +29,8 @@ pub struct Superuser {
 pub enum LoginOutcome {
     /// The password was accepted and a session was there.
     Accepted,
-    /// The server refused, with this SQLSTATE.
+    /// The server refused, with this code: the SQLSTATE of PostgreSQL, the error number of
+    /// MySQL and MariaDB.
     Refused(String),
     /// No answer that speaks of the password: no connection, no TLS, too late.
     Unreachable(String),
@@ -47,140 +41,6 @@ impl LoginOutcome {
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         *self == Self::Accepted
-    }
-}
-
-/// The way in to one server: its port and the authority that vouches for it.
-#[derive(Clone)]
-pub struct Door {
-    port: u16,
-    connector: MakeRustlsConnect,
-}
-
-impl Door {
-    /// The door of the server on `port` of 127.0.0.1, trusting `authority_pem` alone.
-    #[must_use]
-    pub fn new(port: u16, authority_pem: &str) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(authority_pem.as_bytes()).flatten() {
-            // An authority that is no certificate is not trusted; the login then fails.
-            if let Err(error) = roots.add(certificate) {
-                tracing::warn!(%error, "a certificate authority could not be read");
-            }
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let configuration = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring speaks the default versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self {
-            port,
-            connector: MakeRustlsConnect::new(configuration),
-        }
-    }
-
-    /// Connects over verified TLS. The session lives until the client is dropped, driven
-    /// by the runtime that called.
-    ///
-    /// # Errors
-    /// What the driver says.
-    pub async fn connect(
-        &self,
-        role: &str,
-        password: &Secret,
-        database: &str,
-    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        self.connect_as(role, password, database, APPLICATION).await
-    }
-
-    /// [`Door::connect`] under an application's name, which stands in the list of sessions.
-    ///
-    /// # Errors
-    /// What the driver says.
-    pub async fn connect_as(
-        &self,
-        role: &str,
-        password: &Secret,
-        database: &str,
-        application: &str,
-    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        let mut configuration = self.configuration(role, password, database);
-        configuration.application_name(application);
-        let (client, connection) = configuration.connect(self.connector.clone()).await?;
-        tokio::spawn(connection);
-        Ok(client)
-    }
-
-    /// Tries one login and closes the session in an orderly way, so that no trace of it
-    /// is left in the list of sessions.
-    pub async fn login(&self, role: &str, password: &Secret, database: &str) -> LoginOutcome {
-        let configuration = self.configuration(role, password, database);
-        let attempt = async {
-            let (client, connection) = configuration.connect(self.connector.clone()).await?;
-            drop(client);
-            // Nothing is asked any more: the connection says goodbye and ends.
-            connection.await
-        };
-        match tokio::time::timeout(CONNECT_TIME_LIMIT, attempt).await {
-            Ok(Ok(())) => LoginOutcome::Accepted,
-            Ok(Err(error)) => match error.code() {
-                Some(state) => LoginOutcome::Refused(state.code().to_owned()),
-                None => LoginOutcome::Unreachable(error.to_string()),
-            },
-            Err(_) => LoginOutcome::Unreachable("no answer in time".to_owned()),
-        }
-    }
-
-    /// [`Door::login`] for callers without a runtime, and for those within one too.
-    #[must_use]
-    pub fn login_blocking(&self, role: &str, password: &Secret, database: &str) -> LoginOutcome {
-        block_on(self.login(role, password, database))
-    }
-
-    /// Runs statements in one new session and answers the rows of all of them.
-    pub(super) fn run_blocking(
-        &self,
-        superuser: &Superuser,
-        statements: &str,
-    ) -> Result<Vec<Row>, SandboxError> {
-        block_on(async {
-            let client = self
-                .connect(&superuser.name, &superuser.password, "postgres")
-                .await?;
-            let messages = client.simple_query(statements).await?;
-            Ok(messages
-                .iter()
-                .filter_map(|message| match message {
-                    SimpleQueryMessage::Row(row) => Some(
-                        (0..row.len())
-                            .map(|column| row.get(column).map(str::to_owned))
-                            .collect(),
-                    ),
-                    _ => None,
-                })
-                .collect())
-        })
-    }
-
-    fn configuration(
-        &self,
-        role: &str,
-        password: &Secret,
-        database: &str,
-    ) -> tokio_postgres::Config {
-        let mut configuration = tokio_postgres::Config::new();
-        configuration
-            .host("127.0.0.1")
-            .port(self.port)
-            .user(role)
-            .password(password.expose())
-            .dbname(database)
-            .application_name(APPLICATION)
-            .ssl_mode(SslMode::Require)
-            .channel_binding(ChannelBinding::Require)
-            .connect_timeout(CONNECT_TIME_LIMIT);
-        configuration
     }
 }
 

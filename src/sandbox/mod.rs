@@ -1,7 +1,7 @@
 //! Real throw-away servers on loopback, for the demo, the tests and the benches.
 //!
 //! What this room promises:
-//! - a server is the real one, with TLS, SCRAM and a certificate authority of its own;
+//! - a server is the real one, with TLS, passwords and a certificate authority of its own;
 //!   the only fake here says so in its name ([`SilentServer`]);
 //! - nothing outlives the program, however it ends: each server belongs to a watchdog
 //!   process that ends it and removes its folder when the program is gone;
@@ -11,10 +11,12 @@
 
 mod binaries;
 mod certificates;
-mod cluster;
 mod demo;
 mod error;
+mod folder;
+mod lifecycle;
 mod login;
+mod mysql;
 mod postgres;
 mod processes;
 mod silent;
@@ -24,8 +26,11 @@ pub use binaries::PostgresBinaries;
 pub use certificates::{Authority, ServerCertificate};
 pub use demo::{Demo, DemoOptions, DemoPlace};
 pub use error::SandboxError;
-pub use login::{Door, LoginOutcome, Row, Superuser};
-pub use postgres::{PostgresOptions, PostgresServer};
+pub use login::{LoginOutcome, Row, Superuser};
+pub use mysql::{
+    MariadbBinaries, MysqlBinaries, MysqlDoor, MysqlFlavour, MysqlOptions, MysqlServer,
+};
+pub use postgres::{Door, PostgresOptions, PostgresServer};
 pub use silent::SilentServer;
 
 use std::fmt::Write as _;

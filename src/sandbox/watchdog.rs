@@ -13,16 +13,19 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use nix::unistd::User;
 
-use super::{PostgresBinaries, SandboxError};
+use super::SandboxError;
 
 const SCRIPT: &str = include_str!("watchdog.sh");
 
-/// The macOS C library knows no `C.UTF-8`; plain `C` with UTF-8 encoding sorts the same.
-const LOCALE: &str = if cfg!(target_os = "macos") {
-    "C"
-} else {
-    "C.UTF-8"
-};
+/// How a server's programs are called.
+pub(super) struct Program {
+    /// The words of the command that makes the data folder.
+    pub(super) initialise: Vec<String>,
+    /// The words of the command that is the server; `--port=<number>` is added to them.
+    pub(super) serve: Vec<String>,
+    /// The name of the signal that ends the server at once, and whatever belongs to it.
+    pub(super) end_by: &'static str,
+}
 
 /// A running watchdog. Dropping it ends the server and removes the folder, and waits
 /// until both are gone.
@@ -35,7 +38,7 @@ pub(super) struct Watchdog {
 impl Watchdog {
     /// Starts the watchdog of `folder`, as `user` when the program runs as root.
     pub(super) fn start(
-        binaries: &PostgresBinaries,
+        program: &Program,
         folder: &Path,
         user: Option<&User>,
     ) -> Result<Self, SandboxError> {
@@ -44,10 +47,10 @@ impl Watchdog {
             .arg("-c")
             .arg(SCRIPT)
             .arg("handover-sandbox-watchdog")
-            .arg(&binaries.postgres)
-            .arg(&binaries.initdb)
             .arg(folder)
-            .arg(LOCALE)
+            .arg(program.end_by)
+            .arg(shell_words(&program.initialise))
+            .arg(shell_words(&program.serve))
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("LC_ALL", "C")
@@ -122,5 +125,30 @@ impl Drop for Watchdog {
         if let Err(error) = self.process.wait() {
             tracing::warn!(%error, "could not wait for the watchdog of a sandbox");
         }
+    }
+}
+
+/// The words of a command as a shell reads them again, none of them looked into.
+fn shell_words(words: &[String]) -> String {
+    let quoted = words
+        .iter()
+        .map(|word| format!("'{}'", word.replace('\'', r"'\''")));
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_the_words_of_a_command_as_they_are() {
+        let words = ["printf", "%s|", "a b", "it's", "$HOME", "`x` \\ \"", ""];
+        let words = words.map(str::to_owned);
+        let output = Command::new("/bin/sh")
+            .args(["-c", "eval \"exec $1\"", "sh", &shell_words(&words)])
+            .output()
+            .expect("runs a shell");
+        let expected = "a b|it's|$HOME|`x` \\ \"||";
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     }
 }

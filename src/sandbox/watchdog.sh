@@ -1,15 +1,16 @@
 # Owns one database server for a program that may be killed at any moment.
-# arguments: the server program, initdb, the sandbox's folder, the locale
+# arguments: the sandbox's folder, the signal that ends the server, the command that makes
+# its data folder, the command that is the server; the commands are quoted for eval
 # Standard input is a pipe whose other end only the program holds: orders come through
 # it, one per line, and its end means that the program is gone.
-postgres=$1 initdb=$2 folder=$3 locale=$4
+folder=$1 signal=$2 initialise=$3 serve=$4
 server=
 
 stop_server() {
     [ -n "$server" ] || return 0
     # A stopped process ends only after it goes on.
     kill -CONT "$server" 2>/dev/null
-    kill -QUIT "$server" 2>/dev/null
+    kill -"$signal" "$server" 2>/dev/null
     wait "$server" 2>/dev/null
     server=
 }
@@ -27,15 +28,15 @@ trap finish HUP INT TERM
 while read -r order argument; do
     case $order in
     initialise)
-        if "$initdb" -D "$folder/data" -U postgres --pwfile="$folder/password" -A scram-sha-256 \
-            --locale="$locale" -E UTF8 --no-sync >"$folder/server.log" 2>&1 </dev/null; then
+        if eval "$initialise" >"$folder/server.log" 2>&1 </dev/null; then
             echo initialised
         else
             echo failed
         fi
         ;;
     start)
-        "$postgres" -D "$folder/data" -p "$argument" >>"$folder/server.log" 2>&1 </dev/null &
+        # The server takes the place of the shell in the background, so that $! is its own.
+        eval "exec $serve --port=$argument" >>"$folder/server.log" 2>&1 </dev/null &
         server=$!
         echo "$server"
         ;;

@@ -14,6 +14,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+// Named, because this file is a module of two test programs.
+#[path = "harness_mysql.rs"]
+pub(crate) mod mysql;
+
 /// Generous, because a loaded machine is slow and a hang is still a hang.
 const DEADLINE: Duration = Duration::from_secs(90);
 
@@ -82,8 +86,19 @@ pub(crate) fn postgres_binaries() -> Option<PathBuf> {
     }
     let version = std::env::var_os("HANDOVER_TEST_POSTGRES")?;
     assert_eq!(version, "18", "HANDOVER_TEST_POSTGRES knows 18 alone");
-    // The same place as in tests/install-servers.sh: a server that root starts runs as
-    // another user, who may not look into root's home.
+    let folder = cache_folder().join("postgres-18/native/bin");
+    assert!(
+        folder.join("postgres").is_file(),
+        "PostgreSQL 18 is not in {}: `make servers` gets it, \
+         HANDOVER_TESTS_WITHOUT=postgres-18 leaves it out of `make test`",
+        folder.display()
+    );
+    Some(folder)
+}
+
+/// Where tests/install-servers.sh keeps what it has fetched. A server that root starts runs
+/// as another user, who may not look into root's home.
+fn cache_folder() -> PathBuf {
     let cache = if nix::unistd::geteuid().is_root() {
         PathBuf::from("/var/cache")
     } else {
@@ -93,14 +108,7 @@ pub(crate) fn postgres_binaries() -> Option<PathBuf> {
             PathBuf::from,
         )
     };
-    let folder = cache.join("handover-tests/postgres-18/native/bin");
-    assert!(
-        folder.join("postgres").is_file(),
-        "PostgreSQL 18 is not in {}: `make servers` gets it, \
-         HANDOVER_TESTS_WITHOUT=postgres-18 leaves it out of `make test`",
-        folder.display()
-    );
-    Some(folder)
+    cache.join("handover-tests")
 }
 
 /// Looks again and again until `condition` holds; panics with `what` at the deadline.

@@ -2,7 +2,7 @@
 //! need, and their watchdogs end them with it.
 //!
 //! Each test works in a store, with roles and with a home folder of its own, so that all
-//! may run side by side on the one shared server.
+//! may run side by side on the one shared server of each engine.
 
 mod adoption;
 mod bad_input;
@@ -26,6 +26,7 @@ mod naming;
 mod ownership;
 mod pooler;
 mod rotation;
+mod sandbox_mysql;
 mod sandbox_room;
 mod scenarios;
 mod scenarios_down;

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use super::super::cluster::unprivileged_user;
+use super::super::folder::unprivileged_user;
 use super::super::{SandboxError, random_hex};
 
 const SCRIPT: &str = include_str!("keeper.sh");

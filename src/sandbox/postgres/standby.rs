@@ -4,15 +4,15 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use nix::unistd::User;
 
-use super::super::cluster::{append_configuration, give_to, make_folder, write_files};
+use super::super::folder::{give_to, write_files};
+use super::super::lifecycle::prepare;
 use super::super::login::block_on;
-use super::{
-    PostgresServer, SandboxError, State, Superuser, Watchdog, start_on_free_port, unprivileged_user,
-};
+use super::configuration::append_configuration;
+use super::{Door, PostgresServer, SandboxError, Superuser, program, try_superuser};
 
 /// Folders whose content belongs to the running primary alone; PostgreSQL's manual names
 /// them among what a copy leaves out.
@@ -44,34 +44,30 @@ impl PostgresServer {
         name: &str,
         configuration: &[String],
     ) -> Result<Self, SandboxError> {
-        let user = unprivileged_user()?;
-        let parent = self.folder.parent().unwrap_or(Path::new("/tmp"));
-        let folder = make_folder(parent, user.as_ref())?;
-        let mut watchdog =
-            Watchdog::start(&self.binaries, &folder, user.as_ref()).inspect_err(|_| {
-                let _ = fs::remove_dir(&folder);
-            })?;
+        let parent = self.folder().parent().unwrap_or(Path::new("/tmp"));
+        let prepared = prepare(parent, |folder| program(&self.binaries, folder))?;
+        let folder = prepared.folder.as_path();
         let superuser = Superuser {
             name: self.superuser.name.clone(),
             password: self.superuser.password.duplicate(),
         };
         let way = format!(
             "127.0.0.1:{}:*:{}:{}",
-            self.port,
+            self.port(),
             superuser.name,
             superuser.password.expose()
         );
         write_files(
-            &folder,
-            user.as_ref(),
+            folder,
+            prepared.user.as_ref(),
             &self.authority,
-            ("primary.pgpass", &way),
+            &[("primary.pgpass", &way)],
         )?;
-        self.copy_data(&folder.join("data"), user.as_ref())?;
+        self.copy_data(&folder.join("data"), prepared.user.as_ref())?;
         let primary = format!(
             "host=127.0.0.1 port={} user={} passfile={} sslmode=verify-full sslrootcert={} \
              application_name={}",
-            self.port,
+            self.port(),
             connection_value(&superuser.name),
             connection_value(&folder.join("primary.pgpass").display().to_string()),
             connection_value(&folder.join("ca.crt").display().to_string()),
@@ -82,27 +78,17 @@ impl PostgresServer {
             configuration_value(&primary)
         )];
         lines.extend_from_slice(configuration);
-        append_configuration(&folder, &lines)?;
-        let (port, door, process) = start_on_free_port(
-            &mut watchdog,
-            &self.authority_pem,
-            &superuser,
-            &folder,
-            self.time_limit,
-        )?;
+        append_configuration(folder, &lines)?;
+        let lifecycle = prepared.start(self.lifecycle.time_limit(), &|port| {
+            try_superuser(&Door::new(port, &self.authority_pem), &superuser)
+        })?;
         Ok(Self {
-            state: Mutex::new(State {
-                watchdog,
-                process: Some(process),
-            }),
+            door: Door::new(lifecycle.port(), &self.authority_pem),
+            lifecycle,
             binaries: self.binaries.clone(),
-            port,
-            folder,
             authority: Arc::clone(&self.authority),
             authority_pem: self.authority_pem.clone(),
             superuser,
-            door,
-            time_limit: self.time_limit,
         })
     }
 
