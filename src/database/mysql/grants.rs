@@ -85,11 +85,11 @@ enum Line {
 impl Grants {
     /// Reads an answer. MariaDB adds what a role has through others; `of` takes the lines
     /// of one name alone.
-    pub(super) fn read<'a>(lines: impl IntoIterator<Item = &'a str>, of: Option<&Role>) -> Self {
+    pub(super) fn read<T: AsRef<str>>(lines: &[T], of: Option<&Role>) -> Self {
         let mut grants = Self::default();
         let is_wanted = |whose: &Role| of.is_none_or(|of| of == whose);
-        for (index, line) in lines.into_iter().enumerate() {
-            match read_line(line) {
+        for (index, line) in lines.iter().enumerate() {
+            match read_line(line.as_ref()) {
                 Some(Line::Granted(whose, held)) if is_wanted(&whose) => grants.held.extend(held),
                 Some(Line::Withheld(whose, held)) if is_wanted(&whose) => {
                     grants.withheld.extend(held);
@@ -104,9 +104,12 @@ impl Grants {
         grants
     }
 
-    /// Adds what another answer says, as far as it counts in a session.
+    /// Adds what a session has through a role. The roles of the role are in effect with it,
+    /// and still nothing that a session may choose by itself.
     pub(super) fn add(&mut self, other: Self) {
-        self.held.extend(other.held);
+        let others = other.held.into_iter();
+        self.held
+            .extend(others.filter(|held| !matches!(held.object, Object::Role(_))));
         self.unread.extend(other.unread);
     }
 
@@ -374,9 +377,8 @@ impl<'a> Reader<'a> {
             }
             ',' | '(' | ')' | '.' | '@' => (Token::Mark(first), 1),
             _ => {
-                let is_end = |character: char| {
-                    character.is_whitespace() || "`\"',().@".contains(character)
-                };
+                let is_end =
+                    |character: char| character.is_whitespace() || "`\"',().@".contains(character);
                 let end = rest.find(is_end).unwrap_or(rest.len());
                 (Token::Word(&rest[..end]), end)
             }

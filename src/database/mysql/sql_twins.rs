@@ -110,9 +110,9 @@ impl Bundle<'_> {
         };
         let names = self.privileges.iter().copied();
         let names: Vec<&str> = names.filter(|name| *name != GRANT_OPTION).collect();
-        let names = match &names[..] {
-            [] => "what else it has".to_owned(),
-            names => names.join(", "),
+        let (names, with) = match &names[..] {
+            [] => (GRANT_OPTION.to_owned(), ""),
+            names => (names.join(", "), with),
         };
         match self.object {
             Object::Role(role) => format!("{}{with}", role_words(role)),
@@ -328,7 +328,10 @@ pub(super) fn reserve(flavour: MysqlFlavour, manager: &Account) -> Option<String
         MysqlFlavour::MySql => "CONNECTION_ADMIN",
         MysqlFlavour::MariaDb => "CONNECTION ADMIN",
     };
-    safe(format!("GRANT {privilege} ON *.* TO {};", account(manager)?))
+    safe(format!(
+        "GRANT {privilege} ON *.* TO {};",
+        account(manager)?
+    ))
 }
 
 /// Whether these grants let in to a full server. MariaDB's newer versions do not count
