@@ -47,20 +47,12 @@ pub(super) fn ago(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
 
 /// Cuts a text to a width in columns, with a mark.
 pub(super) fn cut(text: &str, width: usize) -> String {
-    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+    use unicode_width::UnicodeWidthStr;
     if text.width() <= width {
         return text.to_owned();
     }
-    let mut cut = String::new();
-    let mut used = 0;
-    for character in text.chars() {
-        let columns = character.width().unwrap_or(0);
-        if used + columns + 1 > width {
-            break;
-        }
-        cut.push(character);
-        used += columns;
-    }
+    let end = end_of_columns(text, width.saturating_sub(1));
+    let mut cut = text[..end].to_owned();
     if width > 0 {
         cut.push('…');
     }
@@ -97,16 +89,25 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 fn split_at_width(text: &str, width: usize) -> (String, String) {
-    use unicode_width::UnicodeWidthChar;
-    let mut used = 0;
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    // At least one character is taken, so that the loop above ends.
+    let (head, tail) = text.split_at(end_of_columns(text, width).max(first));
+    (head.to_owned(), tail.to_owned())
+}
+
+/// Where the longest beginning ends that fits. It is measured as a whole, since a sign that
+/// follows another can make it wider.
+fn end_of_columns(text: &str, width: usize) -> usize {
+    use unicode_width::UnicodeWidthStr;
+    let mut fits = 0;
     for (index, character) in text.char_indices() {
-        used += character.width().unwrap_or(0);
-        // At least one character is taken, so that the loop above ends.
-        if used > width && index > 0 {
-            return (text[..index].to_owned(), text[index..].to_owned());
+        let end = index + character.len_utf8();
+        if text[..end].width() > width {
+            break;
         }
+        fits = end;
     }
-    (text.to_owned(), String::new())
+    fits
 }
 
 #[cfg(test)]

@@ -88,8 +88,8 @@ const MYSQL: Terms = Terms {
                   `offline_mode`, `skip_networking`)",
     accepts_any: "its authentication plugin does not ask for the password",
     accept_one: "give the user a plugin that asks for a password",
-    look_for_both: "look for a retained second password (`ALTER USER … DISCARD OLD PASSWORD`), \
-                    another authentication plugin or a proxy in between, and mend it",
+    look_for_both: "look for a retained second password (`DISCARD OLD PASSWORD` ends it), another \
+                    authentication plugin or a proxy in between, and mend it",
     standby: "replica",
     plain_users: "choose application users without SYSTEM_USER",
 };

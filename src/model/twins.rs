@@ -15,7 +15,7 @@ pub enum Twin {
 /// The kinds of things in which two users can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DifferenceKind {
-    /// A group that the role is a member of.
+    /// A group that the role is a member of; a role that was granted to it.
     Membership,
     /// A privilege on a table or view.
     Table,
@@ -27,25 +27,27 @@ pub enum DifferenceKind {
     Schema,
     /// A privilege on a function or procedure.
     Function,
-    /// A privilege on a database.
+    /// A privilege on a database; of MySQL also on a pattern of databases.
     Database,
     /// What objects made later will grant to the role, or by the role.
     DefaultPrivilege,
     /// A row security policy that names the role.
     Policy,
-    /// A setting that each session of the role begins with.
+    /// A setting that each session of the role begins with, such as its default roles.
     Setting,
-    /// How many sessions the role may have.
+    /// How many sessions the role may have, or how much they may do in an hour.
     ConnectionLimit,
     /// Until when its password is valid.
     ValidUntil,
-    /// A role attribute, such as `CREATEDB`.
+    /// A role attribute, such as `CREATEDB`; of MySQL also a privilege on the whole server,
+    /// a host to log in from, and what a connection must have.
     Attribute,
     /// Objects that belong to the role, and so to one of the pair alone.
     Owned,
-    /// A privilege on an object of a rarer kind, for which no statement is built.
+    /// A privilege of a rarer kind, for most of which no statement is built.
     Other,
-    /// Privileges in another database of the server, which cannot be seen from here.
+    /// Privileges in another database of the server, which cannot be seen from here; or of
+    /// a form that is not known here.
     Elsewhere,
 }
 

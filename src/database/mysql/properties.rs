@@ -18,7 +18,8 @@ pub(super) struct Defaults {
 }
 
 /// The properties of one row. In all numbers 0 is no limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Properties {
     /// The authentication plugin.
     pub(super) plugin: String,
@@ -62,6 +63,17 @@ pub(super) struct Found {
 }
 
 impl Properties {
+    /// Those of a row that says nothing else.
+    #[cfg(test)]
+    pub(super) fn of_plugin(plugin: &str) -> Self {
+        Self {
+            plugin: plugin.to_owned(),
+            limits: ["0"; 4].map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a row of the answer.
     pub(super) fn read(row: &Row) -> Self {
         let text = |column: &str| {
             row.get::<Option<String>, _>(column)
@@ -153,7 +165,7 @@ impl Properties {
             // Nobody is helped by a second locked row.
             let give = Some("ACCOUNT UNLOCK".to_owned());
             let kind = DifferenceKind::Attribute;
-            add(kind, "ACCOUNT UNLOCK".to_owned(), give, None);
+            add(kind, "an account without a lock".to_owned(), give, None);
         }
         if self.is_blocked_later(other) {
             let (mine, its) = (self.blocking(), other.blocking());
@@ -292,10 +304,7 @@ mod tests {
     use super::*;
 
     fn plain() -> Properties {
-        Properties {
-            limits: ["0"; 4].map(str::to_owned),
-            ..Properties::default()
-        }
+        Properties::of_plugin("")
     }
 
     fn both(a: &Properties, b: &Properties, defaults: Defaults) -> [Vec<Found>; 2] {

@@ -242,7 +242,7 @@ pub(super) fn bundles<'a>(held: impl IntoIterator<Item = &'a Held>) -> Vec<Bundl
     bundles
 }
 
-/// Keeps MariaDB's `REVOKE ADMIN OPTION FOR`, which MySQL does not have.
+/// Leaves the role to its member, only not to pass on; MySQL has no such statement.
 pub(super) fn take_admin_option(role: &Role, holder: &Account) -> Option<String> {
     safe(format!(
         "REVOKE ADMIN OPTION FOR {} FROM {};",
@@ -334,8 +334,8 @@ pub(super) fn reserve(flavour: MysqlFlavour, manager: &Account) -> Option<String
     ))
 }
 
-/// Whether these grants let in to a full server. MariaDB's newer versions do not count
-/// `SUPER` here.
+/// Whether these grants let in to a full server. `SUPER` does so in MariaDB before 11 alone,
+/// so that it is not relied on there.
 pub(super) fn has_reserve(flavour: MysqlFlavour, own: &Grants) -> bool {
     own.held.iter().any(|held| {
         held.object == Object::Global

@@ -29,9 +29,18 @@ pub(super) async fn look(
     flavour: MysqlFlavour,
     rows: [&[Account]; 2],
 ) -> Result<TwinFacts, Error> {
+    one(rows.iter().all(|rows| !rows.is_empty()).then_some(()))?;
     let room: Row = one(conn.query_first(sql::room(flavour)).await?)?;
     let used: (String, String) = one(conn.query_first(sql::USED).await?)?;
-    let own = Grants::read(&lines(conn, sql::OWN_GRANTS.to_owned()).await?, None);
+    let manager: String = room.get("manager").unwrap_or_default();
+    let manager = one(manager.rsplit_once('@').map(|(user, host)| Account {
+        user: user.to_owned(),
+        host: host.to_owned(),
+    }))?;
+    // MariaDB adds what its roles have in lines of their own, and does not count that when
+    // it decides whether to let somebody in; MySQL does both.
+    let answer = lines(conn, sql::OWN_GRANTS.to_owned()).await?;
+    let own = Grants::read(&answer, Some(&as_role(&manager)));
     let number = |column: &str| room.get::<Option<i64>, _>(column).flatten().unwrap_or(0);
     let defaults = Defaults {
         sessions: number("user_limit"),
@@ -58,7 +67,6 @@ pub(super) async fn look(
         all_roles: asking.all_roles,
         sides,
     };
-    let manager: String = room.get("manager").unwrap_or_default();
     let most = number("most");
     let has_reserve = sql::has_reserve(flavour, &own);
     let limits = [0, 1].map(|of| pair.session_limit(of));
@@ -70,12 +78,9 @@ pub(super) async fn look(
             limits: limits.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)),
             unlimit: [0, 1].map(|of| pair.unlimit(of, most)),
             manager_has_reserve: has_reserve,
-            reserve: match (has_reserve, manager.rsplit_once('@')) {
-                (false, Some((user, host))) => {
-                    let (user, host) = (user.to_owned(), host.to_owned());
-                    sql::reserve(flavour, &Account { user, host })
-                }
-                _ => None,
+            reserve: match has_reserve {
+                true => None,
+                false => sql::reserve(flavour, &manager),
             },
         },
         // What a replica's channel logs in with is readable, and it names no user of this
@@ -138,10 +143,7 @@ impl Asking {
             .find(|(of, _)| of == account)
             .map(|(_, properties)| properties.clone());
         let whole = one(sql::grants_of(account))?;
-        let himself = Role {
-            name: account.user.clone(),
-            host: Some(account.host.clone()),
-        };
+        let himself = as_role(account);
         let direct = Grants::read(&lines(conn, whole).await?, Some(&himself));
         let roles = || direct.held.iter().filter_map(sql::member_of);
         let mut effective = direct.clone();
@@ -183,6 +185,14 @@ impl Asking {
 
 async fn lines(conn: &mut Conn, question: String) -> Result<Vec<String>, Error> {
     conn.query(question).await
+}
+
+/// An account as the lines of `SHOW GRANTS` name it.
+fn as_role(account: &Account) -> Role {
+    Role {
+        name: account.user.clone(),
+        host: Some(account.host.clone()),
+    }
 }
 
 /// What cannot be asked, or is gone since the rows were listed, is no "no difference".
@@ -253,10 +263,13 @@ impl Pair {
         if row_of(ANY_HOST).is_some_and(serves) {
             return Vec::new();
         }
+        // A new row takes logins over from a wider one, and its password is not the user's
+        // before the next rotation: for X, which is in use, none is made.
+        let other = others.first().filter(|_| holder == Twin::Current);
         vec![Found {
             kind: DifferenceKind::Attribute,
             what: format!("logins from {}", side.account.host),
-            give: others.first().and_then(|other| self.create(side, other)),
+            give: other.and_then(|other| self.create(side, other)),
             take: None,
         }]
     }
