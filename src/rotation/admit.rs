@@ -105,6 +105,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
         accounts: [current.account.clone(), user.account.clone()],
         rows: user.rows.iter().map(|row| row.host.clone()).collect(),
         statements: user.statements,
+        login_limit: user.login_limit,
         statement: facts.statement.to_owned(),
         sessions: planned_sessions(facts.gate),
         first_promotion: !facts.promoted_before,

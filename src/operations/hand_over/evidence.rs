@@ -15,7 +15,7 @@ use crate::model::{DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, TwinR
 use crate::operations::Failure;
 use crate::process::Deadline;
 use crate::rotation::{
-    Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
+    Event, Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
     ServerMatch, Standing, TwinLook, assess, count_unnamed, match_server, replication,
     unnamed_standbys,
 };
@@ -82,25 +82,19 @@ impl Run<'_> {
         if self.is_over() {
             return Ok(self.weigh());
         }
-        let (current, previous, decoy, pending) = tokio::join!(
-            self.look_at_current(),
-            self.look_at_previous(self.journal.is_sent()),
-            self.look_with_decoy(),
-            self.look_at_pending()
-        );
-        self.note(current, |epoch| &mut epoch.current);
-        self.note(previous, |epoch| &mut epoch.previous);
-        self.note(decoy, |epoch| &mut epoch.decoy);
-        let pending = pending?;
-        if pending.is_some() {
-            self.epoch.proven_until = Some(Deadline::after(FRESH));
+        match self.guesses.are_counted() {
+            true => self.log_in_by_turns().await?,
+            false => self.log_in_at_once().await?,
         }
-        self.note(pending, |epoch| &mut epoch.pending);
         self.look_as_manager().await;
         self.note_unanswered();
         if !self.weigh().current.is_everywhere() {
             // What became of P tells a restored server and an old store from a dead user.
-            let previous = self.look_at_previous(true).await;
+            let previous = match self.guesses.may_be_wrong() {
+                true => self.look_at_previous(true).await,
+                false => None,
+            };
+            self.guesses.note(previous.as_ref().unwrap_or(&Logins::new()));
             self.note(previous, |epoch| &mut epoch.previous);
         }
         if self.weigh().pending.is_everywhere() {
@@ -110,6 +104,62 @@ impl Run<'_> {
             }
         }
         Ok(self.weigh())
+    }
+
+    async fn log_in_at_once(&mut self) -> Result<(), Failure> {
+        let (current, previous, decoy, pending) = tokio::join!(
+            self.look_at_current(),
+            self.look_at_previous(self.journal.is_sent()),
+            self.look_with_decoy(),
+            self.look_at_pending()
+        );
+        self.note(current, |epoch| &mut epoch.current);
+        self.note(previous, |epoch| &mut epoch.previous);
+        self.note(decoy, |epoch| &mut epoch.decoy);
+        self.note_pending(pending?);
+        Ok(())
+    }
+
+    /// The same for a user whose wrong passwords its server counts: one after the other, the
+    /// one last that the journal expects to be right, and none that could be one too many.
+    async fn log_in_by_turns(&mut self) -> Result<(), Failure> {
+        let current = self.look_at_current().await;
+        self.note(current, |epoch| &mut epoch.current);
+        let before = self.guesses.spent();
+        let sent = self.journal.is_sent();
+        if self.epoch.previous.is_none() && sent && self.subject.previous.password.is_some() {
+            let previous = match self.guesses.may_be_wrong() {
+                true => self.look_at_previous(true).await,
+                false => Some(self.guesses.not_tried(self.subject)),
+            };
+            self.guesses.note(previous.as_ref().unwrap_or(&Logins::new()));
+            self.note(previous, |epoch| &mut epoch.previous);
+        }
+        // After a confirmed change N is expected to be right; a decoy never is.
+        let expected = matches!(self.journal.progress, Reached::Confirmed | Reached::Verified);
+        if self.epoch.pending.is_none() && sent {
+            let pending = match expected || self.guesses.may_be_wrong() {
+                true => self.look_at_pending().await?,
+                false => Some(self.guesses.not_tried(self.subject)),
+            };
+            self.guesses.note(pending.as_ref().unwrap_or(&Logins::new()));
+            self.note_pending(pending);
+        }
+        let spent = self.guesses.spent();
+        if spent != before {
+            // Whoever goes on after a kill must know what was spent.
+            let event = Event::LoginsRefused { in_a_row: spent };
+            let detail = serde_json::json!({"in-a-row": spent});
+            self.append(event, "rotation.logins-refused", detail).await?;
+        }
+        Ok(())
+    }
+
+    fn note_pending(&mut self, pending: Option<Logins>) {
+        if pending.is_some() {
+            self.epoch.proven_until = Some(Deadline::after(FRESH));
+        }
+        self.note(pending, |epoch| &mut epoch.pending);
     }
 
     /// Takes over logins, if any were attempted.
@@ -232,6 +282,7 @@ impl Run<'_> {
         }
         self.note_gate(&gate);
         self.managing = Some(managing);
+        self.guesses.learn(facts.roles[1].as_ref());
         self.facts = Some(facts);
         self.others = others;
         Ok(())

@@ -320,6 +320,7 @@ pub(super) fn admitted(subject: &Subject, plan: &Plan) -> Admitted {
         user: subject.user().as_str().to_owned(),
         accounts: plan.accounts.clone(),
         statements: plan.statements,
+        login_limit: plan.login_limit,
         server: plan.server.clone(),
         previous_known: subject.previous.password.is_some(),
         current_known: subject.current.password.is_some(),
