@@ -59,12 +59,8 @@ fn cause(refusal: &Refusal) -> UnknownCause {
         1130 | 1698 => UnknownCause::HostBased(message),
         // Blocked after wrong passwords, in MySQL and in MariaDB.
         3955 | 4150 => UnknownCause::NotReady(Untrusted::new(&format!(
-            "{message}; whichever password is shown: {}",
-            if refusal.code == 3955 {
-                "ALTER USER … ACCOUNT UNLOCK lets it in again"
-            } else {
-                "FLUSH PRIVILEGES lets it in again, ACCOUNT UNLOCK does not"
-            }
+            "{}; the right password is refused, too, until ALTER USER … ACCOUNT UNLOCK",
+            message.as_str().trim_end_matches('.')
         ))),
         // Secure transport required; the client's code for the same of a plugin.
         3159 | 2061 => UnknownCause::Tls(message),

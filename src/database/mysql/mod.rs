@@ -9,3 +9,5 @@ mod doorway;
 mod guard;
 mod line;
 mod packet;
+#[cfg(test)]
+mod tests;
