@@ -34,7 +34,9 @@ pub(super) fn login_outcome(error: &ConnectError) -> LoginOutcome {
 
 fn refused_login(refusal: &Refusal) -> LoginOutcome {
     match refusal.code {
-        // Access denied: the password, or no such account for this client's address.
+        // Access denied: the password. Or there is no such account for this client's address,
+        // or it asks for more than the line has (REQUIRE SSL or X509, and in MariaDB
+        // require_secure_transport): whoever takes this for a no has looked at the account.
         1045 => LoginOutcome::PasswordRefused,
         // Account locked, in MySQL and in MariaDB.
         3118 | 4151 => LoginOutcome::PasswordAccepted(Barrier::NotPermitted),
