@@ -326,7 +326,7 @@ fn check_user<'a>(
             unfit.remedy.clone(),
         );
     }
-    if role.expired {
+    if role.expired && !facts.engine.terms().change_ends_expiry {
         return no_such_user(
             format!(
                 "the user {name} has expired ({})",
@@ -354,6 +354,13 @@ fn check_current<'a>(
     let Some(role) = current else {
         return dead(format!("the user does not exist on {}", facts.node));
     };
+    if let Some(unfit) = &role.unfit {
+        return Err(Refusal {
+            case: AdmitCase::NoSuchUser,
+            message: format!("consumers read {name}, and the user {}", unfit.found),
+            remedy: unfit.remedy.clone(),
+        });
+    }
     if role.expired {
         return dead(format!("it has expired ({})", facts.engine.terms().expired));
     }

@@ -344,6 +344,14 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
             &remedies.let_in,
         );
     }
+    let is_ended = check == Check::IdleRole && it.engine.terms().change_ends_expiry;
+    if role.expired && is_ended {
+        let found = format!(
+            "{name} has expired ({}); the next rotation ends that",
+            it.engine.terms().expired
+        );
+        return Finding::warning(check, found, None);
+    }
     if role.expired {
         return problem(
             format!("{name} has expired ({})", it.engine.terms().expired),

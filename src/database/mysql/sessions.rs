@@ -16,7 +16,7 @@ pub(super) struct Seen {
     complete: bool,
     grant: Option<String>,
     /// The address from which the server sees us come.
-    own_address: Option<String>,
+    pub(super) own_address: Option<String>,
     /// A thread that fetches the log of another server runs here.
     pub(super) receiving: bool,
 }

@@ -94,7 +94,8 @@ impl Run<'_> {
                 true => self.look_at_previous(true).await,
                 false => None,
             };
-            self.guesses.note(previous.as_ref().unwrap_or(&Logins::new()));
+            self.guesses
+                .note(previous.as_ref().unwrap_or(&Logins::new()));
             self.note(previous, |epoch| &mut epoch.previous);
         }
         if self.weigh().pending.is_everywhere() {
@@ -132,17 +133,22 @@ impl Run<'_> {
                 true => self.look_at_previous(true).await,
                 false => Some(self.guesses.not_tried(self.subject)),
             };
-            self.guesses.note(previous.as_ref().unwrap_or(&Logins::new()));
+            self.guesses
+                .note(previous.as_ref().unwrap_or(&Logins::new()));
             self.note(previous, |epoch| &mut epoch.previous);
         }
         // After a confirmed change N is expected to be right; a decoy never is.
-        let expected = matches!(self.journal.progress, Reached::Confirmed | Reached::Verified);
+        let expected = matches!(
+            self.journal.progress,
+            Reached::Confirmed | Reached::Verified
+        );
         if self.epoch.pending.is_none() && sent {
             let pending = match expected || self.guesses.may_be_wrong() {
                 true => self.look_at_pending().await?,
                 false => Some(self.guesses.not_tried(self.subject)),
             };
-            self.guesses.note(pending.as_ref().unwrap_or(&Logins::new()));
+            self.guesses
+                .note(pending.as_ref().unwrap_or(&Logins::new()));
             self.note_pending(pending);
         }
         let spent = self.guesses.spent();
@@ -150,7 +156,8 @@ impl Run<'_> {
             // Whoever goes on after a kill must know what was spent.
             let event = Event::LoginsRefused { in_a_row: spent };
             let detail = serde_json::json!({"in-a-row": spent});
-            self.append(event, "rotation.logins-refused", detail).await?;
+            self.append(event, "rotation.logins-refused", detail)
+                .await?;
         }
         Ok(())
     }

@@ -47,7 +47,9 @@ pub(in crate::operations) async fn examine(
         Engine::Postgres => None,
         Engine::Mysql => Some(look_as_manager(&subject, &[]).await),
     };
-    let seen = asked_first.as_ref().and_then(|managed| managed.as_ref().ok());
+    let seen = asked_first
+        .as_ref()
+        .and_then(|managed| managed.as_ref().ok());
     let idle_role = seen.and_then(|managed| managed.facts.roles[1].as_ref());
     let is_counted = idle_role.is_some_and(|role| role.login_limit.is_some());
     let decoy = async {

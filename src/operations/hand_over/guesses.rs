@@ -78,10 +78,7 @@ impl Guesses {
 
 /// Y with P where nothing is open whose journal could keep the count: not at all where its
 /// server counts, since who looks often would spend what is left to others.
-pub(super) async fn probe_uncounted(
-    subject: &Subject,
-    role: Option<&RoleFacts>,
-) -> Option<Logins> {
+pub(super) async fn probe_uncounted(subject: &Subject, role: Option<&RoleFacts>) -> Option<Logins> {
     let mut guesses = Guesses::default();
     guesses.learn(role);
     match guesses.are_counted() {
