@@ -343,7 +343,10 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> PathJournal {
 }
 
 fn apply(journal: &mut PathJournal, event: &Event) {
-    journal.parked = None;
+    // What was spent on logins changes nothing of where the run stands.
+    if !matches!(event, Event::LoginsRefused { .. }) {
+        journal.parked = None;
+    }
     match event {
         Event::Opened { .. } | Event::Closed => {}
         Event::Admitted(admitted) => {

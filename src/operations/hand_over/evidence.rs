@@ -126,40 +126,48 @@ impl Run<'_> {
     async fn log_in_by_turns(&mut self) -> Result<(), Failure> {
         let current = self.look_at_current().await;
         self.note(current, |epoch| &mut epoch.current);
-        let before = self.guesses.spent();
         let sent = self.journal.is_sent();
         if self.epoch.previous.is_none() && sent && self.subject.previous.password.is_some() {
             let previous = match self.guesses.may_be_wrong() {
-                true => self.look_at_previous(true).await,
+                true => {
+                    self.record_guesses(self.guesses.spent() + 1).await?;
+                    self.look_at_previous(true).await
+                }
                 false => Some(self.guesses.not_tried(self.subject)),
             };
             self.guesses
                 .note(previous.as_ref().unwrap_or(&Logins::new()));
             self.note(previous, |epoch| &mut epoch.previous);
         }
-        // After a confirmed change N is expected to be right; a decoy never is.
+        // After a confirmed change N is expected to be right.
         let expected = matches!(
             self.journal.progress,
             Reached::Confirmed | Reached::Verified
         );
         if self.epoch.pending.is_none() && sent {
             let pending = match expected || self.guesses.may_be_wrong() {
-                true => self.look_at_pending().await?,
+                true => {
+                    self.record_guesses(self.guesses.spent() + 1).await?;
+                    self.look_at_pending().await?
+                }
                 false => Some(self.guesses.not_tried(self.subject)),
             };
             self.guesses
                 .note(pending.as_ref().unwrap_or(&Logins::new()));
             self.note_pending(pending);
         }
-        let spent = self.guesses.spent();
-        if spent != before {
-            // Whoever goes on after a kill must know what was spent.
-            let event = Event::LoginsRefused { in_a_row: spent };
-            let detail = serde_json::json!({"in-a-row": spent});
-            self.append(event, "rotation.logins-refused", detail)
-                .await?;
+        self.record_guesses(self.guesses.spent()).await
+    }
+
+    /// Before a password is shown that may be wrong, and after what came of it: whoever goes
+    /// on after a kill must know what was spent.
+    async fn record_guesses(&mut self, in_a_row: u32) -> Result<(), Failure> {
+        if self.journal.wrong_logins == in_a_row {
+            return Ok(());
         }
-        Ok(())
+        let detail = serde_json::json!({"in-a-row": in_a_row});
+        let event = Event::LoginsRefused { in_a_row };
+        self.append(event, "rotation.logins-refused", detail).await
     }
 
     fn note_pending(&mut self, pending: Option<Logins>) {
