@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod editing;
+mod engines;
 mod failing_disk;
 mod gate;
 mod harness;
