@@ -6,6 +6,7 @@
 
 mod adoption;
 mod bad_input;
+mod cases;
 mod console;
 mod consumer;
 mod contract;
