@@ -26,6 +26,8 @@ mod keys;
 mod leak;
 mod mysql_admission;
 mod mysql_scenarios;
+mod mysql_tls;
+mod mysql_users;
 mod naming;
 mod ownership;
 mod pooler;
