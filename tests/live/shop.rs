@@ -184,7 +184,12 @@ impl Shop {
 
     /// Tries a login over verified TLS.
     pub(crate) fn login(&self, account: &Account) -> LoginOutcome {
-        self.place.login(&account.name, &account.password)
+        let mut outcome = self.place.login(&account.name, &account.password);
+        if self.options.mariadb_plugin == MariaDbPlugin::Ed25519 && !outcome.is_accepted() {
+            // Of 256 challenges the sandbox's driver takes one for a shorter one.
+            outcome = self.place.login(&account.name, &account.password);
+        }
+        outcome
     }
 
     pub(crate) fn logs_in(&self, account: &Account) -> bool {

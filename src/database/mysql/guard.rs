@@ -18,11 +18,13 @@ const WANTED: u8 = 4;
 /// The goodbye: `COM_QUIT`.
 const QUIT: u8 = 1;
 
+const ED25519: &[u8] = b"client_ed25519";
+
 /// Plugins that prove a password without sending it, and how long the proof is.
 const PROOFS: [(&[u8], usize); 3] = [
     (b"mysql_native_password", 20),
     (b"caching_sha2_password", 32),
-    (b"client_ed25519", 64),
+    (ED25519, 64),
 ];
 
 /// What the driver is to say next.
@@ -69,6 +71,9 @@ impl Guard {
             [SWITCH, ..] => Turn::Proof(self.proof(switched_plugin(&packet.payload))?),
             _ => return Err(other("the server's answer to the login is not understood")),
         };
+        if is_switch_to_ed25519(&packet.payload) {
+            packet.payload.push(0);
+        }
         packet.sequence = packet.sequence.wrapping_sub(u8::from(self.encrypted));
         Ok(packet)
     }
@@ -97,6 +102,14 @@ impl Guard {
             None => Err(only_over_tls()),
         }
     }
+}
+
+/// Whether the packet has a challenge for ed25519. The driver takes a zero at the end of a
+/// challenge for its end, as it is with other plugins. This one's is any 32 bytes without an
+/// end: of each 256 one would be cut short, and the right password refused. With a zero that
+/// may be taken away, it is whole.
+fn is_switch_to_ed25519(payload: &[u8]) -> bool {
+    payload.first() == Some(&SWITCH) && switched_plugin(payload) == ED25519
 }
 
 impl Packet {
@@ -166,6 +179,23 @@ mod tests {
                 "one question, one answer"
             );
         }
+    }
+
+    #[test]
+    fn a_challenge_of_ed25519_keeps_its_last_byte() {
+        for last in [0, 1, 255] {
+            let challenge = [&[7; 31][..], &[last]].concat();
+            let payload = [&b"\xfeclient_ed25519\0"[..], &challenge].concat();
+            let mut guard = Guard::for_encrypted_line();
+            let passed = guard.pass_to_driver(packet(2, &payload)).expect("passes");
+            let whole = [&payload[..], &[0]].concat();
+            assert_eq!(passed.payload[..], whole, "one zero is taken away");
+        }
+        let mut guard = Guard::for_encrypted_line();
+        let other = switch("mysql_native_password");
+        let before = other.payload.clone();
+        let passed = guard.pass_to_driver(other).expect("passes");
+        assert_eq!(passed.payload, before, "others have an end of their own");
     }
 
     #[test]
