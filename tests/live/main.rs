@@ -18,6 +18,7 @@ macro_rules! for_both {
 
 mod adoption;
 mod bad_input;
+mod cases;
 mod console;
 mod consumer;
 mod contract;
