@@ -382,7 +382,7 @@ impl MysqlManaging {
             false => Some(Ok(Vec::new())),
         };
         match rows {
-            Some(Ok(rows)) if !rows.is_empty() => return Ok(read(&rows, true)),
+            Some(Ok(rows)) if sessions::are_all(&rows) => return Ok(read(&rows, true)),
             Some(Ok(_)) => {}
             Some(Err(error)) if classify::server_code(&error).is_some() => {}
             Some(Err(error)) => return Err(self.fault(&error)),

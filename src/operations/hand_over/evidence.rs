@@ -379,6 +379,28 @@ impl Run<'_> {
         matches!(self.journal.progress, Reached::Sent { .. }) && now.max(planned) > 1
     }
 
+    /// The rows of Y that no login of this epoch went through, though they were changed.
+    pub(super) fn unproven_rows(&self) -> Vec<String> {
+        let hosts = self
+            .journal
+            .admitted
+            .iter()
+            .flat_map(|admitted| &admitted.hosts);
+        let logins = self.epoch.pending.iter().flatten();
+        let proven: Vec<&str> = logins
+            .filter_map(|(_, outcome)| match outcome {
+                LoginOutcome::LoggedIn { row: Some(row), .. } => row.as_str().rsplit_once('@'),
+                _ => None,
+            })
+            .map(|(_, host)| host)
+            .collect();
+        let user = crate::untrusted::Untrusted::new(self.subject.user().as_str());
+        hosts
+            .filter(|host| !proven.contains(&host.as_str()))
+            .map(|host| format!("{user}@{host}"))
+            .collect()
+    }
+
     /// What every node told the managing user, as far as it was asked.
     fn looks(&self) -> impl Iterator<Item = &ManagingFacts> {
         let others = self.others.iter().map(|(_, facts)| facts);
