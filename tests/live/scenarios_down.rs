@@ -15,7 +15,7 @@ use crate::harness::{Run, identifier, server, wait_until};
 use crate::identity::{copy_data, go_on, start_server};
 use crate::scenes::{
     expect_case, expect_completed, expect_parked, give_table, needy, recover, stop_after_s3,
-    stop_before_s3, superuser_sets,
+    stop_before_s3,
 };
 use crate::shop::{Account, Shop, ShopEngine, ShopOptions, account_at};
 
@@ -163,7 +163,7 @@ fn restored() {
     expect_parked_without_rotation(&shop, "restored");
 
     for label in ["current", "previous"] {
-        superuser_sets(&shop, &opened(&shop, label));
+        shop.set_password(&opened(&shop, label));
     }
     accept_server(&shop).expect_code(0);
     expect_well(&shop);
@@ -193,7 +193,7 @@ fn restored_while_a_rotation_is_open() {
     expect_parked(&shop, "restored");
 
     for label in ["current", "previous"] {
-        superuser_sets(&shop, &opened(&shop, label));
+        shop.set_password(&opened(&shop, label));
     }
     accept_server(&shop).expect_code(0);
     shop.assert_current_logs_in("after the remedy");
@@ -265,7 +265,7 @@ fn current_dead_while_a_rotation_is_open() {
     let shop = crate::signals::patient("case_dead_open");
     stop_after_s3(&shop, &shop.second);
     let stored = shop.current();
-    superuser_sets(&shop, &Account::new(shop.first.name.clone()));
+    shop.set_password(&Account::new(shop.first.name.clone()));
     let evidence = [
         "CONSUMERS DOWN",
         "with the current password: refused",
@@ -281,7 +281,7 @@ fn current_dead_while_a_rotation_is_open() {
     );
     expect_parked(&shop, "current-dead");
     assert_eq!(shop.current().name, stored.name, "nothing was promoted");
-    superuser_sets(&shop, &stored);
+    shop.set_password(&stored);
     expect_completed(&shop, &shop.second);
     passed(ShopEngine::Postgres, "current-dead");
 }
