@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::{
@@ -21,6 +22,9 @@ const QUIET_POSTGRES: [&str; 3] = [
     "log_disconnections = off",
 ];
 const QUIET_MYSQL: &str = "general_log = OFF";
+
+/// How long a login of an application may take.
+const LOGIN: Duration = Duration::from_secs(10);
 
 /// How long the server may take to end the statements of a client that was killed.
 const END_OF_STATEMENTS: Duration = Duration::from_secs(5);
@@ -118,7 +122,10 @@ impl Server {
     pub(super) fn door(&self) -> Door {
         match self {
             Self::Postgres(server) => Door::Postgres(server.door().clone()),
-            Self::Mysql(server) => Door::Mysql(server.door().clone()),
+            Self::Mysql(server) => match server.flavour() {
+                MysqlFlavour::MySql => Door::Socket(server.folder().join("server.sock")),
+                MysqlFlavour::MariaDb => Door::Mysql(server.door().clone()),
+            },
         }
     }
 
@@ -152,7 +159,7 @@ impl Server {
 /// A session that holds an application's table.
 pub(super) enum HeldTable {
     Postgres(tokio_postgres::Client),
-    Mysql(Box<mysql_async::Conn>),
+    Mysql(Box<Conn>),
 }
 
 impl HeldTable {
@@ -183,10 +190,7 @@ impl HeldTable {
 }
 
 /// The pool of the application sleeps at this time, so that whoever does not is the rotation.
-async fn end_statements(
-    session: &mut mysql_async::Conn,
-    application: &str,
-) -> Result<(), SandboxError> {
+async fn end_statements(session: &mut Conn, application: &str) -> Result<(), SandboxError> {
     let abandoned = format!(
         "SELECT ID FROM information_schema.PROCESSLIST \
          WHERE USER LIKE '{application}\\_%' AND COMMAND <> 'Sleep'"
@@ -210,6 +214,9 @@ async fn end_statements(
 pub(super) enum Door {
     Postgres(PostgresDoor),
     Mysql(MysqlDoor),
+    /// With its own TLS the driver does not tell a server the application's name, which
+    /// MySQL lists. The server's socket lies in a folder that is closed to others.
+    Socket(PathBuf),
 }
 
 impl Door {
@@ -226,7 +233,19 @@ impl Door {
                     .await?,
             ),
             Self::Mysql(door) => {
-                let session = door.connect_as(user, password, application).await?;
+                let session = door.connect(user, password).await?;
+                Client::Mysql(Some(Box::new(session)))
+            }
+            Self::Socket(socket) => {
+                let options = OptsBuilder::default()
+                    .prefer_socket(false)
+                    .socket(socket.to_str())
+                    .user(Some(user))
+                    .pass(Some(password.expose()))
+                    .connect_attribute("program_name", application);
+                let session = timeout(LOGIN, Conn::new(options))
+                    .await
+                    .map_err(|_| SandboxError::NoAnswer(LOGIN))??;
                 Client::Mysql(Some(Box::new(session)))
             }
         })
@@ -237,7 +256,7 @@ impl Door {
 pub(super) enum Client {
     Postgres(tokio_postgres::Client),
     /// `None` once it is lost: this driver notices that only when it asks something.
-    Mysql(Option<Box<mysql_async::Conn>>),
+    Mysql(Option<Box<Conn>>),
 }
 
 impl Client {

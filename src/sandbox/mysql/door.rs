@@ -47,22 +47,7 @@ impl MysqlDoor {
     /// # Errors
     /// [`SandboxError::MysqlStatement`] with what the driver says, [`SandboxError::NoAnswer`].
     pub async fn connect(&self, user: &str, password: &Secret) -> Result<Conn, SandboxError> {
-        self.connect_as(user, password, APPLICATION).await
-    }
-
-    /// [`MysqlDoor::connect`] under an application's name, which MySQL tells beside the list
-    /// of sessions.
-    ///
-    /// # Errors
-    /// Those of [`MysqlDoor::connect`].
-    pub async fn connect_as(
-        &self,
-        user: &str,
-        password: &Secret,
-        application: &str,
-    ) -> Result<Conn, SandboxError> {
-        let way_in = self.way_in(user, password, application);
-        within(CONNECT_TIME_LIMIT, Conn::new(way_in)).await
+        within(CONNECT_TIME_LIMIT, Conn::new(self.way_in(user, password))).await
     }
 
     /// Tries one login and closes the session in an orderly way, so that no trace of it
@@ -73,7 +58,7 @@ impl MysqlDoor {
     /// [`LoginOutcome::Unreachable`].
     pub async fn login(&self, user: &str, password: &Secret) -> LoginOutcome {
         let attempt = async {
-            let connection = Conn::new(self.way_in(user, password, APPLICATION)).await?;
+            let connection = Conn::new(self.way_in(user, password)).await?;
             connection.disconnect().await
         };
         match within(CONNECT_TIME_LIMIT, attempt).await {
@@ -110,7 +95,7 @@ impl MysqlDoor {
         })
     }
 
-    fn way_in(&self, user: &str, password: &Secret, application: &str) -> Opts {
+    fn way_in(&self, user: &str, password: &Secret) -> Opts {
         let authority = self.authority_pem.clone().into_bytes();
         let tls = SslOpts::default()
             .with_root_certs(vec![authority.into()])
@@ -125,7 +110,7 @@ impl MysqlDoor {
             .stmt_cache_size(0)
             .max_allowed_packet(Some(MAX_ALLOWED_PACKET))
             .wait_timeout(Some(WAIT_TIMEOUT))
-            .connect_attribute("program_name", application)
+            .connect_attribute("program_name", APPLICATION)
             .into()
     }
 }
