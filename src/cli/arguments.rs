@@ -86,8 +86,8 @@ pub(super) struct DemoArguments {
     /// Which server to start
     #[arg(long, value_enum, default_value_t = DemoEngine::Postgres, value_name = "ENGINE")]
     pub(super) engine: DemoEngine,
-    /// Folder of the server's programs; without it what `make servers` got, PATH and the usual
-    /// folders
+    /// Folder of the server's programs; without it PATH, the usual folders, and what `make
+    /// servers` got
     #[arg(long, value_name = "DIR")]
     pub(super) binaries: Option<PathBuf>,
     /// Open no console: print where everything is, and wait until standard input ends

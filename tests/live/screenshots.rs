@@ -242,6 +242,6 @@ fn the_demo_on_mysql_is_drawn_as_a_picture() {
         &terminal,
         "mysql-review",
         "handover: the review of a rotation on MySQL",
-        &["shop/reports", "MySQL ", "ALTER USER"],
+        &["shop/reports", "MySQL", "ALTER", "reports_a"],
     );
 }
