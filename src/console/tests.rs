@@ -272,6 +272,7 @@ pub(super) fn planned(of: &Target) -> Report {
         accounts: [16_385.into(), 16_386.into()],
         rows: Vec::new(),
         statements: 1,
+        login_limit: None,
         statement: format!(
             "ALTER ROLE \"{}\" WITH PASSWORD '<verifier>'",
             user(&environment, 'a')

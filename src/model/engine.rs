@@ -51,6 +51,8 @@ pub struct Terms {
     pub locked: &'static str,
     /// A user whose time has passed.
     pub expired: &'static str,
+    /// A new password ends it: an idle user whose password has expired may be rotated.
+    pub change_ends_expiry: bool,
     /// Who may grant what the managing user lacks.
     pub administrator: &'static str,
     /// What mends a server that does not let this host in.
@@ -70,6 +72,7 @@ pub struct Terms {
 const POSTGRES: Terms = Terms {
     locked: "NOLOGIN",
     expired: "VALID UNTIL has passed",
+    change_ends_expiry: false,
     administrator: "a superuser",
     let_host_in: "add a `hostssl … scram-sha-256` line for this host to pg_hba.conf",
     accepts_any: "pg_hba.conf has `trust` or another method, so that no login proves a password",
@@ -83,6 +86,7 @@ const POSTGRES: Terms = Terms {
 const MYSQL: Terms = Terms {
     locked: "ACCOUNT LOCK",
     expired: "its password has expired",
+    change_ends_expiry: true,
     administrator: "an administrator",
     let_host_in: "see that the server allows logins from this host (`user@host` rows, \
                   `offline_mode`, `skip_networking`)",

@@ -8,7 +8,7 @@
 
 /// The effects of a rotation; each has a place `before` and a place `after` it.
 #[cfg(feature = "failpoints")]
-pub const EFFECTS: [&str; 23] = [
+pub const EFFECTS: [&str; 25] = [
     "lock",
     "managing-login",
     "probe-current",
@@ -32,6 +32,8 @@ pub const EFFECTS: [&str; 23] = [
     "admitted",
     "abandoned",
     "rival-seen",
+    "statement-confirmed",
+    "logins-refused",
 ];
 
 /// The effect at hand shall fail, in the way in which it really can.

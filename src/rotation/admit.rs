@@ -105,6 +105,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
         accounts: [current.account.clone(), user.account.clone()],
         rows: user.rows.iter().map(|row| row.host.clone()).collect(),
         statements: user.statements,
+        login_limit: user.login_limit,
         statement: facts.statement.to_owned(),
         sessions: planned_sessions(facts.gate),
         first_promotion: !facts.promoted_before,
@@ -325,7 +326,7 @@ fn check_user<'a>(
             unfit.remedy.clone(),
         );
     }
-    if role.expired {
+    if role.expired && !facts.engine.terms().change_ends_expiry {
         return no_such_user(
             format!(
                 "the user {name} has expired ({})",
@@ -353,6 +354,13 @@ fn check_current<'a>(
     let Some(role) = current else {
         return dead(format!("the user does not exist on {}", facts.node));
     };
+    if let Some(unfit) = &role.unfit {
+        return Err(Refusal {
+            case: AdmitCase::NoSuchUser,
+            message: format!("consumers read {name}, and the user {}", unfit.found),
+            remedy: unfit.remedy.clone(),
+        });
+    }
     if role.expired {
         return dead(format!("it has expired ({})", facts.engine.terms().expired));
     }

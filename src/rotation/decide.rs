@@ -100,7 +100,8 @@ fn both_accepted(situation: &Situation<'_>) -> Option<Action> {
     // A node that said nothing to one of the two cannot be counted on to have differed.
     let answered = |standing: &Standing| standing.proven + standing.refused;
     let nodes = answered(pending).max(answered(previous));
-    let both = pending.proven > 0 && previous.proven > 0;
+    // Until the last of several statements a retained password may still be P.
+    let both = pending.proven > 0 && previous.proven > 0 && !situation.evidence.in_parts;
     if !both || pending.proven + previous.proven <= nodes {
         return None;
     }

@@ -29,6 +29,8 @@ fn admitted() -> Event {
         user: "app_b".to_owned(),
         accounts: [1.into(), 2.into()],
         statements: 1,
+        login_limit: None,
+        hosts: Vec::new(),
         server: ServerIdentity {
             flavour: crate::model::Flavour::Postgresql,
             gtids: String::new(),
@@ -531,6 +533,43 @@ fn reply_lost_too_often_parks() {
         };
         check(&events, evidence, Rotate, Case::ReplyLost, action);
     }
+}
+
+/// A login proves one row of a user, and several statements change the rows.
+#[test]
+fn reply_lost_among_several_statements() {
+    let lost = [sealed(), Event::ApplySent];
+    let outwaited = [sealed(), Event::ApplySent, Event::Outwaited];
+    let in_parts = |previous, pending| Evidence {
+        in_parts: true,
+        ..found(VALID, previous, pending)
+    };
+    for (previous, pending) in [(REFUSED, VALID), (VALID, REFUSED), (VALID, VALID)] {
+        let evidence = in_parts(previous, pending);
+        check(&lost, evidence, Recover, Case::ReplyLost, Action::Outwait);
+        check(
+            &outwaited,
+            evidence,
+            Recover,
+            Case::ReplyLost,
+            Action::Apply,
+        );
+        // Dropping N would lose what some rows may accept by now.
+        let shut = Evidence {
+            gate: GateLook::Shut,
+            ..evidence
+        };
+        check(&outwaited, shut, Recover, Case::ReplyLost, Action::Park);
+    }
+    // What consumers read stays; what the rows have is recorded as N where one has it.
+    let proven = in_parts(REFUSED, VALID);
+    check(&outwaited, proven, Abandon, Case::Applied, Action::Abandon);
+    let refused = in_parts(VALID, REFUSED);
+    check(&outwaited, refused, Abandon, Case::ReplyLost, Action::Park);
+    // Confirmed as a whole, it is as with one statement.
+    let applied = [sealed(), Event::ApplySent, confirmed()];
+    let whole = found(VALID, REFUSED, VALID);
+    check(&applied, whole, Recover, Case::Applied, Action::Verify);
 }
 
 #[test]

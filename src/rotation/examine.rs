@@ -344,6 +344,14 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
             &remedies.let_in,
         );
     }
+    let is_ended = check == Check::IdleRole && it.engine.terms().change_ends_expiry;
+    if role.expired && is_ended {
+        let found = format!(
+            "{name} has expired ({}); the next rotation ends that",
+            it.engine.terms().expired
+        );
+        return Finding::warning(check, found, None);
+    }
     if role.expired {
         return problem(
             format!("{name} has expired ({})", it.engine.terms().expired),
@@ -353,7 +361,11 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
     if let Some(unfit) = &role.unfit {
         return problem(format!("{name} {}", unfit.found), &unfit.remedy);
     }
-    Finding::ok(check, format!("{name} may log in and has not expired"))
+    let found = format!("{name} may log in and has not expired");
+    match role.remarks.is_empty() {
+        true => Finding::ok(check, found),
+        false => Finding::warning(check, format!("{name}: {}", role.remarks.join("; ")), None),
+    }
 }
 
 fn current_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
@@ -408,6 +420,13 @@ fn idle_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
         let found = format!("no password of {name} is known; none is needed");
         return Finding::ok(Check::IdleLogin, found);
     };
+    if let Some(limit) = role.and_then(|role| role.login_limit) {
+        let found = format!(
+            "the earlier password of {name} was not tried, since {limit} wrong ones in a row shut \
+             it out; none is needed"
+        );
+        return Finding::ok(Check::IdleLogin, found);
+    }
     let outcomes = logins.iter().map(|(_, outcome)| outcome);
     let standing = assess(outcomes, RoleKnowledge::of(role, None));
     let found = format!("the earlier password of {name}: {}", standing.word());
@@ -425,6 +444,15 @@ fn idle_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
 /// The probe with a random password; it costs the user one failed login.
 fn trust(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
     let name = shown(it.users[1]);
+    if let Some(limit) = role.and_then(|role| role.login_limit) {
+        return Finding::ok(
+            Check::Trust,
+            format!(
+                "a random password of {name} was not tried, since {limit} wrong ones in a row shut \
+                 it out; its plugin asks for a password"
+            ),
+        );
+    }
     let terms = it.engine.terms();
     let accepted = format!(
         "a random password of {name} is accepted: {}",

@@ -45,6 +45,12 @@ pub struct Admitted {
     /// How many statements the change takes.
     #[serde(default = "one")]
     pub statements: usize,
+    /// After how many wrong passwords in a row the server shuts Y out, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_limit: Option<u32>,
+    /// From where Y may log in, one for each row `user@host`; empty on PostgreSQL.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// Which server it was.
     pub server: ServerIdentity,
     /// Whether the store knows a password of Y at all.
@@ -94,6 +100,11 @@ pub enum Event {
     },
     /// S3: the statement is about to be sent.
     ApplySent,
+    /// Where the server counts them: how many wrong passwords of Y we have shown in a row.
+    LoginsRefused {
+        /// 0 after a login that succeeded.
+        in_a_row: u32,
+    },
     /// S3: of several statements, one more was confirmed.
     StatementConfirmed {
         /// The rows `user@host` that it changed.
@@ -253,6 +264,8 @@ pub struct PathJournal {
     pub verified: Vec<NodeTime>,
     /// The last cause of a stop, if the run stopped since the last effect.
     pub parked: Option<Case>,
+    /// How many wrong passwords of Y we have shown in a row, where its server counts them.
+    pub wrong_logins: u32,
 }
 
 impl PathJournal {
@@ -324,6 +337,7 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> PathJournal {
         overwritten: false,
         verified: Vec::new(),
         parked: None,
+        wrong_logins: 0,
     };
     for event in events {
         apply(&mut journal, event);
@@ -332,7 +346,10 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> PathJournal {
 }
 
 fn apply(journal: &mut PathJournal, event: &Event) {
-    journal.parked = None;
+    // What was spent on logins changes nothing of where the run stands.
+    if !matches!(event, Event::LoginsRefused { .. }) {
+        journal.parked = None;
+    }
     match event {
         Event::Opened { .. } | Event::Closed => {}
         Event::Admitted(admitted) => {
@@ -363,6 +380,7 @@ fn apply(journal: &mut PathJournal, event: &Event) {
         }
         // How far it came is told by asking: sending all of them again does no harm.
         Event::StatementConfirmed { .. } => {}
+        Event::LoginsRefused { in_a_row } => journal.wrong_logins = *in_a_row,
         Event::ApplyConfirmed { unreplicated_at } => {
             journal.unreplicated_at = *unreplicated_at;
             journal.progress = Progress::Confirmed;

@@ -46,6 +46,9 @@ pub struct Plan {
     pub rows: Vec<Untrusted>,
     /// How many statements the change takes.
     pub statements: usize,
+    /// After how many wrong passwords in a row the server shuts Y out, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_limit: Option<u32>,
     /// The statement, with a mark in place of the verifier.
     pub statement: String,
     /// Sessions of Y that a waiver would cut off.

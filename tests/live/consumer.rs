@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use handover::sandbox::LoginOutcome;
 
-use crate::harness::{Chance, server};
+use crate::harness::Chance;
 use crate::shop::Shop;
 
 /// What a consumer promises: it logs in within this time after it asked for a credential.
@@ -96,7 +96,7 @@ fn consume(
             note().expired += 1;
             continue;
         }
-        let outcome = server().login(&current.name, &current.password);
+        let outcome = shop.login(&current);
         let mut tally = note();
         tally.logins += 1;
         if outcome != LoginOutcome::Accepted {

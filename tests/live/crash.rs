@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::contract::{names_case, result_of};
-use crate::harness::{Chance, HeldSession, Run, literal, single, wait_until};
+use crate::harness::{Chance, HeldSession, Run, wait_until};
 use crate::rotation::{wait_for_alter, waiting_sessions};
 use crate::shop::{Shop, ShopOptions};
 
@@ -222,11 +222,6 @@ fn a_lock_that_outlasts_its_time_out_is_no_loss() {
     shop.assert_current_logs_in("after recover");
 }
 
-pub(crate) fn managing_sessions(shop: &Shop) -> u32 {
-    single(&format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE usename = {}",
-        literal(&shop.managing.name)
-    ))
-    .parse()
-    .expect("a count")
+pub(crate) fn managing_sessions(shop: &Shop) -> usize {
+    shop.sessions_of(&shop.managing)
 }

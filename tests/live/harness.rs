@@ -347,8 +347,13 @@ impl HeldSession {
     /// A superuser's transaction that holds the row of `role` in `pg_authid`, so that an
     /// ALTER of this role waits until the session is dropped.
     pub(crate) fn row_lock(role: &str) -> Self {
-        let superuser = server().superuser();
-        let session = Self::open(&superuser.name, &superuser.password);
+        Self::row_lock_at(server(), role)
+    }
+
+    /// The same on `server`.
+    pub(crate) fn row_lock_at(server: &PostgresServer, role: &str) -> Self {
+        let superuser = server.superuser();
+        let session = Self::at(server, &superuser.name, &superuser.password);
         session.run(&format!(
             "BEGIN; SELECT oid FROM pg_authid WHERE rolname = {} FOR UPDATE",
             literal(role)

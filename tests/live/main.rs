@@ -6,6 +6,7 @@
 
 mod adoption;
 mod bad_input;
+mod cases;
 mod console;
 mod consumer;
 mod contract;
@@ -15,6 +16,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod editing;
+mod engines;
 mod failing_disk;
 mod gate;
 mod harness;

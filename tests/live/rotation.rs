@@ -117,20 +117,15 @@ fn a_role_with_a_hostile_name_is_rotated_like_any_other() {
     assert_eq!(roles, "3", "nothing was dropped");
 }
 
-/// Waits until a managing session stands in its ALTER behind the test's row lock.
+/// Waits until a managing session stands in its ALTER behind the test's lock.
 pub(crate) fn wait_for_alter(shop: &Shop) {
     wait_until("the managing session waits in its ALTER", || {
         waiting_sessions(shop) > 0
     });
 }
 
-pub(crate) fn waiting_sessions(shop: &Shop) -> u32 {
-    single(&format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE usename = {} AND wait_event_type = 'Lock'",
-        literal(&shop.managing.name)
-    ))
-    .parse()
-    .expect("a count")
+pub(crate) fn waiting_sessions(shop: &Shop) -> usize {
+    shop.waiting_sessions_of(&shop.managing)
 }
 
 /// Whether a text holds something like `12:34`.

@@ -1,5 +1,6 @@
 //! One test's world: a home and a store of its own, a managing user and a pair of
-//! application users on the shared server, and the two environments that name them.
+//! application users on the shared server of an engine, and the two environments that name
+//! them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,12 +9,22 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use handover::sandbox::PostgresServer;
-use handover::secret::{SCRAM_SALT_LENGTH, ScramVerifier, Secret};
+use handover::sandbox::{LoginOutcome, MysqlServer, PostgresServer, Row};
+use handover::secret::Secret;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Run, Running, first_value, identifier, literal, server};
+use self::engine::ShopServer;
+pub(crate) use self::engine::{Held, MariaDbPlugin, ShopEngine};
+use crate::harness::{Run, Running, first_value};
+
+// Named, because this file is a module of two test programs.
+#[path = "shop_engine.rs"]
+mod engine;
+#[path = "shop_mysql.rs"]
+mod mysql;
+#[path = "shop_postgres.rs"]
+mod postgres;
 
 /// A role and the password that it begins with.
 pub(crate) struct Account {
@@ -32,6 +43,7 @@ impl Account {
 
 /// What is special about a shop; the default is one in which everything is right.
 pub(crate) struct ShopOptions {
+    pub(crate) engine: ShopEngine,
     pub(crate) propagation: &'static str,
     pub(crate) connect_timeout: &'static str,
     pub(crate) statement_timeout: &'static str,
@@ -43,13 +55,19 @@ pub(crate) struct ShopOptions {
     pub(crate) managing_sees_sessions: bool,
     /// Another name for the second application user, to which the first rotation goes.
     pub(crate) second_user: Option<String>,
-    /// A server of its own, for what would disturb the tests on the shared one.
+    /// A PostgreSQL server of its own, for what would disturb the tests on the shared one.
     pub(crate) server: Option<Arc<PostgresServer>>,
+    /// A server of its own, of any engine, that ends with the shop.
+    pub(crate) own_server: bool,
+    /// From where the pair logs in, on MySQL and MariaDB: each is a row of its own there.
+    pub(crate) hosts: &'static [&'static str],
+    pub(crate) mariadb_plugin: MariaDbPlugin,
 }
 
 impl Default for ShopOptions {
     fn default() -> Self {
         Self {
+            engine: ShopEngine::Postgres,
             propagation: "0s",
             connect_timeout: "5s",
             statement_timeout: "10s",
@@ -59,12 +77,16 @@ impl Default for ShopOptions {
             managing_sees_sessions: true,
             second_user: None,
             server: None,
+            own_server: false,
+            hosts: &["%"],
+            mariadb_plugin: MariaDbPlugin::Native,
         }
     }
 }
 
 pub(crate) struct Shop {
     home: TempDir,
+    place: Box<dyn ShopServer>,
     pub(crate) options: ShopOptions,
     pub(crate) managing: Account,
     /// In `current` before the first rotation.
@@ -84,6 +106,15 @@ impl Shop {
         shop
     }
 
+    /// The same on any engine, or `None` where that one was left out by name, which the
+    /// terminal is told: `let Some(shop) = Shop::open_on(…) else { return };`
+    #[track_caller]
+    pub(crate) fn open_on(engine: ShopEngine, name: &str, options: ShopOptions) -> Option<Self> {
+        let shop = Self::bare_on(engine, name, options)?;
+        shop.init();
+        Some(shop)
+    }
+
     /// Makes the store, with what the files say now.
     #[track_caller]
     pub(crate) fn init(&self) {
@@ -92,107 +123,94 @@ impl Shop {
         self.init_orders().expect_code(0);
     }
 
-    /// Roles and files, and no store yet.
+    /// Users and files, and no store yet.
+    #[track_caller]
     pub(crate) fn bare(name: &str, options: ShopOptions) -> Self {
+        let engine = options.engine;
+        Self::bare_on(engine, name, options).expect("the engine was left out: Shop::open_on")
+    }
+
+    /// The same on any engine, or `None` where that one was left out by name.
+    #[track_caller]
+    pub(crate) fn bare_on(engine: ShopEngine, name: &str, options: ShopOptions) -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
+        let options = ShopOptions { engine, ..options };
+        let place = engine::server_of(&options)?;
         let prefix = format!("{name}_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let home = tempfile::tempdir().expect("makes a folder");
         fs::create_dir(home.path().join("files")).expect("makes a folder");
         let second = options.second_user.clone();
-        let port = server_of(&options).port();
         let shop = Self {
             home,
             options,
             managing: Account::new(format!("{prefix}_managing")),
             first: Account::new(format!("{prefix}_a")),
             second: Account::new(second.unwrap_or_else(|| format!("{prefix}_b"))),
-            port,
+            port: place.port(),
+            place,
         };
-        shop.create_roles();
-        fs::write(shop.file("ca.pem"), shop.server().ca_pem()).expect("writes");
+        shop.place.create_accounts(&shop);
+        fs::write(shop.file("ca.pem"), shop.place.ca_pem()).expect("writes");
         shop.write_managing(&shop.managing.password);
         shop.write_orders();
         shop.write_settings("");
-        shop
+        Some(shop)
     }
 
     /// Where its roles live: a server of its own, or the shared one.
+    #[track_caller]
     pub(crate) fn server(&self) -> &PostgresServer {
-        server_of(&self.options)
+        self.place.postgres().expect("this shop is on PostgreSQL")
     }
 
-    /// The first value of the first row that its server answers.
+    /// The same of a shop on MySQL or MariaDB.
+    #[track_caller]
+    pub(crate) fn mysql_server(&self) -> &MysqlServer {
+        let server = self.place.mysql();
+        server.expect("this shop is on MySQL or MariaDB")
+    }
+
+    /// The first value of the first row that its PostgreSQL answers.
     #[track_caller]
     pub(crate) fn single(&self, query: &str) -> String {
         first_value(self.server(), query)
     }
 
-    /// Passwords reach the server as verifiers only, so that whatever a log shows later
-    /// was not written by the test itself.
-    fn create_roles(&self) {
-        for account in [&self.first, &self.second] {
-            self.create_role(account, "LOGIN");
-        }
-        let may_alter = self.options.managing_may_alter;
-        let attributes = if may_alter {
-            "LOGIN CREATEROLE"
-        } else {
-            "LOGIN"
-        };
-        self.create_role(&self.managing, attributes);
-        let managing = identifier(&self.managing.name);
-        if self.has_rights_since_16() {
-            self.server()
-                .sql(&format!("GRANT pg_use_reserved_connections TO {managing}"))
-                .expect("grants");
-            if may_alter {
-                self.grant_admin(&self.first);
-                self.grant_admin(&self.second);
-            }
-        }
-        if self.options.managing_sees_sessions {
-            self.server()
-                .sql(&format!("GRANT pg_read_all_stats TO {managing}"))
-                .expect("grants");
-        }
+    /// Runs statements as the superuser, on any engine.
+    #[track_caller]
+    pub(crate) fn run_sql(&self, statements: &str) -> Vec<Row> {
+        self.place.run_sql(statements)
     }
 
-    /// Since PostgreSQL 16 the right to alter a role is the ADMIN option on it.
-    fn grant_admin(&self, account: &Account) {
-        let (role, managing) = (identifier(&account.name), identifier(&self.managing.name));
-        self.server()
-            .sql(&format!(
-                "GRANT {role} TO {managing} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
-            ))
-            .expect("grants");
+    /// Tries a login over verified TLS.
+    pub(crate) fn login(&self, account: &Account) -> LoginOutcome {
+        self.place.login(&account.name, &account.password)
     }
 
-    /// Whether the server has the rights that came with PostgreSQL 16.
-    fn has_rights_since_16(&self) -> bool {
-        let version = self.single("SHOW server_version_num");
-        version.parse::<u32>().expect("a number") >= 160_000
+    pub(crate) fn logs_in(&self, account: &Account) -> bool {
+        self.login(account).is_accepted()
     }
 
-    pub(crate) fn create_role(&self, account: &Account, attributes: &str) {
-        self.create_role_on(self.server(), account, attributes);
+    pub(crate) fn sessions_of(&self, account: &Account) -> usize {
+        self.place.sessions_of(&account.name)
     }
 
-    /// The same account on any server.
-    pub(crate) fn create_role_on(
-        &self,
-        server: &PostgresServer,
-        account: &Account,
-        attributes: &str,
-    ) {
-        let salt = [7; SCRAM_SALT_LENGTH];
-        let verifier = ScramVerifier::derive(&account.password, &salt).expect("derives");
-        server
-            .sql(&format!(
-                "CREATE ROLE {} {attributes} PASSWORD {}",
-                identifier(&account.name),
-                literal(verifier.as_str())
-            ))
-            .expect("creates a role");
+    /// How many sessions of a user wait for a lock within a statement.
+    pub(crate) fn waiting_sessions_of(&self, account: &Account) -> usize {
+        self.place.waiting_sessions_of(&account.name)
+    }
+
+    /// A session that stays connected until it is dropped.
+    #[track_caller]
+    pub(crate) fn hold_session(&self, account: &Account) -> Held {
+        self.place.hold_session(&account.name, &account.password)
+    }
+
+    /// Until it is dropped, a change of the user's password waits. On MySQL and MariaDB this
+    /// takes `own_server`.
+    #[track_caller]
+    pub(crate) fn lock_the_user(&self, account: &Account) -> Held {
+        self.place.lock_the_user(&account.name)
     }
 
     /// A file that the test hands to the program.
@@ -233,12 +251,12 @@ impl Shop {
              values:\n\
              \x20 greeting: hello   # not a secret\n\
              \x20 db:\n\
-             \x20   fn::rotate::postgres:\n\
+             \x20   {function}:\n\
              \x20     inputs:\n\
              \x20       database:\n\
              \x20         host: 127.0.0.1\n\
              \x20         port: {port}\n\
-             \x20         database: postgres\n\
+             \x20         database: {database}\n\
              \x20         managingUser:\n\
              \x20           username: ${{environments.shop.managing.db.username}}\n\
              \x20           password: ${{environments.shop.managing.db.password}}\n\
@@ -254,6 +272,8 @@ impl Shop {
              \x20         username: {second}\n\
              \x20         password:\n\
              \x20           fn::secret: {second_password}\n",
+            function = self.place.function(),
+            database = self.place.database(),
             port = self.port,
             first = quoted(&self.first.name),
             second = quoted(&self.second.name),
@@ -369,7 +389,7 @@ impl Shop {
     #[track_caller]
     pub(crate) fn assert_current_logs_in(&self, when: &str) -> Account {
         let current = self.current();
-        let outcome = self.server().login(&current.name, &current.password);
+        let outcome = self.login(&current);
         assert!(
             outcome.is_accepted(),
             "{when}: {} {outcome:?}",
@@ -388,20 +408,16 @@ impl Shop {
         value["revisions"].as_array().expect("a list").len()
     }
 
-    /// What the server keeps for a role's password; it changes with the password only.
+    /// What the server keeps for a user's password; it changes with the password only.
+    #[track_caller]
+    pub(crate) fn stored_hash_of(&self, account: &Account) -> String {
+        self.place.stored_hash_of(&account.name)
+    }
+
+    /// PostgreSQL's word for [`Shop::stored_hash_of`].
     #[track_caller]
     pub(crate) fn verifier_of(&self, account: &Account) -> String {
-        self.single(&format!(
-            "SELECT rolpassword FROM pg_authid WHERE rolname = {}",
-            literal(&account.name)
-        ))
-    }
-}
-
-fn server_of(options: &ShopOptions) -> &PostgresServer {
-    match &options.server {
-        Some(own) => own,
-        None => server(),
+        self.stored_hash_of(account)
     }
 }
 

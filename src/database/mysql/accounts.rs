@@ -69,6 +69,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) is_system_user: bool,
     /// `tls.mode` is not `disable`.
     pub(super) encrypted: bool,
+    /// The address from which the server sees us come, where it told.
+    pub(super) own_address: Option<&'a str>,
     /// The server turns away whoever comes without TLS.
     pub(super) secure_only: bool,
 }
@@ -96,7 +98,8 @@ pub(super) fn role_facts(
         expired: rows.iter().any(|row| row.expired),
         is_mute: rows
             .iter()
-            .any(|row| asks_more(row, around.encrypted).is_some()),
+            .any(|row| asks_more(row, around.encrypted).is_some())
+            || serves_elsewhere(&rows, around).is_some(),
         superuser: protected,
         replication: false,
         may_alter,
@@ -109,7 +112,10 @@ pub(super) fn role_facts(
             format!("GRANT {right} ON *.* TO {};", around.manager)
         }),
         statements: statements(around.flavour, rows.len(), retained),
-        unfit: rows.iter().find_map(|row| unfit(row, around)),
+        unfit: rows
+            .iter()
+            .find_map(|row| unfit(row, around))
+            .or_else(|| serves_elsewhere(&rows, around)),
         login_limit: rows.iter().filter_map(|row| row.login_limit).min(),
         remarks: remarks(&rows, around),
         rows: rows
@@ -180,6 +186,52 @@ fn unfit(row: &AccountOfServer, around: Surroundings<'_>) -> Option<Unfit> {
     })
 }
 
+/// A user whose rows all serve other hosts is refused from here with the code of a wrong
+/// password, so that nothing could be proven.
+fn serves_elsewhere(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Option<Unfit> {
+    let address = around.own_address?;
+    if rows.iter().any(|row| may_serve(&row.host, address)) {
+        return None;
+    }
+    let shown: Vec<String> = rows.iter().map(|row| row.shown()).collect();
+    Some(Unfit {
+        found: format!(
+            "has no row that serves this host, which the server sees as {} ({}), so that no login \
+             from here proves a password",
+            Untrusted::new(address),
+            shown.join(", ")
+        ),
+        remedy: "run handover from a host that one of the rows serves, or give the user a row for \
+                 this one"
+            .to_owned(),
+    })
+}
+
+/// Whether a row may serve an address. Patterns of addresses are compared; a name may be
+/// any host's, which the server looks up and we do not.
+fn may_serve(host: &str, address: &str) -> bool {
+    let is_address = host
+        .chars()
+        .all(|letter| letter.is_ascii_hexdigit() || ".:%_/".contains(letter));
+    if !is_address || host.contains('/') {
+        return true;
+    }
+    is_like(host.as_bytes(), address.as_bytes())
+}
+
+/// SQL's `LIKE`: `%` is any text, `_` any character.
+fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'%', rest)), _) => (0..=text.len()).any(|skipped| is_like(rest, &text[skipped..])),
+        (Some((b'_', rest)), Some((_, others))) => is_like(rest, others),
+        (Some((letter, rest)), Some((other, others))) => {
+            letter.eq_ignore_ascii_case(other) && is_like(rest, others)
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 fn remarks(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Vec<String> {
     let mut remarks = Vec::new();
     let all = || {
@@ -225,6 +277,7 @@ mod tests {
         may_create_users: true,
         is_system_user: false,
         encrypted: true,
+        own_address: Some("127.0.0.1"),
         secure_only: true,
     };
 
@@ -279,6 +332,27 @@ mod tests {
             found.grant.as_deref(),
             Some("GRANT SYSTEM_USER ON *.* TO `mgr`@`%`;")
         );
+    }
+
+    #[test]
+    fn rows_that_serve_other_hosts_alone_prove_nothing() {
+        for (host, serves) in [
+            ("%", true),
+            ("127.0.0.1", true),
+            ("127.%", true),
+            ("127.0.0._", true),
+            ("127.0.0.0/255.255.255.0", true),
+            ("localhost", true),
+            ("app-1.example", true),
+            ("10.%", false),
+            ("127.0.0.2", false),
+            ("::1", false),
+        ] {
+            assert_eq!(may_serve(host, "127.0.0.1"), serves, "{host}");
+        }
+        let found = facts(&[row("10.%")], AROUND);
+        assert!(found.is_mute && found.unfit.is_some());
+        assert!(facts(&[row("10.%"), row("%")], AROUND).unfit.is_none());
     }
 
     #[test]

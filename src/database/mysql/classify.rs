@@ -34,7 +34,9 @@ pub(super) fn login_outcome(error: &ConnectError) -> LoginOutcome {
 
 fn refused_login(refusal: &Refusal) -> LoginOutcome {
     match refusal.code {
-        // Access denied: the password, or no such account for this client's address.
+        // Access denied: the password. Or there is no such account for this client's address,
+        // or it asks for more than the line has (REQUIRE SSL or X509, and in MariaDB
+        // require_secure_transport): whoever takes this for a no has looked at the account.
         1045 => LoginOutcome::PasswordRefused,
         // Account locked, in MySQL and in MariaDB.
         3118 | 4151 => LoginOutcome::PasswordAccepted(Barrier::NotPermitted),
@@ -59,12 +61,8 @@ fn cause(refusal: &Refusal) -> UnknownCause {
         1130 | 1698 => UnknownCause::HostBased(message),
         // Blocked after wrong passwords, in MySQL and in MariaDB.
         3955 | 4150 => UnknownCause::NotReady(Untrusted::new(&format!(
-            "{message}; whichever password is shown: {}",
-            if refusal.code == 3955 {
-                "ALTER USER … ACCOUNT UNLOCK lets it in again"
-            } else {
-                "FLUSH PRIVILEGES lets it in again, ACCOUNT UNLOCK does not"
-            }
+            "{}; the right password is refused, too, until ALTER USER … ACCOUNT UNLOCK",
+            message.as_str().trim_end_matches('.')
         ))),
         // Secure transport required; the client's code for the same of a plugin.
         3159 | 2061 => UnknownCause::Tls(message),

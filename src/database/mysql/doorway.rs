@@ -7,7 +7,7 @@
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
 
@@ -33,7 +33,7 @@ impl Doorway {
             .chain([std::env::temp_dir(), PathBuf::from("/tmp")]);
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
         for place in places {
-            match Self::open_in(place) {
+            match Self::open_in(&place) {
                 Ok(doorway) => return Ok(doorway),
                 Err(error) => failure = error,
             }
@@ -41,7 +41,7 @@ impl Doorway {
         Err(failure)
     }
 
-    fn open_in(place: PathBuf) -> io::Result<Self> {
+    fn open_in(place: &Path) -> io::Result<Self> {
         let name = format!("handover-{}", hex::encode(random_bytes::<16>()));
         let folder = Folder::create(place.join(name))?;
         let socket = folder.socket();
@@ -107,7 +107,6 @@ impl Drop for Folder {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
     use std::process::{Command, Stdio};
 
     fn folder_of(doorway: &Doorway) -> PathBuf {
@@ -144,7 +143,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a folder");
         let long = place.path().join("a".repeat(120));
         fs::create_dir(&long).expect("creates");
-        assert!(Doorway::open_in(long.clone()).is_err());
+        assert!(Doorway::open_in(&long).is_err());
         assert_eq!(fs::read_dir(&long).expect("reads").count(), 0);
     }
 

@@ -61,7 +61,7 @@ impl Guard {
     }
 
     /// The packet as the driver may see it.
-    pub(super) fn from_server(&mut self, mut packet: Packet) -> Result<Packet, UnknownCause> {
+    pub(super) fn pass_to_driver(&mut self, mut packet: Packet) -> Result<Packet, UnknownCause> {
         self.turn = match packet.payload[..] {
             [OK | ERR, ..] | [MORE, KNOWN] => Turn::Server,
             [MORE, WANTED] if self.encrypted => Turn::Password,
@@ -74,7 +74,7 @@ impl Guard {
     }
 
     /// The packet as the server may see it.
-    pub(super) fn from_driver(&mut self, mut packet: Packet) -> Result<Packet, UnknownCause> {
+    pub(super) fn pass_to_server(&mut self, mut packet: Packet) -> Result<Packet, UnknownCause> {
         let asked = match self.turn {
             Turn::Server => false,
             Turn::Proof(length) => [0, length].contains(&packet.payload.len()),
@@ -153,16 +153,16 @@ mod tests {
             let name = std::str::from_utf8(name).expect("a name");
             for wrong in [1, length - 1, length + 1] {
                 let mut guard = Guard::for_open_line();
-                guard.from_server(switch(name)).ok().expect("passes");
-                assert!(guard.from_driver(packet(3, &vec![b'x'; wrong])).is_err());
+                guard.pass_to_driver(switch(name)).expect("passes");
+                assert!(guard.pass_to_server(packet(3, &vec![b'x'; wrong])).is_err());
             }
             let mut guard = Guard::for_open_line();
-            guard.from_server(switch(name)).ok().expect("passes");
+            guard.pass_to_driver(switch(name)).expect("passes");
             let proof = packet(3, &vec![b'x'; length]);
-            assert!(guard.from_driver(proof).is_ok());
+            assert!(guard.pass_to_server(proof).is_ok());
             let again = packet(3, &vec![b'x'; length]);
             assert!(
-                guard.from_driver(again).is_err(),
+                guard.pass_to_server(again).is_err(),
                 "one question, one answer"
             );
         }
@@ -173,20 +173,20 @@ mod tests {
         let wanted = || packet(2, &[MORE, WANTED]);
         let mut open = Guard::for_open_line();
         assert!(matches!(
-            open.from_server(wanted()),
+            open.pass_to_driver(wanted()),
             Err(UnknownCause::Tls(_))
         ));
         let mut encrypted = Guard::for_encrypted_line();
-        assert!(encrypted.from_server(wanted()).is_ok());
-        assert!(encrypted.from_driver(packet(3, b"word\0")).is_ok());
+        assert!(encrypted.pass_to_driver(wanted()).is_ok());
+        assert!(encrypted.pass_to_server(packet(3, b"word\0")).is_ok());
     }
 
     #[test]
     fn what_was_not_asked_is_not_said() {
         for mut guard in [Guard::for_open_line(), Guard::for_encrypted_line()] {
-            assert!(guard.from_driver(packet(1, b"word\0")).is_err());
-            assert!(guard.from_server(packet(2, &[MORE, KNOWN])).is_ok());
-            assert!(guard.from_driver(packet(3, b"word\0")).is_err());
+            assert!(guard.pass_to_server(packet(1, b"word\0")).is_err());
+            assert!(guard.pass_to_driver(packet(2, &[MORE, KNOWN])).is_ok());
+            assert!(guard.pass_to_server(packet(3, b"word\0")).is_err());
         }
     }
 
@@ -199,10 +199,10 @@ mod tests {
             "parsec",
             "",
         ] {
-            let refused = Guard::for_open_line().from_server(switch(plugin));
+            let refused = Guard::for_open_line().pass_to_driver(switch(plugin));
             assert!(matches!(refused, Err(UnknownCause::Tls(_))), "{plugin}");
             let Err(UnknownCause::Other(words)) =
-                Guard::for_encrypted_line().from_server(switch(plugin))
+                Guard::for_encrypted_line().pass_to_driver(switch(plugin))
             else {
                 panic!("{plugin} is let through");
             };
@@ -210,7 +210,7 @@ mod tests {
         }
         assert!(
             Guard::for_open_line()
-                .from_server(packet(2, &[SWITCH]))
+                .pass_to_driver(packet(2, &[SWITCH]))
                 .is_err()
         );
     }
@@ -226,7 +226,7 @@ mod tests {
         ] {
             assert!(
                 Guard::for_encrypted_line()
-                    .from_server(packet(2, payload))
+                    .pass_to_driver(packet(2, payload))
                     .is_err()
             );
         }
@@ -235,13 +235,13 @@ mod tests {
     #[test]
     fn sequence_numbers_are_shifted_by_the_request_for_tls() {
         let mut encrypted = Guard::for_encrypted_line();
-        let seen = encrypted.from_server(packet(3, &[MORE, WANTED]));
-        assert_eq!(seen.ok().expect("passes").sequence, 2);
-        let sent = encrypted.from_driver(packet(3, b"word\0"));
-        assert_eq!(sent.ok().expect("passes").sequence, 4);
-        let last = encrypted.from_server(packet(0, &[OK]));
-        assert_eq!(last.ok().expect("passes").sequence, 255, "it is a circle");
-        let seen = Guard::for_open_line().from_server(packet(3, &[OK]));
-        assert_eq!(seen.ok().expect("passes").sequence, 3);
+        let seen = encrypted.pass_to_driver(packet(3, &[MORE, WANTED]));
+        assert_eq!(seen.expect("passes").sequence, 2);
+        let sent = encrypted.pass_to_server(packet(3, b"word\0"));
+        assert_eq!(sent.expect("passes").sequence, 4);
+        let last = encrypted.pass_to_driver(packet(0, &[OK]));
+        assert_eq!(last.expect("passes").sequence, 255, "it is a circle");
+        let seen = Guard::for_open_line().pass_to_driver(packet(3, &[OK]));
+        assert_eq!(seen.expect("passes").sequence, 3);
     }
 }

@@ -221,7 +221,7 @@ async fn relay(
                     Ok(_) | Err(PacketError::Io(_)) => return Ok(()),
                     Err(error) => return Err(cause_of(error)),
                 };
-                let packet = guard.from_driver(packet)?;
+                let packet = guard.pass_to_server(packet)?;
                 packet.write(&mut server).await.map_err(io_cause)?;
             }
             packet = from_server.read(&mut server) => {
@@ -230,7 +230,7 @@ async fn relay(
                     Ok(None) => return Err(lost(CLOSED)),
                     Err(error) => return Err(cause_of(error)),
                 };
-                let packet = guard.from_server(packet)?;
+                let packet = guard.pass_to_driver(packet)?;
                 packet.write(driver).await.map_err(io_cause)?;
                 match packet.payload.first() {
                     Some(&OK) => break,
@@ -288,13 +288,17 @@ fn cause_of(error: PacketError) -> UnknownCause {
 /// TLS reports through the line, too.
 fn io_cause(error: io::Error) -> UnknownCause {
     let words = Untrusted::new(&error.to_string());
+    let kind = error.kind();
     let tls = error
-        .get_ref()
+        .into_inner()
         .is_some_and(|inner| inner.is::<rustls::Error>());
-    match error.kind() {
+    match kind {
         _ if tls => UnknownCause::Tls(words),
         io::ErrorKind::TimedOut => UnknownCause::TimedOut,
-        io::ErrorKind::UnexpectedEof => lost(CLOSED),
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted => lost(CLOSED),
         _ => UnknownCause::Unreachable(words),
     }
 }

@@ -78,7 +78,7 @@ pub(super) async fn open(
     });
     let connection = attempt
         .await
-        .map_err(|error| why_not(&error, node, &manager.username))?;
+        .map_err(|error| why_not(&error, node, &manager.username, &target.tls))?;
     failpoint::after("managing-login").map_err(lost)?;
     let mut managing = MysqlManaging {
         connection,
@@ -94,7 +94,7 @@ pub(super) async fn open(
     Ok(managing)
 }
 
-fn why_not(error: &ConnectError, node: &Node, user: &UserName) -> DatabaseFault {
+fn why_not(error: &ConnectError, node: &Node, user: &UserName, tls: &Tls) -> DatabaseFault {
     let out = |message: &str| DatabaseFault::ManagerOut {
         user: user.clone(),
         message: Untrusted::new(message),
@@ -104,7 +104,11 @@ fn why_not(error: &ConnectError, node: &Node, user: &UserName) -> DatabaseFault 
         cause,
     };
     match classify::login_outcome(error) {
-        LoginOutcome::PasswordRefused => out("access denied"),
+        // The code of a wrong password is also that of a missing row, or of missing TLS.
+        LoginOutcome::PasswordRefused if *tls == Tls::Disable => {
+            out("access denied; the server may want TLS, which `tls.mode` leaves out")
+        }
+        LoginOutcome::PasswordRefused => out("access denied, or no row of it serves this host"),
         LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => out("the account is locked"),
         LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => out("its password has expired"),
         LoginOutcome::PasswordAccepted(Barrier::Database) => out("access denied to the database"),
@@ -330,6 +334,7 @@ impl MysqlManaging {
             .filter_map(|row| mysql_async::from_row_opt::<String>(row).ok())
             .map(Zeroizing::new)
             .collect();
+        let seen = self.look_at_sessions().await?;
         let lines: Vec<&str> = grants.iter().map(|line| line.as_str()).collect();
         let own = Grants::read(&lines, None);
         let around = Surroundings {
@@ -338,10 +343,10 @@ impl MysqlManaging {
             may_create_users: has(&own, "CREATE USER"),
             is_system_user: has(&own, "SYSTEM_USER"),
             encrypted: self.encrypted,
+            own_address: seen.own_address.as_deref(),
             secure_only: itself.secure_only,
         };
         let roles = users.map(|user| role_facts(user, &accounts, around));
-        let seen = self.look_at_sessions().await?;
         Ok(ManagingFacts {
             read_only: itself.read_only,
             receiving: seen.receiving,
@@ -377,7 +382,7 @@ impl MysqlManaging {
             false => Some(Ok(Vec::new())),
         };
         match rows {
-            Some(Ok(rows)) if !rows.is_empty() => return Ok(read(&rows, true)),
+            Some(Ok(rows)) if sessions::are_all(&rows) => return Ok(read(&rows, true)),
             Some(Ok(_)) => {}
             Some(Err(error)) if classify::server_code(&error).is_some() => {}
             Some(Err(error)) => return Err(self.fault(&error)),

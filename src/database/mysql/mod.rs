@@ -20,6 +20,8 @@ mod quote;
 mod sessions;
 mod sql;
 mod sql_twins;
+#[cfg(test)]
+mod tests;
 mod twins;
 
 use std::time::Duration;

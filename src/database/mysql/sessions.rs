@@ -16,9 +16,16 @@ pub(super) struct Seen {
     complete: bool,
     grant: Option<String>,
     /// The address from which the server sees us come.
-    own_address: Option<String>,
+    pub(super) own_address: Option<String>,
     /// A thread that fetches the log of another server runs here.
     pub(super) receiving: bool,
+}
+
+/// Whether the performance schema has them all: it lists at least our own connection, and
+/// had room for every other.
+pub(super) fn are_all(rows: &[Row]) -> bool {
+    rows.first()
+        .is_some_and(|row| number::<u64>(row, "lost").unwrap_or(0) == 0)
 }
 
 struct Listed {

@@ -111,11 +111,14 @@ pub(super) fn own_grants(flavour: MysqlFlavour, roles: Option<&str>) -> String {
     }
 }
 
-/// What becomes of a user's connections where the performance schema is kept: it is refused
-/// to whoever may not see all of them.
+/// All connections where the performance schema is kept: it is refused to whoever may not see
+/// all of them. `lost` counts those for which it had no room.
 pub(super) const SESSIONS: &str = "SELECT t.PROCESSLIST_ID AS id, \
      t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host, t.PROCESSLIST_COMMAND AS command, \
-     a.ATTR_VALUE AS application, t.NAME AS thread FROM performance_schema.threads t \
+     a.ATTR_VALUE AS application, t.NAME AS thread, \
+     (SELECT s.VARIABLE_VALUE FROM performance_schema.global_status s \
+     WHERE s.VARIABLE_NAME = 'Performance_schema_thread_instances_lost') AS lost \
+     FROM performance_schema.threads t \
      LEFT JOIN performance_schema.session_connect_attrs a \
      ON a.PROCESSLIST_ID = t.PROCESSLIST_ID AND a.ATTR_NAME = 'program_name' \
      WHERE t.PROCESSLIST_ID IS NOT NULL";

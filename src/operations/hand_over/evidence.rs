@@ -15,7 +15,7 @@ use crate::model::{DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, TwinR
 use crate::operations::Failure;
 use crate::process::Deadline;
 use crate::rotation::{
-    Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
+    Event, Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
     ServerMatch, Standing, TwinLook, assess, count_unnamed, match_server, replication,
     unnamed_standbys,
 };
@@ -82,25 +82,20 @@ impl Run<'_> {
         if self.is_over() {
             return Ok(self.weigh());
         }
-        let (current, previous, decoy, pending) = tokio::join!(
-            self.look_at_current(),
-            self.look_at_previous(self.journal.is_sent()),
-            self.look_with_decoy(),
-            self.look_at_pending()
-        );
-        self.note(current, |epoch| &mut epoch.current);
-        self.note(previous, |epoch| &mut epoch.previous);
-        self.note(decoy, |epoch| &mut epoch.decoy);
-        let pending = pending?;
-        if pending.is_some() {
-            self.epoch.proven_until = Some(Deadline::after(FRESH));
+        match self.guesses.are_counted() {
+            true => self.log_in_by_turns().await?,
+            false => self.log_in_at_once().await?,
         }
-        self.note(pending, |epoch| &mut epoch.pending);
         self.look_as_manager().await;
         self.note_unanswered();
         if !self.weigh().current.is_everywhere() {
             // What became of P tells a restored server and an old store from a dead user.
-            let previous = self.look_at_previous(true).await;
+            let previous = match self.guesses.may_be_wrong() {
+                true => self.look_at_previous(true).await,
+                false => None,
+            };
+            self.guesses
+                .note(previous.as_ref().unwrap_or(&Logins::new()));
             self.note(previous, |epoch| &mut epoch.previous);
         }
         if self.weigh().pending.is_everywhere() {
@@ -110,6 +105,76 @@ impl Run<'_> {
             }
         }
         Ok(self.weigh())
+    }
+
+    async fn log_in_at_once(&mut self) -> Result<(), Failure> {
+        let (current, previous, decoy, pending) = tokio::join!(
+            self.look_at_current(),
+            self.look_at_previous(self.journal.is_sent()),
+            self.look_with_decoy(),
+            self.look_at_pending()
+        );
+        self.note(current, |epoch| &mut epoch.current);
+        self.note(previous, |epoch| &mut epoch.previous);
+        self.note(decoy, |epoch| &mut epoch.decoy);
+        self.note_pending(pending?);
+        Ok(())
+    }
+
+    /// The same for a user whose wrong passwords its server counts: one after the other, the
+    /// one last that the journal expects to be right, and none that could be one too many.
+    async fn log_in_by_turns(&mut self) -> Result<(), Failure> {
+        let current = self.look_at_current().await;
+        self.note(current, |epoch| &mut epoch.current);
+        let sent = self.journal.is_sent();
+        if self.epoch.previous.is_none() && sent && self.subject.previous.password.is_some() {
+            let previous = match self.guesses.may_be_wrong() {
+                true => {
+                    self.record_guesses(self.guesses.spent() + 1).await?;
+                    self.look_at_previous(true).await
+                }
+                false => Some(self.guesses.not_tried(self.subject)),
+            };
+            self.guesses
+                .note(previous.as_ref().unwrap_or(&Logins::new()));
+            self.note(previous, |epoch| &mut epoch.previous);
+        }
+        // After a confirmed change N is expected to be right.
+        let expected = matches!(
+            self.journal.progress,
+            Reached::Confirmed | Reached::Verified
+        );
+        if self.epoch.pending.is_none() && sent {
+            let pending = match expected || self.guesses.may_be_wrong() {
+                true => {
+                    self.record_guesses(self.guesses.spent() + 1).await?;
+                    self.look_at_pending().await?
+                }
+                false => Some(self.guesses.not_tried(self.subject)),
+            };
+            self.guesses
+                .note(pending.as_ref().unwrap_or(&Logins::new()));
+            self.note_pending(pending);
+        }
+        self.record_guesses(self.guesses.spent()).await
+    }
+
+    /// Before a password is shown that may be wrong, and after what came of it: whoever goes
+    /// on after a kill must know what was spent.
+    async fn record_guesses(&mut self, in_a_row: u32) -> Result<(), Failure> {
+        if self.journal.wrong_logins == in_a_row {
+            return Ok(());
+        }
+        let detail = serde_json::json!({"in-a-row": in_a_row});
+        let event = Event::LoginsRefused { in_a_row };
+        self.append(event, "rotation.logins-refused", detail).await
+    }
+
+    fn note_pending(&mut self, pending: Option<Logins>) {
+        if pending.is_some() {
+            self.epoch.proven_until = Some(Deadline::after(FRESH));
+        }
+        self.note(pending, |epoch| &mut epoch.pending);
     }
 
     /// Takes over logins, if any were attempted.
@@ -232,6 +297,7 @@ impl Run<'_> {
         }
         self.note_gate(&gate);
         self.managing = Some(managing);
+        self.guesses.learn(facts.roles[1].as_ref());
         self.facts = Some(facts);
         self.others = others;
         Ok(())
@@ -311,6 +377,28 @@ impl Run<'_> {
         let planned = self.journal.admitted.as_ref();
         let planned = planned.map_or(1, |admitted| admitted.statements);
         matches!(self.journal.progress, Reached::Sent { .. }) && now.max(planned) > 1
+    }
+
+    /// The rows of Y that no login of this epoch went through, though they were changed.
+    pub(super) fn unproven_rows(&self) -> Vec<String> {
+        let hosts = self
+            .journal
+            .admitted
+            .iter()
+            .flat_map(|admitted| &admitted.hosts);
+        let logins = self.epoch.pending.iter().flatten();
+        let proven: Vec<&str> = logins
+            .filter_map(|(_, outcome)| match outcome {
+                LoginOutcome::LoggedIn { row: Some(row), .. } => row.as_str().rsplit_once('@'),
+                _ => None,
+            })
+            .map(|(_, host)| host)
+            .collect();
+        let user = crate::untrusted::Untrusted::new(self.subject.user().as_str());
+        hosts
+            .filter(|host| !proven.contains(&host.as_str()))
+            .map(|host| format!("{user}@{host}"))
+            .collect()
     }
 
     /// What every node told the managing user, as far as it was asked.

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use super::gate::look_at_each_other;
+use super::guesses::probe_uncounted;
 use super::logins::{
-    application, probe_current, probe_current_through_poolers, probe_decoy, probe_previous,
-    sessions_of,
+    Logins, application, probe_current, probe_current_through_poolers, probe_decoy, sessions_of,
 };
 use super::preflight::owner_of;
 use super::subject::Subject;
 use crate::document::PropertyPath;
 use crate::drain;
 use crate::model::{
-    DatabaseFault, EnvironmentName, LoginOutcome, Node, OwnSession, SessionView, TwinRoles,
+    DatabaseFault, Engine, EnvironmentName, LoginOutcome, Node, OwnSession, SessionView, TwinRoles,
 };
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{self, Check, Examination, Finding, Managed};
@@ -42,10 +42,26 @@ pub(in crate::operations) async fn examine(
         Ok(loaded) => loaded,
         Err(failure) => return of_document(failure),
     };
+    // On MySQL the server may count wrong passwords, which is asked before one is shown.
+    let asked_first = match subject.engine {
+        Engine::Postgres => None,
+        Engine::Mysql => Some(look_as_manager(&subject, &[]).await),
+    };
+    let seen = asked_first
+        .as_ref()
+        .and_then(|managed| managed.as_ref().ok());
+    let idle_role = seen.and_then(|managed| managed.facts.roles[1].as_ref());
+    let is_counted = idle_role.is_some_and(|role| role.login_limit.is_some());
+    let decoy = async {
+        match is_counted {
+            true => Logins::new(),
+            false => probe_decoy(&subject).await,
+        }
+    };
     let (current, idle, wrong, pooled, others) = tokio::join!(
         probe_current(&subject),
-        probe_previous(&subject),
-        probe_decoy(&subject),
+        probe_uncounted(&subject, idle_role),
+        decoy,
         probe_current_through_poolers(&subject),
         look_at_each_other(&subject)
     );
@@ -54,7 +70,10 @@ pub(in crate::operations) async fn examine(
     own.extend(sessions_of(&wrong));
     own.extend(sessions_of(&pooled));
     let wrong = most_telling(&wrong);
-    let managing = look_as_manager(&subject, &own).await;
+    let managing = match asked_first {
+        Some(managing) => managing,
+        None => look_as_manager(&subject, &own).await,
+    };
     let owner = match &managing {
         Ok(managed) => owner_of(workspace, &subject, &managed.facts).await?,
         Err(_) => None,

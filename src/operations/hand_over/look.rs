@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::Observer;
 use super::gate::{look_at_gate, look_at_others};
+use super::guesses::probe_uncounted;
 use super::logins::{application, probe_current, probe_previous, sessions_of};
 use super::report::shown;
 use super::subject::Subject;
 use crate::document::PropertyPath;
 use crate::model::{
-    DatabaseFault, EnvironmentName, LoginOutcome, Node, RoleFacts, Session, SessionKind,
+    DatabaseFault, Engine, EnvironmentName, LoginOutcome, Node, RoleFacts, Session, SessionKind,
 };
 use crate::operations::loading::Head;
 use crate::operations::{Failure, Workspace};
@@ -126,16 +127,6 @@ async fn paths_with_state(
 }
 
 async fn look_at(subject: &Subject, depth: Depth) -> Result<PathLook, Failure> {
-    let (current_logins, previous_logins) = match depth {
-        // Nothing was tried, which is not the same as no password to try.
-        Depth::Sessions => (Vec::new(), Some(Vec::new())),
-        Depth::Logins => {
-            let (current, previous) = tokio::join!(probe_current(subject), probe_previous(subject));
-            (current, previous)
-        }
-    };
-    let mut own = sessions_of(&current_logins);
-    own.extend(sessions_of(previous_logins.as_deref().unwrap_or_default()));
     let mut seen = PathLook {
         path: subject.path.to_string(),
         node: subject.node.to_string(),
@@ -153,13 +144,32 @@ async fn look_at(subject: &Subject, depth: Depth) -> Result<PathLook, Failure> {
         gate: String::new(),
         fault: None,
     };
-    let roles = match look_as_manager(subject, &own, &mut seen).await {
-        Ok(roles) => roles,
-        Err(fault) => {
-            seen.fault = Some(fault.to_string());
-            [None, None]
+    let (roles, current_logins, previous_logins) = match (depth, subject.engine) {
+        // Nothing was tried, which is not the same as no password to try.
+        (Depth::Sessions, _) => {
+            let roles = look_as_manager(subject, &[], &mut seen).await;
+            (roles, Vec::new(), Some(Vec::new()))
+        }
+        (Depth::Logins, Engine::Postgres) => {
+            let (current, previous) = tokio::join!(probe_current(subject), probe_previous(subject));
+            let mut own = sessions_of(&current);
+            own.extend(sessions_of(previous.as_deref().unwrap_or_default()));
+            let roles = look_as_manager(subject, &own, &mut seen).await;
+            (roles, current, previous)
+        }
+        // Whether the server counts wrong passwords is asked before one may be shown.
+        (Depth::Logins, Engine::Mysql) => {
+            let roles = look_as_manager(subject, &[], &mut seen).await;
+            let idle = roles.as_ref().ok().and_then(|roles| roles[1].as_ref());
+            let (current, previous) =
+                tokio::join!(probe_current(subject), probe_uncounted(subject, idle));
+            (roles, current, previous)
         }
     };
+    let roles = roles.unwrap_or_else(|fault| {
+        seen.fault = Some(fault.to_string());
+        [None, None]
+    });
     seen.current.standing = standing(Some(&current_logins), roles[0].as_ref());
     seen.previous.standing = standing(previous_logins.as_deref(), roles[1].as_ref());
     Ok(seen)

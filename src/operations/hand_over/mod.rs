@@ -15,6 +15,7 @@ mod effects;
 mod evidence;
 mod examine;
 mod gate;
+mod guesses;
 mod identify;
 mod logins;
 mod look;

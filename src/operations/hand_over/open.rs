@@ -230,6 +230,8 @@ mod tests {
             user: "b".to_owned(),
             accounts: [1.into(), 2.into()],
             statements: 1,
+            login_limit: None,
+            hosts: Vec::new(),
             server: ServerIdentity {
                 flavour: crate::model::Flavour::Postgresql,
                 gtids: String::new(),

@@ -2,12 +2,13 @@
 
 use super::Observer;
 use super::gate::{Others, look_at_gate, look_at_others};
+use super::guesses::probe_uncounted;
 use super::logins::{Logins, application, probe_current, probe_previous, sessions_of};
 use super::subject::Subject;
 use crate::database::Managing;
 use crate::model::settings::TwinCheck;
 use crate::model::{
-    AccountId, DatabaseFault, Gate, ManagingFacts, OwnSession, TwinFacts, TwinRoles,
+    AccountId, DatabaseFault, Engine, Gate, ManagingFacts, OwnSession, TwinFacts, TwinRoles,
 };
 use crate::operations::{Failure, Workspace};
 use crate::rotation::{AdmitCase, Facts, Owner, Plan, Refusal, TwinLook, admit, lacks};
@@ -63,9 +64,21 @@ pub(super) async fn look(
         Ok((managing, facts, twins))
     };
     let current = probe_current(subject);
-    let previous = probe_previous(subject);
     let others = look_at_others(subject);
-    let (managing, others, current, previous) = tokio::join!(manage, others, current, previous);
+    let (managing, others, current, previous) = match subject.engine {
+        Engine::Postgres => {
+            let previous = probe_previous(subject);
+            tokio::join!(manage, others, current, previous)
+        }
+        // Whether the server counts wrong passwords is asked before one may be shown.
+        Engine::Mysql => {
+            let (managing, others, current) = tokio::join!(manage, others, current);
+            let roles = managing.as_ref().ok().map(|(_, facts, _)| &facts.roles);
+            let previous = probe_uncounted(subject, roles.and_then(|roles| roles[1].as_ref()));
+            let previous = previous.await;
+            (managing, others, current, previous)
+        }
+    };
     let mut own = Vec::new();
     own.extend(sessions_of(&current));
     own.extend(sessions_of(previous.as_deref().unwrap_or_default()));

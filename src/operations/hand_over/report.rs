@@ -133,6 +133,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
         Ok(Stop::Verified) => Exit::NeedsHuman,
         Ok(Stop::Done { revision }) => {
             path.revision = Some(revision);
+            path.unproven_rows = run.unproven_rows();
             Exit::Done
         }
         Ok(Stop::Abandoned { revision }) => {

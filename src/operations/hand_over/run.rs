@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::effects;
 use super::evidence::Epoch;
 use super::gate::Others;
+use super::guesses::Guesses;
 use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::Managing;
@@ -54,6 +55,8 @@ pub(super) struct Run<'a> {
     pub(super) epoch: Epoch,
     /// Our own sessions, left out of every count.
     pub(super) own: Vec<OwnSession>,
+    /// Wrong passwords of Y, where its server counts them.
+    pub(super) guesses: Guesses,
     /// N, once it was made or opened.
     pub(super) pending: Option<Secret>,
     /// What a look at the gate under the role's lock found.
@@ -109,13 +112,17 @@ impl<'a> Run<'a> {
         rotation: RotationId,
         events: Vec<Event>,
     ) -> Self {
+        let journal = fold(&events);
+        let admitted = journal.admitted.as_ref();
+        let limit = admitted.and_then(|admitted| admitted.login_limit);
         Self {
             workspace,
             observer,
             subject,
             intent,
             rotation,
-            journal: fold(&events),
+            guesses: Guesses::new(limit, journal.wrong_logins),
+            journal,
             events,
             reason: None,
             waived: false,

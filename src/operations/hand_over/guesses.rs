@@ -1,0 +1,152 @@
+//! Logins that may be refused, on servers that count refusals.
+//!
+//! MySQL shuts a user out after `FAILED_LOGIN_ATTEMPTS` wrong passwords in a row, whoever
+//! shows them, and lets nobody in then, not even with the right one. Consumers with an old
+//! password spend from the same count, so two are always left to them: what may be refused
+//! is tried only as long as that holds. A login that succeeds sets the count back, which is
+//! why the passwords of such a user are tried one after the other, the doubtful one first.
+
+use super::logins::{Logins, probe_previous};
+use super::subject::Subject;
+use crate::model::{LoginOutcome, RoleFacts, UnknownCause};
+use crate::untrusted::Untrusted;
+
+/// How many are left to others.
+const LEFT_TO_OTHERS: u32 = 2;
+
+/// The wrong passwords of one user in a row, as far as we showed them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Guesses {
+    limit: Option<u32>,
+    spent: u32,
+}
+
+impl Guesses {
+    /// `spent` are those of an earlier run.
+    pub(super) fn new(limit: Option<u32>, spent: u32) -> Self {
+        Self { limit, spent }
+    }
+
+    /// The limit that the server has now; a stricter one that was known before stays.
+    pub(super) fn learn(&mut self, role: Option<&RoleFacts>) {
+        let now = role.and_then(|role| role.login_limit);
+        self.limit = match (self.limit, now) {
+            (Some(before), Some(now)) => Some(before.min(now)),
+            (before, now) => before.or(now),
+        };
+    }
+
+    /// Whether the server counts at all.
+    pub(super) fn are_counted(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    pub(super) fn spent(&self) -> u32 {
+        self.spent
+    }
+
+    /// Whether one more may be wrong.
+    pub(super) fn may_be_wrong(&self) -> bool {
+        self.limit
+            .is_none_or(|limit| self.spent + 1 + LEFT_TO_OTHERS <= limit)
+    }
+
+    /// Counts what came of a login. Each node counts by itself, and each was asked once.
+    pub(super) fn note(&mut self, logins: &Logins) {
+        let outcomes = || logins.iter().map(|(_, outcome)| outcome);
+        if outcomes().any(|outcome| *outcome == LoginOutcome::PasswordRefused) {
+            self.spent += 1;
+        } else if !logins.is_empty() && outcomes().all(|outcome| outcome.session().is_some()) {
+            self.spent = 0;
+        }
+    }
+
+    /// What stands for a login that was not tried.
+    pub(super) fn not_tried(&self, subject: &Subject) -> Logins {
+        let text = format!(
+            "not tried: after {} wrong passwords in a row the server shuts the user out, and two \
+             are left to others",
+            self.limit.unwrap_or_default()
+        );
+        let outcome = || LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(&text)));
+        subject
+            .nodes()
+            .map(|node| (node.clone(), outcome()))
+            .collect()
+    }
+}
+
+/// Y with P where nothing is open whose journal could keep the count: not at all where its
+/// server counts, since who looks often would spend what is left to others.
+pub(super) async fn probe_uncounted(subject: &Subject, role: Option<&RoleFacts>) -> Option<Logins> {
+    let mut guesses = Guesses::default();
+    guesses.learn(role);
+    match guesses.are_counted() {
+        true => subject
+            .previous
+            .password
+            .as_ref()
+            .map(|_| guesses.not_tried(subject)),
+        false => probe_previous(subject).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Node, OwnSession};
+
+    fn logins(outcome: LoginOutcome) -> Logins {
+        let node = Node {
+            host: "db".to_owned(),
+            port: 3306,
+        };
+        vec![(node, outcome)]
+    }
+
+    fn let_in() -> Logins {
+        let session = OwnSession {
+            node: Node {
+                host: "db".to_owned(),
+                port: 3306,
+            },
+            pid: 1,
+            started: None,
+        };
+        logins(LoginOutcome::StatementFailed {
+            session,
+            message: Untrusted::new(""),
+        })
+    }
+
+    #[test]
+    fn two_are_always_left_to_others() {
+        for (limit, tries) in [(1, 0), (2, 0), (3, 1), (4, 2), (10, 8)] {
+            let mut guesses = Guesses::new(Some(limit), 0);
+            for _ in 0..tries {
+                assert!(guesses.may_be_wrong(), "{limit}");
+                guesses.note(&logins(LoginOutcome::PasswordRefused));
+            }
+            assert!(!guesses.may_be_wrong(), "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_succeeds_sets_the_count_back_and_silence_does_not() {
+        let mut guesses = Guesses::new(Some(3), 1);
+        guesses.note(&logins(LoginOutcome::Unknown(UnknownCause::TimedOut)));
+        guesses.note(&Logins::new());
+        assert!(!guesses.may_be_wrong());
+        guesses.note(&let_in());
+        assert!(guesses.may_be_wrong());
+    }
+
+    #[test]
+    fn a_server_that_does_not_count_is_asked_as_often_as_needed() {
+        let mut guesses = Guesses::default();
+        for _ in 0..100 {
+            guesses.note(&logins(LoginOutcome::PasswordRefused));
+        }
+        assert!(guesses.may_be_wrong() && !guesses.are_counted());
+    }
+}
