@@ -143,7 +143,7 @@ impl ShopServer for MysqlShop {
     }
 
     fn way_in_of(&self, user: &str) -> Vec<Row> {
-        let table = match self.0.flavour() {
+        let table = match self.server.flavour() {
             MysqlFlavour::MySql => "mysql.user",
             MysqlFlavour::MariaDb => "mysql.global_priv",
         };
@@ -189,8 +189,9 @@ impl ShopServer for MysqlShop {
     }
 
     fn hold_the_rotation_lock(&self, user: &str) -> Held {
-        let superuser = self.0.superuser();
-        let mut session = HeldMysqlSession::open(&self.0, &superuser.name, &superuser.password);
+        let superuser = self.server.superuser();
+        let mut session =
+            HeldMysqlSession::open(&self.server, &superuser.name, &superuser.password);
         session.run(&format!(
             "DO GET_LOCK(CONCAT('handover:', LEFT(SHA2({}, 256), 40)), 10)",
             bytes(user)
@@ -206,7 +207,7 @@ impl ShopServer for MysqlShop {
     }
 
     fn is_running(&self) -> bool {
-        self.0.process().is_some()
+        self.server.process().is_some()
     }
 
     fn mysql(&self) -> Option<&MysqlServer> {

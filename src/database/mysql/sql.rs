@@ -173,6 +173,13 @@ fn lock_name(account: &str) -> String {
     format!("handover:{}", hex::encode(&digest[..20]))
 }
 
+/// Who holds a lock that keeps every change of a user waiting (MySQL).
+pub(super) const LOCK_HOLDERS: &str = "SELECT m.OBJECT_TYPE AS lock_kind, t.PROCESSLIST_ID AS id, \
+     t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host FROM performance_schema.metadata_locks m \
+     JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID \
+     WHERE m.LOCK_STATUS = 'GRANTED' AND m.LOCK_DURATION = 'EXPLICIT' \
+     AND m.OBJECT_TYPE IN ('GLOBAL', 'BACKUP LOCK') AND t.PROCESSLIST_ID <> CONNECTION_ID()";
+
 /// One row and what it shall store instead of a password.
 pub(super) struct NewHash<'a> {
     pub(super) user: &'a str,
