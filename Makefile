@@ -11,11 +11,15 @@ demo:
 	@cargo run --locked --quiet -- demo --engine $(ENGINE)
 
 # Everything that has to hold: unit, property, house and live tests against real servers,
-# on the system's PostgreSQL, and again on PostgreSQL 18 what depends on its version.
+# on the system's PostgreSQL, and again on PostgreSQL 18 what depends on its version. The last
+# is a table of the cases that were seen: every case on every engine, or what kept it away.
+CASES = $(CURDIR)/target/cases-of-this-run
 test: servers
-	cargo test --locked
-	cargo test --locked --features failpoints --test crash_matrix
-	sh tests/on-postgres-18.sh
+	rm -f $(CASES) && mkdir -p $(dir $(CASES))
+	HANDOVER_CASES=$(CASES) cargo test --locked
+	HANDOVER_CASES=$(CASES) cargo test --locked --features failpoints --test crash_matrix
+	HANDOVER_CASES=$(CASES) sh tests/on-postgres-18.sh
+	@HANDOVER_CASES=$(CASES) sh tests/table-of-cases.sh
 
 # The same promises for longer: the model with a million cases, then at least 200 rotations
 # and crashes at random moments under clients that reconnect, for so many minutes.

@@ -10,12 +10,19 @@ use tokio::runtime::Runtime;
 
 use super::engine::{Held, MariaDbPlugin, Place, ShopServer};
 use super::{Account, Shop};
-use crate::harness::literal;
 
 /// What the consumers log in to, and all that they may read.
 const DATABASE: &str = "shop";
 
-pub(super) struct MysqlShop(pub(super) Place<MysqlServer>);
+/// How often a login by ed25519 is tried. The driver takes a last NUL off the challenge,
+/// which is one in 256, so that a right password is refused; a wrong one always is, and no
+/// password of a test becomes right again.
+const TRIES: usize = 3;
+
+pub(super) struct MysqlShop {
+    pub(super) server: Place<MysqlServer>,
+    pub(super) plugin: MariaDbPlugin,
+}
 
 impl MysqlShop {
     fn create(&self, account: &Account, hosts: &[&str], plugin: MariaDbPlugin) {
@@ -30,7 +37,7 @@ impl MysqlShop {
     /// How the flavour takes a hash instead of a password.
     fn way_in(&self, password: &Secret, plugin: MariaDbPlugin) -> String {
         const DERIVES: &str = "a test's password is printable";
-        match (self.0.flavour(), plugin) {
+        match (self.server.flavour(), plugin) {
             (MysqlFlavour::MySql, _) => {
                 let salt = [7; CACHING_SHA2_SALT_LENGTH];
                 let hash = CachingSha2Hash::derive(password, &salt).expect(DERIVES);
@@ -69,19 +76,26 @@ impl ShopServer for MysqlShop {
     }
 
     fn port(&self) -> u16 {
-        self.0.port()
+        self.server.port()
     }
 
     fn ca_pem(&self) -> &str {
-        self.0.ca_pem()
+        self.server.ca_pem()
     }
 
     fn login(&self, user: &str, password: &Secret) -> LoginOutcome {
-        self.0.login(user, password)
+        let outcome = self.server.login(user, password);
+        let is_ed25519 =
+            self.server.flavour() == MysqlFlavour::MariaDb && self.plugin == MariaDbPlugin::Ed25519;
+        if outcome.is_accepted() || !is_ed25519 {
+            return outcome;
+        }
+        let mut again = (1..TRIES).map(|_| self.server.login(user, password));
+        again.find(LoginOutcome::is_accepted).unwrap_or(outcome)
     }
 
     fn run_sql(&self, statements: &str) -> Vec<Row> {
-        let answer = self.0.sql(statements);
+        let answer = self.server.sql(statements);
         answer.expect("the server takes the statements")
     }
 
@@ -89,11 +103,7 @@ impl ShopServer for MysqlShop {
         let options = &shop.options;
         self.run_sql(&format!("CREATE DATABASE IF NOT EXISTS {DATABASE}"));
         for account in [&shop.first, &shop.second] {
-            self.create(account, options.hosts, options.mariadb_plugin);
-            for host in options.hosts {
-                let user = at(&account.name, host);
-                self.run_sql(&format!("GRANT SELECT ON {DATABASE}.* TO {user}"));
-            }
+            self.create_user(shop, account);
         }
         self.create(&shop.managing, &["%"], MariaDbPlugin::Native);
         let managing = at(&shop.managing.name, "%");
@@ -103,7 +113,7 @@ impl ShopServer for MysqlShop {
         }
         if options.managing_sees_sessions {
             rights.push("PROCESS ON *.*");
-            if self.0.flavour() == MysqlFlavour::MySql {
+            if self.server.flavour() == MysqlFlavour::MySql {
                 rights.push("SELECT ON performance_schema.*");
             }
         }
@@ -112,15 +122,35 @@ impl ShopServer for MysqlShop {
         }
     }
 
+    fn create_user(&self, shop: &Shop, account: &Account) {
+        let options = &shop.options;
+        self.create(account, options.hosts, options.mariadb_plugin);
+        for host in options.hosts {
+            let user = at(&account.name, host);
+            self.run_sql(&format!("GRANT SELECT ON {DATABASE}.* TO {user}"));
+        }
+    }
+
     fn stored_hash_of(&self, user: &str) -> String {
         let rows = self.run_sql(&format!(
             "SELECT CONCAT_WS(' ', host, plugin, authentication_string) \
              FROM mysql.user WHERE user = {} ORDER BY host",
-            literal(user)
+            bytes(user)
         ));
         assert!(!rows.is_empty(), "{user} has no row");
         let rows: Vec<String> = rows.into_iter().flatten().flatten().collect();
         rows.join("; ")
+    }
+
+    fn way_in_of(&self, user: &str) -> Vec<Row> {
+        let table = match self.0.flavour() {
+            MysqlFlavour::MySql => "mysql.user",
+            MysqlFlavour::MariaDb => "mysql.global_priv",
+        };
+        self.run_sql(&format!(
+            "SELECT * FROM {table} WHERE user = {} ORDER BY host",
+            bytes(user)
+        ))
     }
 
     fn sessions_of(&self, user: &str) -> usize {
@@ -134,30 +164,53 @@ impl ShopServer for MysqlShop {
     fn waiting_sessions_of(&self, user: &str) -> usize {
         let sessions = self.process_list();
         let waiting = sessions.iter().filter(|[whose, command, state]| {
-            whose == user && command == "Query" && state.starts_with("Waiting for")
+            let waits = state.starts_with("Waiting for") || state == "User lock";
+            whose == user && command == "Query" && waits
         });
         waiting.count()
     }
 
     fn hold_session(&self, user: &str, password: &Secret) -> Held {
-        Box::new(HeldMysqlSession::open(&self.0, user, password))
+        Box::new(HeldMysqlSession::open(&self.server, user, password))
     }
 
     /// A lock that holds up changes of one user alone is not known to these servers: the
     /// whole server is locked.
     fn lock_the_user(&self, _: &str) -> Held {
         assert!(
-            matches!(self.0, Place::Own(_)),
+            matches!(self.server, Place::Own(_)),
             "it would disturb the tests on the shared server: ShopOptions.own_server"
         );
-        let superuser = self.0.superuser();
-        let mut session = HeldMysqlSession::open(&self.0, &superuser.name, &superuser.password);
+        let superuser = self.server.superuser();
+        let mut session =
+            HeldMysqlSession::open(&self.server, &superuser.name, &superuser.password);
         session.run("FLUSH TABLES WITH READ LOCK");
         Box::new(session)
     }
 
+    fn hold_the_rotation_lock(&self, user: &str) -> Held {
+        let superuser = self.0.superuser();
+        let mut session = HeldMysqlSession::open(&self.0, &superuser.name, &superuser.password);
+        session.run(&format!(
+            "DO GET_LOCK(CONCAT('handover:', LEFT(SHA2({}, 256), 40)), 10)",
+            bytes(user)
+        ));
+        Box::new(session)
+    }
+
+    fn set_password(&self, shop: &Shop, account: &Account) {
+        let way = self.way_in(&account.password, shop.options.mariadb_plugin);
+        for host in shop.options.hosts {
+            self.run_sql(&format!("ALTER USER {} {way}", at(&account.name, host)));
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.0.process().is_some()
+    }
+
     fn mysql(&self) -> Option<&MysqlServer> {
-        Some(&self.0)
+        Some(&self.server)
     }
 }
 
@@ -198,6 +251,11 @@ impl Drop for HeldMysqlSession {
             let _ = self.runtime.block_on(connection.disconnect());
         }
     }
+}
+
+/// A name as the bytes that it is, in which nothing can be taken for an escape.
+fn bytes(name: &str) -> String {
+    format!("_utf8mb4 0x{}", hex::encode(name))
 }
 
 /// `user`@`host`

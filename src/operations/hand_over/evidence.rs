@@ -224,7 +224,7 @@ impl Run<'_> {
     }
 
     async fn look_at_poolers(&self) -> Result<Option<Logins>, Failure> {
-        if self.epoch.pooled.is_some() || self.subject.settings.poolers.is_empty() {
+        if self.epoch.pooled.is_some() || self.subject.poolers.is_empty() {
             return Ok(None);
         }
         let Some(pending) = self.pending_password().await? else {
