@@ -113,7 +113,7 @@ impl Case {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::BothAccepted => {
-                "two different passwords of one user, or a random one, log in: `trust`, LDAP or a pooler answers, not the password"
+                "two different passwords of one user, or a random one, log in: something else answers than the password that was set"
             }
             Self::Restored => {
                 "the server has older data than this store recorded, and the password that consumers read does not log in: consumers are down"
@@ -205,24 +205,22 @@ impl Case {
     #[must_use]
     pub fn next_best(self) -> &'static str {
         match self {
-            Self::BothAccepted => {
-                "close the server to `trust` for these users first, then look again"
-            }
+            Self::BothAccepted => "mend how the server lets these users in, then look again",
             Self::Restored => {
-                "a superuser sets the stored passwords again, once it is certain that this server is to stay"
+                "an administrator sets the stored passwords again, once it is certain that this server is to stay"
             }
             Self::StoreBehind => {
                 "restore a newer backup of the store, or take the passwords from wherever they were published"
             }
             Self::CurrentDead => {
-                "a superuser sets the stored password again, or lets the user log in again"
+                "an administrator sets the stored password again, or lets the user log in again"
             }
             Self::NothingDone | Self::PendingUnsent => "leave it; consumers are not affected",
             Self::RefusedRetryable | Self::ReplyLost | Self::Unreachable => "wait, then look again",
             Self::RefusedPassword => {
-                "let the managing user past the policy: it sees a verifier and never the password itself"
+                "let the managing user past the policy: it sees a verifier or a hash and never the password itself"
             }
-            Self::RefusedFinal | Self::ManagerOut => "a superuser mends what the server names",
+            Self::RefusedFinal | Self::ManagerOut => "an administrator mends what the server names",
             Self::WaitingForStandby => {
                 "bring the synchronous standby back, or take it out of `synchronous_standby_names`"
             }

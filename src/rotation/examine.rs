@@ -314,11 +314,7 @@ fn primary(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
     }
     Finding::problem(
         Check::Primary,
-        format!(
-            "{} is a {} and cannot be written to",
-            it.node,
-            it.engine.terms().standby
-        ),
+        format!("{} {}", it.node, it.engine.terms().not_writable),
         Some("name the primary in `inputs.database.host`".to_owned()),
     )
 }

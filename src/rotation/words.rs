@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Gate, Session, Shut, UserName};
+use crate::model::{Engine, Gate, Session, Shut, UserName};
 use crate::untrusted::Untrusted;
 
 /// The gate in words; empty when it is open.
@@ -73,11 +73,11 @@ fn describe_session(session: &Session) -> String {
 }
 
 /// What opens the gate again.
-pub(super) fn mend(reason: &Shut, user: &UserName) -> String {
+pub(super) fn mend(reason: &Shut, user: &UserName, engine: Engine) -> String {
     match reason {
         Shut::Sessions(_) => format!("end the sessions of {}, or wait for them", shown(user)),
         Shut::MaskedView { grant } => match grant {
-            Some(grant) => format!("as a superuser: {grant}"),
+            Some(grant) => format!("as {}: {grant}", engine.terms().administrator),
             None => "let the managing user see all sessions".to_owned(),
         },
         Shut::UnseenStandbys(_) => {

@@ -38,6 +38,7 @@ mod identity;
 mod keyring;
 mod keys;
 mod leak;
+mod mysql_admission;
 mod mysql_scenarios;
 mod naming;
 mod ownership;
