@@ -5,7 +5,6 @@
 //! MySQL has no `refused-password`: its policies (`validate_password`, the history of
 //! passwords) do not look at hashes, and nothing else is ever sent.
 
-
 use serde_json::Value;
 
 use crate::cases::passed;
