@@ -65,6 +65,8 @@ pub struct Terms {
     pub look_for_both: &'static str,
     /// A server that follows another.
     pub standby: &'static str,
+    /// What the number of a session is called.
+    pub session: &'static str,
     /// How to become a user that may be rotated.
     pub plain_users: &'static str,
 }
@@ -80,6 +82,7 @@ const POSTGRES: Terms = Terms {
                  reload the server",
     look_for_both: "look in pg_hba.conf for `trust`, `ldap` or a pooler in between, and mend it",
     standby: "standby",
+    session: "pid",
     plain_users: "choose application users that are not superusers",
 };
 
@@ -95,6 +98,7 @@ const MYSQL: Terms = Terms {
     look_for_both: "look for a retained second password (`DISCARD OLD PASSWORD` ends it), another \
                     authentication plugin or a proxy in between, and mend it",
     standby: "replica",
+    session: "connection",
     plain_users: "choose application users without SYSTEM_USER",
 };
 

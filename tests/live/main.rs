@@ -25,6 +25,7 @@ mod keyring;
 mod keys;
 mod leak;
 mod mysql_down;
+mod mysql_nodes;
 mod mysql_scenarios;
 mod mysql_world;
 mod naming;

@@ -14,7 +14,7 @@ use crate::contract::result_of;
 use crate::harness::Run;
 use crate::mysql_scenarios::expect_no_foreign_words;
 use crate::scenes::{expect_case, expect_parked};
-use crate::shop::{Account, Shop, ShopOptions, account_at};
+use crate::shop::{Account, HeldMysqlSession, Shop, ShopOptions, account_at};
 
 /// An address that stands for one server, and later for another: a name or a virtual address
 /// after a fail-over. It ends with the test program.
@@ -25,7 +25,7 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn of(server: &MysqlServer) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let listener = listen();
         let port = listener.local_addr().expect("an address").port();
         let behind = Arc::new(AtomicU16::new(server.port()));
         let target = Arc::clone(&behind);
@@ -44,6 +44,14 @@ impl Address {
     pub(crate) fn point_to(&self, server: &MysqlServer) {
         self.behind.store(server.port(), Ordering::SeqCst);
     }
+}
+
+/// Below the ports that a system gives to clients.
+fn listen() -> TcpListener {
+    let begin = 20_000 + std::process::id() % 5000;
+    let mut ports = (begin..32_768).filter_map(|port| u16::try_from(port).ok());
+    let listener = ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    listener.expect("a port is free")
 }
 
 fn join(client: TcpStream, there: TcpStream) {
@@ -111,6 +119,11 @@ pub(crate) fn assert_current_logs_in_at(server: &MysqlServer, shop: &Shop, when:
         current.name
     );
     current
+}
+
+/// A session at a server that is not the shop's own; it ends when it is dropped.
+pub(crate) fn hold_session_at(server: &MysqlServer, account: &Account) -> impl Drop {
+    HeldMysqlSession::open(server, &account.name, &account.password)
 }
 
 /// What `env open` answers for one of the pair.
