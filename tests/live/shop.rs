@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use self::engine::ShopServer;
 pub(crate) use self::engine::{Held, MariaDbPlugin, ShopEngine};
+pub(crate) use self::mysql::HeldMysqlSession;
 use crate::harness::{Run, Running, first_value};
 
 // Named, because this file is a module of two test programs.

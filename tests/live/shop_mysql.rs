@@ -216,13 +216,13 @@ impl ShopServer for MysqlShop {
 }
 
 /// A session that stays open until it is dropped.
-struct HeldMysqlSession {
+pub(crate) struct HeldMysqlSession {
     connection: Option<Conn>,
     runtime: Runtime,
 }
 
 impl HeldMysqlSession {
-    fn open(server: &MysqlServer, user: &str, password: &Secret) -> Self {
+    pub(crate) fn open(server: &MysqlServer, user: &str, password: &Secret) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

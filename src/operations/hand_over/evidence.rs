@@ -304,7 +304,7 @@ impl Run<'_> {
 
     /// Takes over what a look at the gate found; a signed waiver passes it.
     pub(super) fn note_gate(&mut self, gate: &Gate) {
-        self.gate_words = crate::rotation::describe_gate(gate);
+        self.gate_words = crate::rotation::describe_gate(gate, self.subject.engine);
         self.gate = Some(match gate {
             Gate::Open => GateLook::Open,
             Gate::Shut(_) if self.waived => GateLook::Open,
