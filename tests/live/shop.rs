@@ -62,6 +62,8 @@ pub(crate) struct ShopOptions {
     /// From where the pair logs in, on MySQL and MariaDB: each is a row of its own there.
     pub(crate) hosts: &'static [&'static str],
     pub(crate) mariadb_plugin: MariaDbPlugin,
+    /// Further words of the statement that creates the pair there.
+    pub(crate) pair_has: &'static str,
 }
 
 impl Default for ShopOptions {
@@ -80,6 +82,7 @@ impl Default for ShopOptions {
             own_server: false,
             hosts: &["%"],
             mariadb_plugin: MariaDbPlugin::Native,
+            pair_has: "",
         }
     }
 }
@@ -412,6 +415,16 @@ impl Shop {
     #[track_caller]
     pub(crate) fn stored_hash_of(&self, account: &Account) -> String {
         self.place.stored_hash_of(&account.name)
+    }
+
+    /// The server keeps the same for each row of a user: none was left out.
+    #[track_caller]
+    pub(crate) fn assert_rows_agree(&self, account: &Account) {
+        let stored = self.stored_hash_of(account);
+        let of = |row: &str| row.split_once(' ').map(|(_, kept)| kept.to_owned());
+        let mut rows = stored.split("; ").map(of);
+        let first = rows.next();
+        assert!(rows.all(|row| Some(row) == first), "{stored}");
     }
 
     /// PostgreSQL's word for [`Shop::stored_hash_of`].

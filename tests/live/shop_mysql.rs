@@ -26,13 +26,13 @@ pub(super) struct MysqlShop {
 }
 
 impl MysqlShop {
-    fn create(&self, account: &Account, hosts: &[&str], plugin: MariaDbPlugin) {
+    fn create(&self, account: &Account, hosts: &[&str], plugin: MariaDbPlugin, has: &str) {
         let way = self.way_in(&account.password, plugin);
         let rows = hosts
             .iter()
             .map(|host| format!("{} {way}", at(&account.name, host)));
         let rows: Vec<String> = rows.collect();
-        self.run_sql(&format!("CREATE USER {}", rows.join(", ")));
+        self.run_sql(&format!("CREATE USER {} {has}", rows.join(", ")));
     }
 
     /// How the flavour takes a hash instead of a password.
@@ -104,13 +104,14 @@ impl ShopServer for MysqlShop {
         let options = &shop.options;
         self.run_sql(&format!("CREATE DATABASE IF NOT EXISTS {DATABASE}"));
         for account in [&shop.first, &shop.second] {
-            self.create(account, options.hosts, options.mariadb_plugin);
+            let plugin = options.mariadb_plugin;
+            self.create(account, options.hosts, plugin, options.pair_has);
             for host in options.hosts {
                 let user = at(&account.name, host);
                 self.run_sql(&format!("GRANT SELECT ON {DATABASE}.* TO {user}"));
             }
         }
-        self.create(&shop.managing, &["%"], MariaDbPlugin::Native);
+        self.create(&shop.managing, &["%"], MariaDbPlugin::Native, "");
         let managing = at(&shop.managing.name, "%");
         let mut rights = vec!["SELECT ON mysql.*"];
         if options.managing_may_alter {
