@@ -25,13 +25,13 @@ pub(super) struct MysqlShop {
 }
 
 impl MysqlShop {
-    fn create(&self, account: &Account, hosts: &[&str], plugin: MariaDbPlugin) {
+    fn create(&self, account: &Account, hosts: &[&str], plugin: MariaDbPlugin, has: &str) {
         let way = self.way_in(&account.password, plugin);
         let rows = hosts
             .iter()
             .map(|host| format!("{} {way}", at(&account.name, host)));
         let rows: Vec<String> = rows.collect();
-        self.run_sql(&format!("CREATE USER {}", rows.join(", ")));
+        self.run_sql(&format!("CREATE USER {} {has}", rows.join(", ")));
     }
 
     /// How the flavour takes a hash instead of a password.
@@ -105,7 +105,7 @@ impl ShopServer for MysqlShop {
         for account in [&shop.first, &shop.second] {
             self.create_user(shop, account);
         }
-        self.create(&shop.managing, &["%"], MariaDbPlugin::Native);
+        self.create(&shop.managing, &["%"], MariaDbPlugin::Native, "");
         let managing = at(&shop.managing.name, "%");
         let mut rights = vec!["SELECT ON mysql.*"];
         if options.managing_may_alter {
@@ -124,7 +124,8 @@ impl ShopServer for MysqlShop {
 
     fn create_user(&self, shop: &Shop, account: &Account) {
         let options = &shop.options;
-        self.create(account, options.hosts, options.mariadb_plugin);
+        let plugin = options.mariadb_plugin;
+        self.create(account, options.hosts, plugin, options.pair_has);
         for host in options.hosts {
             let user = at(&account.name, host);
             self.run_sql(&format!("GRANT SELECT ON {DATABASE}.* TO {user}"));
