@@ -257,10 +257,17 @@ fn path_lines(printer: &Printer, report: &Report, path: &PathReport) -> Vec<Stri
             let since = path
                 .revision
                 .map(|revision| format!(" since revision {revision}"));
-            return vec![format!(
+            let mut lines = vec![format!(
                 "{head}: {user} is current{}",
                 since.unwrap_or_default()
             )];
+            if !path.unproven_rows.is_empty() {
+                lines.push(format!(
+                    "  unproven  {}: changed as well, and no login from here goes through it",
+                    path.unproven_rows.join(", ")
+                ));
+            }
+            return lines;
         }
         PathOutcome::Planned => {
             return vec![format!("{head}: nothing was changed")];

@@ -69,6 +69,8 @@ pub struct Terms {
     pub standby: &'static str,
     /// What is wrong with a server that takes no changes.
     pub not_writable: &'static str,
+    /// What the number of a session is called.
+    pub session: &'static str,
     /// How to become a user that may be rotated.
     pub plain_users: &'static str,
 }
@@ -87,6 +89,7 @@ const POSTGRES: Terms = Terms {
                   server's policy sees of it",
     standby: "standby",
     not_writable: "is a standby and cannot be written to",
+    session: "pid",
     plain_users: "choose application users that are not superusers",
 };
 
@@ -105,6 +108,7 @@ const MYSQL: Terms = Terms {
                   it (on MariaDB: SET GLOBAL strict_password_validation = OFF;)",
     standby: "replica",
     not_writable: "cannot be written to: it is a replica, or somebody has set `read_only`",
+    session: "connection",
     plain_users: "choose application users without SYSTEM_USER",
 };
 

@@ -63,7 +63,7 @@ impl Action {
             Self::Outwait => {
                 "wait until no statement of ours can still be running, then look again"
             }
-            Self::Wait => "wait a while for standbys or poolers, then look again",
+            Self::Wait => "wait a while for nodes or poolers, then look again",
             Self::DropPending => "drop the rejected password and make another",
             Self::Verify => "verify the new password, then promote it",
             Self::Promote => "promote the new password",

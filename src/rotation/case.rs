@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::model::Engine;
+
 /// The named situations. The names are the same in code, tests, JSON and screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -110,8 +112,11 @@ impl Case {
 
     /// What the case means, in one sentence for an operator.
     #[must_use]
-    pub fn meaning(self) -> &'static str {
+    pub fn meaning(self, engine: Engine) -> &'static str {
         match self {
+            Self::BothAccepted if engine == Engine::Mysql => {
+                "two different passwords of one user, or a random one, log in: a second password was retained, the server checks none, or a proxy answers"
+            }
             Self::BothAccepted => {
                 "two different passwords of one user, or a random one, log in: something else answers than the password that was set"
             }
@@ -203,10 +208,31 @@ impl Case {
 
     /// What else could be done.
     #[must_use]
-    pub fn next_best(self) -> &'static str {
+    pub fn next_best(self, engine: Engine) -> &'static str {
         match self {
+            Self::BothAccepted if engine == Engine::Mysql => {
+                "end the retained password (`DISCARD OLD PASSWORD`), or make the server ask for passwords, then look again"
+            }
+            Self::Restored if engine == Engine::Mysql => {
+                "an administrator sets the stored passwords again, once it is certain that this server is to stay"
+            }
+            Self::CurrentDead if engine == Engine::Mysql => {
+                "an administrator sets the stored password again, or lets the user log in again"
+            }
+            Self::RefusedPassword if engine == Engine::Mysql => {
+                "let the managing user past the policy: it sees a hash and never the password itself"
+            }
+            Self::RefusedFinal | Self::ManagerOut if engine == Engine::Mysql => {
+                "an administrator mends what the server names"
+            }
+            Self::NotReplicated if engine == Engine::Mysql => {
+                "see why the replica does not follow, or name it in `nodes`"
+            }
+            Self::PoolerRefuses if engine == Engine::Mysql => {
+                "give the proxy's list of users (ProxySQL: `mysql_users`) the new password and load it, or let it ask the server"
+            }
             Self::BothAccepted => {
-                "mend how the server lets these users in, then look again"
+                "close the server to `trust` for these users first, then look again"
             }
             Self::Restored => {
                 "an administrator sets the stored passwords again, once it is certain that this server is to stay"
@@ -245,8 +271,14 @@ impl Case {
 
     /// What would make the verdict wrong.
     #[must_use]
-    pub fn wrong_if(self) -> &'static str {
+    pub fn wrong_if(self, engine: Engine) -> &'static str {
         match self {
+            Self::CurrentDead if engine == Engine::Mysql => {
+                "consumers reach another server than this host does, or a replica that lags refuses alone"
+            }
+            Self::NotReplicated if engine == Engine::Mysql => {
+                "the node that refuses does not replicate from this server at all"
+            }
             Self::BothAccepted => "the server asks nobody for a password from this host alone",
             Self::Restored => {
                 "the name or the address leads to another server than the one that consumers reach"

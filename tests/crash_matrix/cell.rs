@@ -6,11 +6,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use crate::Scene;
+use crate::cases::passed;
 use crate::consumer::{Consumers, Temper};
 use crate::harness::{Chance, Run, Running, wait_until};
 use crate::matrix::Staged;
 use crate::promises::{ABANDON, Ended, RECOVER, ROTATE, keep};
-use crate::shop::{Shop, ShopOptions};
+use crate::shop::{Shop, ShopEngine, ShopOptions};
 
 /// One failpoint and what happens there.
 pub(crate) struct Cell {
@@ -18,6 +19,29 @@ pub(crate) struct Cell {
     scene: Scene,
     place: String,
     action: &'static str,
+    world: World,
+}
+
+/// What is special about the shop of a cell.
+#[derive(Clone, Copy)]
+pub(crate) struct World {
+    pub(crate) engine: ShopEngine,
+    /// For the table's third column.
+    pub(crate) words: &'static str,
+    pub(crate) hosts: &'static [&'static str],
+    pub(crate) pair_has: &'static str,
+}
+
+impl World {
+    /// Nothing.
+    pub(crate) const fn plain(engine: ShopEngine) -> Self {
+        Self {
+            engine,
+            words: "",
+            hosts: &["%"],
+            pair_has: "",
+        }
+    }
 }
 
 impl Cell {
@@ -33,7 +57,12 @@ impl Cell {
             scene,
             place,
             action,
+            world: World::plain(ShopEngine::Postgres),
         }
+    }
+
+    pub(crate) fn of(self, world: World) -> Self {
+        Self { world, ..self }
     }
 
     /// Which command the failpoint is in, and how it comes there.
@@ -45,16 +74,28 @@ impl Cell {
             (None, None) => "rotate".to_owned(),
         }
     }
+
+    /// The store has taken the promotion, and the run does not hear of it.
+    fn loses_the_answer_of_the_commit(&self) -> bool {
+        self.place == "promoted.after" && self.action == "error"
+    }
 }
 
 impl Staged for Cell {
     fn told(&self) -> [String; 3] {
-        [self.place.clone(), self.action.to_owned(), self.story()]
+        let story = format!("{}{}", self.story(), self.world.words);
+        [self.place.clone(), self.action.to_owned(), story]
     }
 
     fn run(&self) -> Ended {
         let name = format!("matrix{}", self.number);
-        let shop = Arc::new(Shop::open(&name, ShopOptions::default()));
+        let options = ShopOptions {
+            hosts: self.world.hosts,
+            pair_has: self.world.pair_has,
+            ..ShopOptions::default()
+        };
+        let shop = Shop::open_on(self.world.engine, &name, options);
+        let shop = Arc::new(shop.expect("who goes through cells knows that it is there"));
         let consumers = Consumers::start(&shop, &[Temper::Hasty], &mut Chance::from_environment());
 
         let mut command: &[&str] = &ROTATE;
@@ -73,7 +114,13 @@ impl Staged for Cell {
             self.action
         );
         let stopped = stop_at(&shop, command, &self.place, &armed, self.action);
-        keep(&shop, stopped.as_ref(), consumers)
+        let ended = keep(&shop, stopped.as_ref(), consumers);
+        if self.loses_the_answer_of_the_commit() {
+            let run = stopped.expect("it came to its own end");
+            assert_eq!(run.code(), Some(0), "the store was read again: {run:#?}");
+            passed(ShopEngine::Postgres, "store-unknown");
+        }
+        ended
     }
 }
 

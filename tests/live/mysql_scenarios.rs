@@ -5,7 +5,6 @@
 //! MySQL has no `refused-password`: its policies (`validate_password`, the history of
 //! passwords) do not look at hashes, and nothing else is ever sent.
 
-
 use serde_json::Value;
 
 use crate::cases::passed;
@@ -14,7 +13,7 @@ use crate::editing::run_with_input;
 use crate::harness::{Run, wait_until};
 use crate::rotation::wait_for_alter;
 use crate::scenes::{
-    ROTATE, expect_case, expect_completed, expect_parked, for_both, needy_on, recover, rival_sets,
+    ROTATE, expect_case, expect_completed, expect_parked, needy_on, recover, rival_sets,
     stop_after_s3, stop_before_s3,
 };
 use crate::several::DeadPort;
@@ -236,12 +235,7 @@ fn refused_final_since_the_server_is_read_only(engine: ShopEngine) {
     expect_no_foreign_words(&run);
     run.expect_told(&["1290", "read-only"]);
     let told = ["with the current password: valid", "1290"];
-    expect_named(
-        &shop,
-        "refused-final",
-        0,
-        &told,
-    );
+    expect_named(&shop, "refused-final", 0, &told);
     shop.assert_current_logs_in("while it is open");
     assert_eq!(shop.stored_hash_of(&shop.second), before);
     shop.run_sql("SET GLOBAL read_only = OFF");

@@ -5,17 +5,13 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use handover::database::{Login, Target, Timeouts, Tls, connect};
-use handover::model::{Engine, Node, UserName};
 use handover::secret::Secret;
 use mysql_async::{Conn, OptsBuilder};
 
 use crate::contract::assert_refused;
 use crate::mysql_scenarios::expect_no_foreign_words;
-use crate::scenes::for_both;
-use crate::shop::{Account, MariaDbPlugin, Shop, ShopEngine, ShopOptions};
+use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 
 for_both! {
     weaker_modes_rotate_and_are_called_weak
@@ -240,50 +236,6 @@ fn a_new_password_is_warm_before_consumers_read_it() {
     let cold = look();
     println!("{}", cold.told());
     assert!(!line(&cold.told()).contains("logs in"), "{cold:#?}");
-}
-
-/// MariaDB's challenge for ed25519 is any 32 bytes, and each 256th ends in the byte that
-/// others end with: it belongs to the challenge all the same.
-#[tokio::test]
-async fn a_thousand_logins_by_ed25519_are_let_in() {
-    const LOGINS: usize = 1000;
-    let options = ShopOptions {
-        mariadb_plugin: MariaDbPlugin::Ed25519,
-        ..ShopOptions::default()
-    };
-    let Some(shop) = Shop::open_on(ShopEngine::MariaDb, "ed25519", options) else {
-        return;
-    };
-    let database = connect(Target {
-        engine: Engine::Mysql,
-        database: shop.database().to_owned(),
-        tls: Tls::VerifyFull {
-            authority: Some(shop.mysql_server().ca_pem().to_owned()),
-        },
-        timeouts: Timeouts {
-            connect: Duration::from_secs(30),
-            statement: Duration::from_secs(30),
-            lock: Duration::from_secs(30),
-        },
-    })
-    .expect("the settings are good");
-    let node = Node {
-        host: "127.0.0.1".to_owned(),
-        port: shop.port,
-    };
-    let user = UserName::new(&shop.first.name).expect("a name");
-    let mut refused = 0;
-    for _ in 0..LOGINS {
-        let outcome = database.probe(Login {
-            node: &node,
-            user: &user,
-            password: &shop.first.password,
-            application: "handover-test",
-            statements: &[],
-        });
-        refused += usize::from(outcome.await.session().is_none());
-    }
-    assert_eq!(refused, 0, "of {LOGINS} with the right password");
 }
 
 /// MySQL keeps what an application calls itself.

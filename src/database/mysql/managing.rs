@@ -180,7 +180,11 @@ impl Managing for MysqlManaging {
         part: &'a ChangePart,
         new: NewPassword<'a>,
     ) -> BoxFuture<'a, ChangeOutcome> {
-        self.alter(part, new).boxed()
+        async move {
+            let outcome = self.alter(part, new).await;
+            self.name_holders(outcome).await
+        }
+        .boxed()
     }
 
     fn give_up(&mut self) -> BoxFuture<'_, ()> {
@@ -382,7 +386,7 @@ impl MysqlManaging {
             false => Some(Ok(Vec::new())),
         };
         match rows {
-            Some(Ok(rows)) if !rows.is_empty() => return Ok(read(&rows, true)),
+            Some(Ok(rows)) if sessions::are_all(&rows) => return Ok(read(&rows, true)),
             Some(Ok(_)) => {}
             Some(Err(error)) if classify::server_code(&error).is_some() => {}
             Some(Err(error)) => return Err(self.fault(&error)),

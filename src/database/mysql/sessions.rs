@@ -21,6 +21,13 @@ pub(super) struct Seen {
     pub(super) receiving: bool,
 }
 
+/// Whether the performance schema has them all: it lists at least our own connection, and
+/// had room for every other.
+pub(super) fn are_all(rows: &[Row]) -> bool {
+    rows.first()
+        .is_some_and(|row| number::<u64>(row, "lost").unwrap_or(0) == 0)
+}
+
 struct Listed {
     id: i64,
     user: String,

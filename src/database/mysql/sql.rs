@@ -113,11 +113,14 @@ pub(super) fn own_grants(flavour: MysqlFlavour, roles: Option<&str>) -> String {
     }
 }
 
-/// What becomes of a user's connections where the performance schema is kept: it is refused
-/// to whoever may not see all of them.
+/// All connections where the performance schema is kept: it is refused to whoever may not see
+/// all of them. `lost` counts those for which it had no room.
 pub(super) const SESSIONS: &str = "SELECT t.PROCESSLIST_ID AS id, \
      t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host, t.PROCESSLIST_COMMAND AS command, \
-     a.ATTR_VALUE AS application, t.NAME AS thread FROM performance_schema.threads t \
+     a.ATTR_VALUE AS application, t.NAME AS thread, \
+     (SELECT s.VARIABLE_VALUE FROM performance_schema.global_status s \
+     WHERE s.VARIABLE_NAME = 'Performance_schema_thread_instances_lost') AS lost \
+     FROM performance_schema.threads t \
      LEFT JOIN performance_schema.session_connect_attrs a \
      ON a.PROCESSLIST_ID = t.PROCESSLIST_ID AND a.ATTR_NAME = 'program_name' \
      WHERE t.PROCESSLIST_ID IS NOT NULL";
@@ -169,9 +172,7 @@ pub(super) fn release_lock(account: &str) -> String {
 
 pub(super) fn usual_bounds(flavour: MysqlFlavour) -> &'static str {
     match flavour {
-        MysqlFlavour::MariaDb => {
-            "SET SESSION wait_timeout = DEFAULT, max_statement_time = DEFAULT"
-        }
+        MysqlFlavour::MariaDb => "SET SESSION wait_timeout = DEFAULT, max_statement_time = DEFAULT",
         MysqlFlavour::MySql => "SET SESSION wait_timeout = DEFAULT",
     }
 }
@@ -185,6 +186,13 @@ fn lock_name(account: &str) -> String {
     let digest = Sha256::digest(account.as_bytes());
     format!("handover:{}", hex::encode(&digest[..20]))
 }
+
+/// Who holds a lock that keeps every change of a user waiting (MySQL).
+pub(super) const LOCK_HOLDERS: &str = "SELECT m.OBJECT_TYPE AS lock_kind, t.PROCESSLIST_ID AS id, \
+     t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host FROM performance_schema.metadata_locks m \
+     JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID \
+     WHERE m.LOCK_STATUS = 'GRANTED' AND m.LOCK_DURATION = 'EXPLICIT' \
+     AND m.OBJECT_TYPE IN ('GLOBAL', 'BACKUP LOCK') AND t.PROCESSLIST_ID <> CONNECTION_ID()";
 
 /// One row and what it shall store instead of a password.
 pub(super) struct NewHash<'a> {

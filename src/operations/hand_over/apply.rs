@@ -165,7 +165,11 @@ impl Run<'_> {
         parts: &[ChangePart],
         new: NewPassword<'_>,
     ) -> Result<ChangeOutcome, Failure> {
-        let mut outcome = refused("no-statement", "the user has no row that could be changed");
+        let mut outcome = ChangeOutcome::Refused {
+            class: RefusalClass::Final,
+            code: "no-row".to_owned(),
+            message: crate::untrusted::Untrusted::new("the user is gone from the server"),
+        };
         for (index, part) in parts.iter().enumerate() {
             outcome = managing.change(part, new).await;
             match &outcome {

@@ -109,6 +109,10 @@ pub struct PathReport {
     pub user: Option<String>,
     /// The revision that promoted or abandoned it, if one did.
     pub revision: Option<u64>,
+    /// The rows `user@host` that were changed and that no login from here proves; absent
+    /// where there are none, as always on PostgreSQL.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unproven_rows: Vec<String>,
     /// What went wrong.
     pub error: Option<ErrorReport>,
     /// The plan, for people; not part of the JSON.
@@ -142,6 +146,7 @@ impl PathReport {
             case: None,
             user: None,
             revision: None,
+            unproven_rows: Vec::new(),
             error: None,
             plan: None,
             consumers: None,

@@ -133,6 +133,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
         Ok(Stop::Verified) => Exit::NeedsHuman,
         Ok(Stop::Done { revision }) => {
             path.revision = Some(revision);
+            path.unproven_rows = run.unproven_rows();
             Exit::Done
         }
         Ok(Stop::Abandoned { revision }) => {
@@ -293,14 +294,15 @@ pub(super) fn refused(path: String, user: Option<&UserName>, refusal: &Refusal) 
 
 /// What was found and what follows from it, in words.
 pub(super) fn describe(run: &Run<'_>, decision: Decision, path: &mut PathReport) {
+    let engine = run.subject.engine;
     path.consumers = Some(run.consumers_words());
-    path.meaning = decision.case.map(|case| case.meaning().to_owned());
+    path.meaning = decision.case.map(|case| case.meaning(engine).to_owned());
     path.evidence = run.evidence_words();
     path.action = Some(decision.action.words().to_owned());
     path.advice = decision.case.map(|case| Advice {
-        next_best: case.next_best(),
+        next_best: case.next_best(engine),
         untouched: decision.action.untouched(),
-        wrong_if: case.wrong_if(),
+        wrong_if: case.wrong_if(engine),
     });
 }
 

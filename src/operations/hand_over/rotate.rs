@@ -321,6 +321,11 @@ pub(super) fn admitted(subject: &Subject, plan: &Plan) -> Admitted {
         accounts: plan.accounts.clone(),
         statements: plan.statements,
         login_limit: plan.login_limit,
+        hosts: plan
+            .rows
+            .iter()
+            .map(|host| host.as_str().to_owned())
+            .collect(),
         server: plan.server.clone(),
         previous_known: subject.previous.password.is_some(),
         current_known: subject.current.password.is_some(),
