@@ -362,8 +362,20 @@ impl Run<'_> {
             // Not looked is not open.
             gate: self.gate.unwrap_or(GateLook::Shut),
             in_parts: self.is_in_parts(),
+            untried: self.is_untried(),
             promotion_unknown: self.promotion_unknown,
         }
+    }
+
+    /// S3 was sent and not answered, and N may not be guessed.
+    fn is_untried(&self) -> bool {
+        matches!(self.journal.progress, Reached::Sent { .. })
+            && !self.guesses.may_be_wrong()
+            && self
+                .epoch
+                .pending
+                .as_ref()
+                .is_some_and(|logins| self.guesses.is_not_tried(logins))
     }
 
     /// S3 was sent, not confirmed as a whole, and takes several statements.
