@@ -8,7 +8,7 @@ use crate::harness::wait_until;
 use crate::mysql_scenarios::expect_no_foreign_words;
 use crate::rotation::wait_for_alter;
 use crate::scenes::{ROTATE, recover};
-use crate::shop::{Account, MariaDbPlugin, Shop, ShopEngine, ShopOptions};
+use crate::shop::{Account, MariaDbPlugin, Shop, ShopEngine, ShopOptions, account_at};
 
 for_both! {
     counted_wrong_passwords_shut_nobody_out
@@ -73,6 +73,9 @@ fn counted_wrong_passwords_shut_nobody_out(engine: ShopEngine) {
         assert!(shop.logs_in(&shop.current()));
         kill_and_recover(&shop, &shop.first);
         // Whoever is not current was not shut out either.
+        let opened = shop.run(&["env", "open", "shop/orders", "db", "--output", "json"]);
+        let previous = account_at(&opened.json(), "/previous");
+        assert!(shop.logs_in(&previous), "{:?}", shop.login(&previous));
         shop.run(&["doctor", "shop/orders"]).expect_code(0);
     }
 }
