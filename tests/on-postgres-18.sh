@@ -17,4 +17,4 @@ cargo test --locked --test live -- \
     --skip keyring:: --skip keys:: --skip mysql_ --skip sandbox_mysql:: --skip screenshots:: \
     --skip signals:: --skip tampering:: --skip terminal::
 cargo test --locked --features failpoints --test crash_matrix -- \
-    --skip a_network_that_breaks --skip a_disk_that_takes_no_write
+    --skip a_network_that_breaks --skip a_disk_that_takes_no_write --skip engines::
