@@ -1,19 +1,25 @@
 # The few commands of this project; each is a plain line that can be typed by hand.
 .PHONY: demo test soak lint deny servers screenshots
 
-# The console on a throw-away PostgreSQL that leaves nothing behind. What is missing is
-# asked for first. The development profile: a release build would take minutes longer.
+# The console on a throw-away server that leaves nothing behind: `make demo ENGINE=mysql` and
+# `ENGINE=mariadb` are not on PostgreSQL. What is missing is asked for first. The development
+# profile: a release build would take minutes longer.
+ENGINE = postgres
 demo:
-	@sh tests/install-servers.sh --ask
+	@sh tests/install-servers.sh --ask $(ENGINE)
 	cargo build --locked
-	@cargo run --locked --quiet -- demo
+	@cargo run --locked --quiet -- demo --engine $(ENGINE)
 
 # Everything that has to hold: unit, property, house and live tests against real servers,
-# on the system's PostgreSQL, and again on PostgreSQL 18 what depends on its version.
+# on the system's PostgreSQL, and again on PostgreSQL 18 what depends on its version. The last
+# is a table of the cases that were seen: every case on every engine, or what kept it away.
+CASES = $(CURDIR)/target/cases-of-this-run
 test: servers
-	cargo test --locked
-	cargo test --locked --features failpoints --test crash_matrix
-	sh tests/on-postgres-18.sh
+	rm -f $(CASES) && mkdir -p $(dir $(CASES))
+	HANDOVER_CASES=$(CASES) cargo test --locked
+	HANDOVER_CASES=$(CASES) cargo test --locked --features failpoints --test crash_matrix
+	HANDOVER_CASES=$(CASES) sh tests/on-postgres-18.sh
+	@HANDOVER_CASES=$(CASES) sh tests/table-of-cases.sh
 
 # The same promises for longer: the model with a million cases, then at least 200 rotations
 # and crashes at random moments under clients that reconnect, for so many minutes.

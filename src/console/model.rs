@@ -303,9 +303,8 @@ impl Model {
         let look = known
             .and_then(|known| known.look.as_ref())
             .and_then(|look| look.paths.iter().find(|look| look.path == path.path));
-        if look.is_some_and(|look| {
-            look.current.standing == "refused" || look.current.standing == "locked"
-        }) {
+        let keeps_out = |standing: &str| matches!(standing, "refused" | "locked" | "expired");
+        if look.is_some_and(|look| keeps_out(&look.current.standing)) {
             return Need::Down;
         }
         if environment.open_rotation.is_some() && path.step.is_some() && !path.is_over {

@@ -294,7 +294,11 @@ pub(super) fn evidence(of: &Target) -> Report {
     let path = &mut report.paths[0];
     path.step = Step::Apply;
     path.case = Some(Case::Applied.name().to_owned());
-    path.meaning = Some(Case::Applied.meaning().to_owned());
+    path.meaning = Some(
+        Case::Applied
+            .meaning(crate::model::Engine::Postgres)
+            .to_owned(),
+    );
     path.evidence = vec![
         format!("{user}, new password: valid on db-1.example:5432"),
         format!("{user}, old password: refused on db-1.example:5432"),
@@ -302,9 +306,9 @@ pub(super) fn evidence(of: &Target) -> Report {
     ];
     path.action = Some(Action::Verify.words().to_owned());
     path.advice = Some(Advice {
-        next_best: Case::Applied.next_best(),
+        next_best: Case::Applied.next_best(crate::model::Engine::Postgres),
         untouched: Action::Verify.untouched(),
-        wrong_if: Case::Applied.wrong_if(),
+        wrong_if: Case::Applied.wrong_if(crate::model::Engine::Postgres),
     });
     report
 }

@@ -63,8 +63,14 @@ pub struct Terms {
     pub accept_one: &'static str,
     /// Where to look when two passwords are accepted.
     pub look_for_both: &'static str,
+    /// What mends a policy of passwords that lets none of ours pass.
+    pub past_policy: &'static str,
     /// A server that follows another.
     pub standby: &'static str,
+    /// What is wrong with a server that takes no changes.
+    pub not_writable: &'static str,
+    /// What the number of a session is called.
+    pub session: &'static str,
     /// How to become a user that may be rotated.
     pub plain_users: &'static str,
 }
@@ -79,7 +85,11 @@ const POSTGRES: Terms = Terms {
     accept_one: "in pg_hba.conf, for this user and host: hostssl all all … scram-sha-256; then \
                  reload the server",
     look_for_both: "look in pg_hba.conf for `trust`, `ldap` or a pooler in between, and mend it",
+    past_policy: "let the managing user set a password by its verifier, which is all that the \
+                  server's policy sees of it",
     standby: "standby",
+    not_writable: "is a standby and cannot be written to",
+    session: "pid",
     plain_users: "choose application users that are not superusers",
 };
 
@@ -94,7 +104,11 @@ const MYSQL: Terms = Terms {
     accept_one: "give the user a plugin that asks for a password",
     look_for_both: "look for a retained second password (`DISCARD OLD PASSWORD` ends it), another \
                     authentication plugin or a proxy in between, and mend it",
+    past_policy: "let a password be set by its hash, which is all that the server's policy sees of \
+                  it (on MariaDB: SET GLOBAL strict_password_validation = OFF;)",
     standby: "replica",
+    not_writable: "cannot be written to: it is a replica, or somebody has set `read_only`",
+    session: "connection",
     plain_users: "choose application users without SYSTEM_USER",
 };
 

@@ -6,6 +6,7 @@ mod credential;
 mod engine;
 mod gate;
 mod names;
+mod node;
 mod server;
 pub mod settings;
 mod steps;
@@ -15,10 +16,10 @@ pub use credential::{Credential, RotatedState, RotationInputs, UserName, UserNam
 pub use engine::{AccountId, Engine, Flavour, Terms};
 pub use gate::{Gate, Shut};
 pub use names::{EnvironmentName, NameError, RotationId};
+pub use node::{Address, Node, NodeError};
 pub use server::{
-    AccountRow, Barrier, DatabaseFault, LoginOutcome, ManagingFacts, Node, NodeError, OwnSession,
-    RoleFacts, RoleRemedies, ServerIdentity, Session, SessionKind, SessionView, Standby, Unfit,
-    UnknownCause,
+    AccountRow, Barrier, DatabaseFault, LoginOutcome, ManagingFacts, OwnSession, RoleFacts,
+    RoleRemedies, ServerIdentity, Session, SessionKind, SessionView, Standby, Unfit, UnknownCause,
 };
 pub use steps::Step;
 pub use twins::{Capacity, Difference, DifferenceKind, Twin, TwinFacts, TwinRoles};

@@ -1,101 +1,12 @@
 //! What a database server tells us: identity, roles, logins, sessions.
 
-// The address as a value; `core` has no sockets.
-use core::net::Ipv6Addr;
 use std::fmt;
-use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Flavour, UserName};
+use super::{AccountId, Flavour, Node, UserName};
 use crate::untrusted::Untrusted;
-
-/// One address under which the database is reached.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Node {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for Node {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = Untrusted::new(&self.host);
-        if self.host.contains(':') {
-            return write!(formatter, "[{host}]:{}", self.port);
-        }
-        write!(formatter, "{host}:{}", self.port)
-    }
-}
-
-/// PostgreSQL's usual port.
-const USUAL_PORT: u16 = 5432;
-
-/// Why a text is no address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NodeError {
-    /// Nothing stands where the host should.
-    #[error("the host is missing")]
-    NoHost,
-    /// An IPv6 address whose end cannot be told from the port.
-    #[error("an IPv6 address stands in brackets")]
-    NoBrackets,
-    /// The brackets hold something else, or do not end.
-    #[error("the brackets hold no IPv6 address")]
-    NotIpv6,
-    /// Something else than letters, digits, `-`, `_` and `.`.
-    #[error("a host has letters, digits, `-`, `_` and `.` alone")]
-    BadHost,
-    /// Not a number from 1 to 65535.
-    #[error("a port is a number from 1 to 65535")]
-    BadPort,
-}
-
-impl FromStr for Node {
-    type Err = NodeError;
-
-    /// `host`, `host:port`, `[address]`, `[address]:port`. Host names are the same in
-    /// either case, so they are taken in lower case.
-    fn from_str(text: &str) -> Result<Self, NodeError> {
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (address, port) = rest.split_once(']').ok_or(NodeError::NotIpv6)?;
-            let address: Ipv6Addr = address.parse().map_err(|_| NodeError::NotIpv6)?;
-            let port = match port.strip_prefix(':') {
-                Some(port) => Some(port),
-                None if port.is_empty() => None,
-                None => return Err(NodeError::BadPort),
-            };
-            (address.to_string(), port)
-        } else {
-            let (host, port) = match text.split_once(':') {
-                Some((_, rest)) if rest.contains(':') => return Err(NodeError::NoBrackets),
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            };
-            let good = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-            if host.is_empty() {
-                return Err(NodeError::NoHost);
-            }
-            if !host.chars().all(good) || host.len() > 253 {
-                return Err(NodeError::BadHost);
-            }
-            (host.to_ascii_lowercase(), port)
-        };
-        let port = match port {
-            None => USUAL_PORT,
-            // `parse` alone would take a plus sign.
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or(NodeError::BadPort)?,
-            Some(_) => return Err(NodeError::BadPort),
-        };
-        Ok(Self { host, port })
-    }
-}
 
 /// Which server this is, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

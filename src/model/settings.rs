@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Node;
+use super::{Address, Engine};
 use crate::document::{
     Diagnostic, Document, Literal, Node as DocumentNode, PropertyPath, Segment, Span, nearest,
 };
@@ -72,9 +72,9 @@ pub struct DatabaseSettings {
     /// A file of certificate authorities, as written; else those of the system.
     pub ca: Option<String>,
     /// Further addresses at which consumers reach the same database, such as standbys.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<Address>,
     /// Poolers through which consumers reach it.
-    pub poolers: Vec<Node>,
+    pub poolers: Vec<Address>,
     /// Characters of a new password.
     pub password_length: usize,
     /// Which characters these are.
@@ -118,13 +118,22 @@ impl Default for DatabaseSettings {
     }
 }
 
+/// An address that stands in a list with a port and without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Alike {
+    /// Where this is the usual port, both are the same.
+    port: u16,
+    found: Diagnostic,
+}
+
 /// What one entry of `databases` says; nothing where it is silent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Layer {
     tls: Option<TlsMode>,
     ca: Option<String>,
-    nodes: Option<Vec<Node>>,
-    poolers: Option<Vec<Node>>,
+    nodes: Option<Vec<Address>>,
+    poolers: Option<Vec<Address>>,
+    alike: Vec<Alike>,
     password_length: Option<usize>,
     alphabet: Option<Alphabet>,
     twin: Option<TwinCheck>,
@@ -216,6 +225,31 @@ impl Settings {
     #[must_use]
     pub fn files(&self) -> &[(Vec<Segment>, String)] {
         &self.files
+    }
+
+    /// Addresses that stand in a list twice, now that the engines are known.
+    #[must_use]
+    pub fn check_addresses(&self, secrets: &[(PropertyPath, Engine)]) -> Vec<Diagnostic> {
+        let engines = |path: Option<&PropertyPath>| -> Vec<Engine> {
+            let those = secrets
+                .iter()
+                .filter(|(one, _)| path.is_none_or(|path| path == one));
+            those.map(|(_, engine)| *engine).collect()
+        };
+        let named = self.by_path.iter();
+        let layers = named
+            .map(|(path, named)| (engines(Some(path)), &named.layer))
+            .chain([(engines(None), &self.for_all)]);
+        layers
+            .flat_map(|(engines, layer)| {
+                let same = layer.alike.iter().filter(move |alike| {
+                    engines
+                        .iter()
+                        .any(|engine| engine.usual_port() == alike.port)
+                });
+                same.map(|alike| alike.found.clone())
+            })
+            .collect()
     }
 
     /// Entries of `databases` that name none of an environment's rotated secrets.

@@ -213,19 +213,20 @@ fn truth(name: &str, text: &str) -> SourceOfTruth {
     }
 }
 
-/// Every path in the settings must be a rotated secret of the environment.
+/// Every path in the settings must be a rotated secret of the environment, and no address may
+/// stand twice where it names one server.
 pub(super) fn check_setting_paths(
     settings: &Settings,
     environment: &Environment,
     name: &str,
     text: &str,
 ) -> Result<(), Failure> {
-    let paths: Vec<_> = environment
-        .rotated_secrets()
-        .iter()
-        .map(|secret| secret.path.clone())
-        .collect();
-    let diagnostics = settings.check_paths(&paths);
+    let secrets = environment.rotated_secrets().iter();
+    let (paths, secrets): (Vec<_>, Vec<_>) = secrets
+        .map(|secret| (secret.path.clone(), (secret.path.clone(), secret.engine)))
+        .unzip();
+    let mut diagnostics = settings.check_paths(&paths);
+    diagnostics.extend(settings.check_addresses(&secrets));
     if has_errors(&diagnostics) {
         return Err(Failure::in_document(
             "bad-settings",

@@ -251,11 +251,7 @@ fn check_right(
     if managing.read_only {
         return refuse(
             AdmitCase::NoRight,
-            format!(
-                "{} is a {} and cannot be written to",
-                facts.node,
-                facts.engine.terms().standby
-            ),
+            format!("{} {}", facts.node, facts.engine.terms().not_writable),
             "name the primary in `inputs.database.host`".to_owned(),
         );
     }
@@ -418,13 +414,16 @@ fn check_drained(facts: &Facts<'_>) -> Result<Vec<String>, Refusal> {
     let Gate::Shut(reasons) = facts.gate else {
         return Ok(Vec::new());
     };
-    let texts: Vec<String> = reasons.iter().map(describe).collect();
+    let texts: Vec<String> = reasons
+        .iter()
+        .map(|reason| describe(reason, facts.engine))
+        .collect();
     if facts.waiver.is_some() {
         return Ok(texts);
     }
     let mut remedies: Vec<String> = reasons
         .iter()
-        .map(|reason| mend(reason, facts.user))
+        .map(|reason| mend(reason, facts.user, facts.engine))
         .collect();
     for remedy in &mut remedies {
         // A statement brings its own end.

@@ -51,9 +51,10 @@ pub(super) fn replication(
             return Finding::warning(
                 Check::Replication,
                 format!(
-                    "{} is used for replication; its password stands with the standby or \
+                    "{} is used for replication; its password stands with the {} or \
                          subscriber, which does not read the environment",
-                    shown(user)
+                    shown(user),
+                    it.engine.terms().standby
                 ),
                 Some(
                     "give replication a user of its own, or change the subscriber's connection \

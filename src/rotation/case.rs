@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::model::Engine;
+
 /// The named situations. The names are the same in code, tests, JSON and screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -110,10 +112,13 @@ impl Case {
 
     /// What the case means, in one sentence for an operator.
     #[must_use]
-    pub fn meaning(self) -> &'static str {
+    pub fn meaning(self, engine: Engine) -> &'static str {
         match self {
+            Self::BothAccepted if engine == Engine::Mysql => {
+                "two different passwords of one user, or a random one, log in: a second password was retained, the server checks none, or a proxy answers"
+            }
             Self::BothAccepted => {
-                "two different passwords of one user, or a random one, log in: `trust`, LDAP or a pooler answers, not the password"
+                "two different passwords of one user, or a random one, log in: something else answers than the password that was set"
             }
             Self::Restored => {
                 "the server has older data than this store recorded, and the password that consumers read does not log in: consumers are down"
@@ -203,26 +208,47 @@ impl Case {
 
     /// What else could be done.
     #[must_use]
-    pub fn next_best(self) -> &'static str {
+    pub fn next_best(self, engine: Engine) -> &'static str {
         match self {
+            Self::BothAccepted if engine == Engine::Mysql => {
+                "end the retained password (`DISCARD OLD PASSWORD`), or make the server ask for passwords, then look again"
+            }
+            Self::Restored if engine == Engine::Mysql => {
+                "an administrator sets the stored passwords again, once it is certain that this server is to stay"
+            }
+            Self::CurrentDead if engine == Engine::Mysql => {
+                "an administrator sets the stored password again, or lets the user log in again"
+            }
+            Self::RefusedPassword if engine == Engine::Mysql => {
+                "let the managing user past the policy: it sees a hash and never the password itself"
+            }
+            Self::RefusedFinal | Self::ManagerOut if engine == Engine::Mysql => {
+                "an administrator mends what the server names"
+            }
+            Self::NotReplicated if engine == Engine::Mysql => {
+                "see why the replica does not follow, or name it in `nodes`"
+            }
+            Self::PoolerRefuses if engine == Engine::Mysql => {
+                "give the proxy's list of users (ProxySQL: `mysql_users`) the new password and load it, or let it ask the server"
+            }
             Self::BothAccepted => {
                 "close the server to `trust` for these users first, then look again"
             }
             Self::Restored => {
-                "a superuser sets the stored passwords again, once it is certain that this server is to stay"
+                "an administrator sets the stored passwords again, once it is certain that this server is to stay"
             }
             Self::StoreBehind => {
                 "restore a newer backup of the store, or take the passwords from wherever they were published"
             }
             Self::CurrentDead => {
-                "a superuser sets the stored password again, or lets the user log in again"
+                "an administrator sets the stored password again, or lets the user log in again"
             }
             Self::NothingDone | Self::PendingUnsent => "leave it; consumers are not affected",
             Self::RefusedRetryable | Self::ReplyLost | Self::Unreachable => "wait, then look again",
             Self::RefusedPassword => {
-                "let the managing user past the policy: it sees a verifier and never the password itself"
+                "let the managing user past the policy: it sees a verifier or a hash and never the password itself"
             }
-            Self::RefusedFinal | Self::ManagerOut => "a superuser mends what the server names",
+            Self::RefusedFinal | Self::ManagerOut => "an administrator mends what the server names",
             Self::WaitingForStandby => {
                 "bring the synchronous standby back, or take it out of `synchronous_standby_names`"
             }
@@ -245,8 +271,14 @@ impl Case {
 
     /// What would make the verdict wrong.
     #[must_use]
-    pub fn wrong_if(self) -> &'static str {
+    pub fn wrong_if(self, engine: Engine) -> &'static str {
         match self {
+            Self::CurrentDead if engine == Engine::Mysql => {
+                "consumers reach another server than this host does, or a replica that lags refuses alone"
+            }
+            Self::NotReplicated if engine == Engine::Mysql => {
+                "the node that refuses does not replicate from this server at all"
+            }
             Self::BothAccepted => "the server asks nobody for a password from this host alone",
             Self::Restored => {
                 "the name or the address leads to another server than the one that consumers reach"

@@ -223,7 +223,11 @@ fn server(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
     match describe_server(it.recorded_server, now) {
         // A standby is behind without being a copy; the check of the primary names it.
         Some(_) if matched == ServerMatch::WentBack && facts.read_only => {
-            let found = format!("system {}, as recorded; a standby lags behind", now.system);
+            let standby = it.engine.terms().standby;
+            let found = format!(
+                "system {}, as recorded; a {standby} lags behind",
+                now.system
+            );
             Finding::ok(Check::Server, found)
         }
         Some((found, meaning)) => Finding::problem(
@@ -314,11 +318,7 @@ fn primary(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
     }
     Finding::problem(
         Check::Primary,
-        format!(
-            "{} is a {} and cannot be written to",
-            it.node,
-            it.engine.terms().standby
-        ),
+        format!("{} {}", it.node, it.engine.terms().not_writable),
         Some("name the primary in `inputs.database.host`".to_owned()),
     )
 }

@@ -54,14 +54,16 @@ pub(super) fn standbys(it: &Examination<'_>, managed: &ManagingFacts) -> Finding
         .iter()
         .filter_map(|(_, looked)| looked.as_ref().ok());
     let unnamed = unnamed_standbys(std::iter::once(managed).chain(others));
+    let standby = it.engine.terms().standby;
     if unnamed.is_empty() {
-        return Finding::ok(Check::Standbys, "no standby is fed that is not named");
+        let found = format!("no {standby} is fed that is not named");
+        return Finding::ok(Check::Standbys, found);
     }
     let names: Vec<&str> = unnamed.iter().map(Untrusted::as_str).collect();
     Finding::problem(
         Check::Standbys,
         format!(
-            "of the standbys that are fed, not all are named, so who is on them is not seen: {}",
+            "of the {standby}s that are fed, not all are named, so who is on them is not seen: {}",
             names.join(", ")
         ),
         Some("name them under `databases.\"*\".nodes` in the settings".to_owned()),

@@ -2,26 +2,32 @@
 
 use std::time::Duration;
 
-use crate::model::{Gate, Session, Shut, UserName};
+use crate::model::{Engine, Gate, Session, Shut, UserName};
 use crate::untrusted::Untrusted;
 
 /// The gate in words; empty when it is open.
 #[must_use]
-pub fn describe_gate(gate: &Gate) -> String {
+pub fn describe_gate(gate: &Gate, engine: Engine) -> String {
     match gate {
         Gate::Open => String::new(),
         Gate::Shut(reasons) => {
-            let texts: Vec<String> = reasons.iter().map(describe).collect();
+            let texts: Vec<String> = reasons
+                .iter()
+                .map(|reason| describe(reason, engine))
+                .collect();
             texts.join("; ")
         }
     }
 }
 
 /// One reason in words.
-pub(super) fn describe(reason: &Shut) -> String {
+pub(super) fn describe(reason: &Shut, engine: Engine) -> String {
     match reason {
         Shut::Sessions(sessions) => {
-            let shown: Vec<String> = sessions.iter().take(5).map(describe_session).collect();
+            let shown = sessions.iter().take(5);
+            let shown: Vec<String> = shown
+                .map(|session| describe_session(session, engine))
+                .collect();
             let more = match sessions.len() {
                 count if count > 5 => format!(" and {} more", count - 5),
                 _ => String::new(),
@@ -38,9 +44,14 @@ pub(super) fn describe(reason: &Shut) -> String {
         }
         Shut::UnseenStandbys(standbys) => {
             let names: Vec<&str> = standbys.iter().map(Untrusted::as_str).collect();
+            let standby = engine.terms().standby;
             format!(
                 "{} not named in the settings, so who is there is not seen: {}",
-                plural(standbys.len(), "standby is", "standbys are"),
+                plural(
+                    standbys.len(),
+                    &format!("{standby} is"),
+                    &format!("{standby}s are")
+                ),
                 names.join(", ")
             )
         }
@@ -53,7 +64,7 @@ pub(super) fn describe(reason: &Shut) -> String {
     }
 }
 
-fn describe_session(session: &Session) -> String {
+fn describe_session(session: &Session, engine: Engine) -> String {
     let application = match session.application.as_str() {
         "" => "no application name".to_owned(),
         name => format!("\"{name}\""),
@@ -67,17 +78,19 @@ fn describe_session(session: &Session) -> String {
         None => String::new(),
     };
     format!(
-        "{application}{client} on {} (pid {}){since}",
-        session.node, session.pid
+        "{application}{client} on {} ({} {}){since}",
+        session.node,
+        engine.terms().session,
+        session.pid
     )
 }
 
 /// What opens the gate again.
-pub(super) fn mend(reason: &Shut, user: &UserName) -> String {
+pub(super) fn mend(reason: &Shut, user: &UserName, engine: Engine) -> String {
     match reason {
         Shut::Sessions(_) => format!("end the sessions of {}, or wait for them", shown(user)),
         Shut::MaskedView { grant } => match grant {
-            Some(grant) => format!("as a superuser: {grant}"),
+            Some(grant) => format!("as {}: {grant}", engine.terms().administrator),
             None => "let the managing user see all sessions".to_owned(),
         },
         Shut::UnseenStandbys(_) => {

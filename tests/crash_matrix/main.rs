@@ -3,6 +3,8 @@
 //! read-only at each of its writes; and one `recover` brings it to an end while a consumer
 //! goes on logging in.
 
+#[path = "../live/cases.rs"]
+mod cases;
 #[path = "../live/consumer.rs"]
 mod consumer;
 #[expect(dead_code, reason = "shared with the live tests")]

@@ -6,6 +6,7 @@
 //! so that beside the real tree it also reads a small bad sample: a check that could not
 //! fail would guard nothing.
 
+mod cases;
 mod faults;
 mod floors;
 mod purity;

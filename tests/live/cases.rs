@@ -6,7 +6,6 @@ use std::io::Write;
 
 use crate::shop::ShopEngine;
 
-#[expect(dead_code, reason = "the scenarios that call it come next")]
 /// Notes that a case was brought about, named and brought to its end on an engine. Without
 /// `HANDOVER_CASES`, the file of a whole run, there is nothing to note.
 pub(crate) fn passed(engine: ShopEngine, case: &str) {

@@ -12,6 +12,7 @@ use std::process::Command;
 
 use handover::rotation::Case;
 
+use crate::cases::passed;
 use crate::contract::result_of;
 use crate::crash::managing_sessions;
 use crate::editing::run_with_input;
@@ -22,7 +23,7 @@ use crate::scenes::{
     stop_after_s3, stop_before_s3, verifier,
 };
 use crate::several::DeadPort;
-use crate::shop::{Account, Shop, ShopOptions};
+use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 use crate::signals::{patient, role_lock};
 use crate::two_pairs::TwoPairs;
 
@@ -45,6 +46,7 @@ fn nothing_done() {
     two.shop.rotate(&["reports"]).expect_code(0);
     let users = two.assert_currents_log_in("after the next rotation");
     assert_eq!(users[1], two.fourth.name);
+    passed(ShopEngine::Postgres, "nothing-done");
 }
 
 #[test]
@@ -62,6 +64,7 @@ fn pending_unsent() {
     );
     shop.assert_current_logs_in("while it is open");
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "pending-unsent");
 }
 
 #[test]
@@ -95,6 +98,7 @@ fn refused_retryable() {
     assert_eq!(shop.verifier_of(&shop.second), before);
     drop(lock);
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "refused-retryable");
 }
 
 /// A policy of passwords: a module in `check_password_hook` that takes no verifiers, as
@@ -159,6 +163,7 @@ fn refused_password() {
     let lift = format!("ALTER ROLE {managing} RESET session_preload_libraries");
     server().sql(&lift).expect("lifts");
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "refused-password");
 }
 
 /// The statements that take the right to change the second user away, and give it back.
@@ -211,6 +216,7 @@ fn refused_final_since_the_right_was_taken_away() {
     assert_eq!(shop.verifier_of(&shop.second), before);
     server().sql(&grant).expect("grants");
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "refused-final");
 }
 
 #[test]
@@ -231,6 +237,7 @@ fn refused_final_since_the_server_is_read_only() {
     let reset = format!("ALTER ROLE {managing} RESET default_transaction_read_only");
     server().sql(&reset).expect("resets");
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "refused-final");
 }
 
 #[test]
@@ -265,6 +272,7 @@ fn reply_lost() {
     shop.assert_current_logs_in("while it is open");
     assert_eq!(shop.verifier_of(&shop.second), before);
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "reply-lost");
 }
 
 #[test]
@@ -283,6 +291,7 @@ fn applied() {
     let current = shop.assert_current_logs_in("while it is open");
     assert_eq!(current.name, shop.first.name);
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "applied");
 }
 
 #[test]
@@ -312,6 +321,7 @@ fn verify_failed() {
     assert_eq!(result["status"], "done", "{result:#}");
     assert_eq!(shop.verifier_of(&shop.second), applied, "the same password");
     shop.assert_current_logs_in("after recover");
+    passed(ShopEngine::Postgres, "verify-failed");
 }
 
 #[test]
@@ -349,6 +359,7 @@ fn rival_owner() {
     // It is stopped, and with it everything else is in order.
     give_table(server(), table);
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "rival-owner");
 }
 
 #[test]
@@ -383,6 +394,7 @@ fn manager_out() {
     let unlock = format!("ALTER ROLE {managing} LOGIN");
     server().sql(&unlock).expect("unlocks");
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "manager-out");
 }
 
 /// Their scenes are in `scenarios_nodes`, or need a failpoint of the crash matrix.

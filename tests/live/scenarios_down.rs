@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::cases::passed;
 use crate::contract::result_of;
 use crate::harness::{Run, identifier, server, wait_until};
 use crate::identity::{copy_data, go_on, start_server};
 use crate::scenes::{
     expect_case, expect_completed, expect_parked, give_table, needy, recover, stop_after_s3,
-    stop_before_s3, superuser_sets,
+    stop_before_s3,
 };
-use crate::shop::{Account, Shop, ShopOptions, account_at};
+use crate::shop::{Account, Shop, ShopEngine, ShopOptions, account_at};
 
 /// A shop may be on a server of its own, which the test copies, stops and replaces.
 fn private() -> ShopOptions {
@@ -130,6 +131,7 @@ fn both_accepted() {
     assert_eq!(shop.current().name, shop.first.name, "nothing was promoted");
     write(&sound);
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "both-accepted");
 }
 
 #[test]
@@ -161,10 +163,11 @@ fn restored() {
     expect_parked_without_rotation(&shop, "restored");
 
     for label in ["current", "previous"] {
-        superuser_sets(&shop, &opened(&shop, label));
+        shop.set_password(&opened(&shop, label));
     }
     accept_server(&shop).expect_code(0);
     expect_well(&shop);
+    passed(ShopEngine::Postgres, "restored");
 }
 
 /// The same while a rotation is open: its new password is lost with the rest.
@@ -190,11 +193,12 @@ fn restored_while_a_rotation_is_open() {
     expect_parked(&shop, "restored");
 
     for label in ["current", "previous"] {
-        superuser_sets(&shop, &opened(&shop, label));
+        shop.set_password(&opened(&shop, label));
     }
     accept_server(&shop).expect_code(0);
     shop.assert_current_logs_in("after the remedy");
     expect_completed(&shop, &shop.first);
+    passed(ShopEngine::Postgres, "restored");
 }
 
 #[track_caller]
@@ -232,6 +236,7 @@ fn store_behind() {
 
     restore(&newer);
     expect_well(&shop);
+    passed(ShopEngine::Postgres, "store-behind");
 }
 
 /// A DBA locks the user that consumers read; with nothing open.
@@ -251,6 +256,7 @@ fn current_dead() {
     expect_parked_without_rotation(&shop, "current-dead");
     set("LOGIN");
     expect_well(&shop);
+    passed(ShopEngine::Postgres, "current-dead");
 }
 
 /// A DBA gives the user that consumers read another password, while a rotation is open.
@@ -259,7 +265,7 @@ fn current_dead_while_a_rotation_is_open() {
     let shop = crate::signals::patient("case_dead_open");
     stop_after_s3(&shop, &shop.second);
     let stored = shop.current();
-    superuser_sets(&shop, &Account::new(shop.first.name.clone()));
+    shop.set_password(&Account::new(shop.first.name.clone()));
     let evidence = [
         "CONSUMERS DOWN",
         "with the current password: refused",
@@ -275,8 +281,9 @@ fn current_dead_while_a_rotation_is_open() {
     );
     expect_parked(&shop, "current-dead");
     assert_eq!(shop.current().name, stored.name, "nothing was promoted");
-    superuser_sets(&shop, &stored);
+    shop.set_password(&stored);
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "current-dead");
 }
 
 /// A standby is promoted while a rotation is open: both passwords are there, and it is
@@ -306,6 +313,7 @@ fn other_server_since_a_standby_was_promoted() {
     shop.assert_current_logs_in("after the server was accepted");
     assert_eq!(shop.verifier_of(&shop.second), applied);
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "other-server");
 }
 
 /// A snapshot from before S3 is put back while a rotation is open: what consumers read
@@ -330,6 +338,7 @@ fn other_server_since_a_snapshot_was_put_back() {
     accept_server(&shop).expect_code(0);
     give_table(shop.server(), table);
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "other-server");
 }
 
 #[test]
@@ -347,6 +356,7 @@ fn unreachable_before_anything_was_changed() {
     shop.server().start_again().expect("starts");
     shop.assert_current_logs_in("after the server came back");
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "unreachable");
 }
 
 #[test]
@@ -366,6 +376,7 @@ fn unreachable_after_the_password_was_set() {
     assert_eq!(shop.verifier_of(&shop.second), applied);
     shop.assert_current_logs_in("after the server came back");
     expect_completed(&shop, &shop.second);
+    passed(ShopEngine::Postgres, "unreachable");
 }
 
 /// The idle user is dropped while a rotation is open. No case of the table knows that.
@@ -395,4 +406,5 @@ fn unrecognised() {
     shop.run(&abandon).expect_code(0);
     let current = shop.assert_current_logs_in("after abandoning");
     assert_eq!(current.name, shop.first.name);
+    passed(ShopEngine::Postgres, "unrecognised");
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use handover::sandbox::{PostgresServer, SilentServer};
 
+use crate::cases::passed;
 use crate::contract::{assert_refused, names_case, result_of};
 use crate::harness::{HeldSession, first_value, literal, postgres_options, wait_until};
 use crate::naming::assert_case_is_named;
-use crate::shop::{Account, Shop, ShopOptions};
+use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 
 /// A primary and its standby `replica-1`.
 struct Pair {
@@ -124,6 +125,7 @@ fn a_named_standby_is_waited_for_and_a_lagging_one_holds_the_promotion_back() {
     let current = shop.assert_current_logs_in("after recover");
     assert_eq!(current.name, shop.first.name);
     assert!(pair.standby_accepts(&current), "on every node");
+    passed(ShopEngine::Postgres, "not-replicated");
 }
 
 #[test]
@@ -158,6 +160,7 @@ fn a_standby_that_is_not_named_holds_back_first_the_gate_and_then_the_promotion(
     let current = shop.assert_current_logs_in("after the retry");
     assert_eq!(current.name, shop.second.name);
     assert!(pair.standby_accepts(&current), "on every node");
+    passed(ShopEngine::Postgres, "not-replicated");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Scenarios with a pooler between consumers and server: one that has a list of verifiers
 //! of its own, and one that asks the server.
 
+use crate::cases::passed;
 use crate::contract::{names_case, result_of};
 use crate::harness::server;
 use crate::naming::assert_case_is_named;
 use crate::pooler::{Pooler, Verifiers};
-use crate::shop::{Account, Shop, ShopOptions};
+use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 
 /// A shop whose settings name the pooler.
 #[track_caller]
@@ -51,6 +52,7 @@ fn a_pooler_with_an_old_list_refuses_and_holds_the_promotion_back() {
         .expect_code(0);
     assert_eq!(shop.verifier_of(&shop.second), applied, "the same password");
     assert_reads_through(&pooler, &shop, &shop.second);
+    passed(ShopEngine::Postgres, "pooler-refuses");
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use handover::sandbox::{PostgresOptions, PostgresServer};
 
+use crate::cases::passed;
 use crate::contract::{names_case, result_of};
 use crate::harness::{first_value, postgres_options, wait_until};
 use crate::naming::assert_case_is_named;
-use crate::shop::{Shop, ShopOptions};
+use crate::shop::{Shop, ShopEngine, ShopOptions};
 
 /// A shop on a server of its own, whose commits wait for the standby `missing`.
 fn shop_without_its_standby(name: &str, statement_timeout: &'static str) -> Shop {
@@ -103,6 +104,7 @@ fn a_commit_that_no_standby_confirms_is_not_promoted_until_none_is_wanted() {
     assert!(names_case(&result_of(&run), "not-replicated"), "{run:#?}");
     want_standby(shop.server(), "");
     recover_to_the_second_user(&shop, &applied);
+    passed(ShopEngine::Postgres, "not-replicated");
 }
 
 #[test]
@@ -169,6 +171,7 @@ fn a_killed_rotations_commit_that_still_waits_is_named_with_what_ends_it() {
     let applied = shop.verifier_of(&shop.second);
     assert_ne!(applied, before, "the abandoned statement has won");
     recover_to_the_second_user(&shop, &applied);
+    passed(ShopEngine::Postgres, "waiting-for-standby");
 }
 
 #[test]

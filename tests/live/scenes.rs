@@ -1,16 +1,15 @@
 //! What the scenarios of the decision table share: how a rotation comes to stand open, what
 //! is expected of a case that is named, and how it is brought to its end.
 
-use handover::sandbox::PostgresServer;
+use handover::sandbox::{PostgresServer, Row};
 use handover::secret::{SCRAM_SALT_LENGTH, ScramVerifier};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::contract::{names_case, result_of};
-use crate::harness::{Run, identifier, literal, wait_until};
-use crate::identity::SuperuserSession;
+use crate::harness::{Run, wait_until};
 use crate::naming::console_names_case;
-use crate::shop::{Account, Shop, ShopOptions};
+use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 use crate::signals::ask_to_stop;
 use crate::terminal::{Start, Terminal};
 
@@ -20,27 +19,21 @@ const EXPLAIN: [&str; 3] = ["recover", "shop/orders", "--explain"];
 /// What looking must leave alone: the passwords of all roles, the journal, the revisions.
 #[derive(Debug, PartialEq, Eq)]
 struct Untouched {
-    passwords: Option<String>,
+    ways_in: Option<[Vec<Row>; 2]>,
     journal: u32,
     revisions: usize,
 }
 
 impl Untouched {
     fn of(shop: &Shop) -> Self {
-        let pair = format!(
-            "{}, {}",
-            literal(&shop.first.name),
-            literal(&shop.second.name)
-        );
-        let query = format!(
-            "SELECT string_agg(rolname || rolcanlogin || rolpassword, ',' ORDER BY rolname) \
-             FROM pg_authid WHERE rolname IN ({pair})"
-        );
-        let runs = shop.server().process().is_some();
+        let ways_in = || {
+            let pair = [&shop.first, &shop.second];
+            pair.map(|account| shop.way_in_of(account))
+        };
         let store = rusqlite::Connection::open(shop.store().join("handover.db")).expect("opens");
         let count = store.query_row("SELECT count(*) FROM journal", [], |row| row.get(0));
         Self {
-            passwords: runs.then(|| shop.single(&query)),
+            ways_in: shop.is_running().then(ways_in),
             journal: count.expect("counts"),
             revisions: shop.revision_count(),
         }
@@ -115,30 +108,16 @@ pub(crate) fn expect_completed(shop: &Shop, becomes_current: &Account) {
     shop.assert_current_logs_in("after the next rotation");
 }
 
-/// A superuser's transaction on the shop's own server that holds a role's row.
-pub(crate) fn row_lock(shop: &Shop, role: &str) -> SuperuserSession {
-    let session = SuperuserSession::open(shop.server());
-    session.run(&format!(
-        "BEGIN; SELECT oid FROM pg_authid WHERE rolname = {} FOR UPDATE",
-        literal(role)
-    ));
-    session
-}
-
 /// How many of the managing user's sessions wait for a lock.
-pub(crate) fn waiting(shop: &Shop) -> u32 {
-    let query = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE usename = {} AND wait_event_type = 'Lock'",
-        literal(&shop.managing.name)
-    );
-    shop.single(&query).parse().expect("a count")
+pub(crate) fn waiting(shop: &Shop) -> usize {
+    shop.waiting_sessions_of(&shop.managing)
 }
 
 /// A rotation that was asked to stop while its ALTER waited: it is applied and not promoted.
 #[track_caller]
 pub(crate) fn stop_after_s3(shop: &Shop, idle: &Account) {
     let before = shop.verifier_of(idle);
-    let lock = row_lock(shop, &idle.name);
+    let lock = shop.lock_the_user(idle);
     let mut rotation = shop.start(&ROTATE);
     wait_until("the ALTER waits", || waiting(shop) > 0);
     ask_to_stop(shop, &mut rotation, Signal::SIGTERM);
@@ -152,41 +131,38 @@ pub(crate) fn stop_after_s3(shop: &Shop, idle: &Account) {
 #[track_caller]
 pub(crate) fn stop_before_s3(shop: &Shop, idle: &Account) {
     let before = shop.verifier_of(idle);
-    let session = SuperuserSession::open(shop.server());
-    let oid = shop.single(&format!(
-        "SELECT oid FROM pg_authid WHERE rolname = {}",
-        literal(&idle.name)
-    ));
-    session.run(&format!(
-        "SELECT pg_catalog.pg_advisory_lock(x'68616e64'::int, {oid})"
-    ));
+    let lock = shop.hold_the_rotation_lock(idle);
     let mut rotation = shop.start(&ROTATE);
     wait_until("it waits for the lock", || waiting(shop) > 0);
     rotation.signal(Signal::SIGTERM);
     rotation.finish().expect_code(4);
-    drop(session);
+    drop(lock);
     wait_until("the abandoned session has ended", || {
-        let query = format!(
-            "SELECT count(*) FROM pg_stat_activity WHERE usename = {}",
-            literal(&shop.managing.name)
-        );
-        shop.single(&query) == "0"
+        shop.sessions_of(&shop.managing) == 0
     });
     assert_eq!(shop.verifier_of(idle), before, "nothing was sent");
 }
 
 /// A shop that verifies by a table which is not there yet.
-pub(crate) fn needy(name: &str, mut options: ShopOptions, table: &str) -> Shop {
+pub(crate) fn needy(name: &str, options: ShopOptions, table: &str) -> Shop {
+    needy_on(ShopEngine::Postgres, name, options, table).expect("PostgreSQL is never left out")
+}
+
+/// The same on any engine, or `None` where that one was left out by name.
+pub(crate) fn needy_on(
+    engine: ShopEngine,
+    name: &str,
+    mut options: ShopOptions,
+    table: &str,
+) -> Option<Shop> {
     options.lock_timeout = "60s";
     options.statement_timeout = "60s";
-    let shop = Shop::bare(name, options);
+    let shop = Shop::bare_on(engine, name, options)?;
     shop.write_settings(&format!(
         "  db:\n    verify: {{statements: [\"select 1 from {table}\"]}}\n"
     ));
-    shop.init_key();
-    shop.init_managing().expect_code(0);
-    shop.init_orders().expect_code(0);
-    shop
+    shop.init();
+    Some(shop)
 }
 
 /// What the statement needs.
@@ -201,14 +177,7 @@ pub(crate) fn verifier(account: &Account) -> String {
     derived.expect("derives").as_str().to_owned()
 }
 
-/// A superuser gives a user the account's password.
-pub(crate) fn superuser_sets(shop: &Shop, account: &Account) {
-    let (user, verifier) = (identifier(&account.name), literal(&verifier(account)));
-    let statement = format!("ALTER ROLE {user} PASSWORD {verifier}");
-    shop.server().sql(&statement).expect("alters");
-}
-
 /// Another tool sets a password of its own.
 pub(crate) fn rival_sets(shop: &Shop, user: &Account) {
-    superuser_sets(shop, &Account::new(user.name.clone()));
+    shop.set_password(&Account::new(user.name.clone()));
 }

@@ -39,10 +39,15 @@ impl DeadPort {
 
     /// The same, after this many connections that are closed at once.
     fn revive_after(&self, closed: usize) {
+        self.lead_to(server().port(), closed);
+    }
+
+    /// Whoever connects is connected to `port`, but for the first `closed` ones.
+    pub(crate) fn lead_to(&self, port: u16, closed: usize) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("binds again");
         thread::spawn(move || {
             for client in listener.incoming().flatten().skip(closed) {
-                let there = TcpStream::connect(("127.0.0.1", server().port())).expect("connects");
+                let there = TcpStream::connect(("127.0.0.1", port)).expect("connects");
                 for (mut from, mut to) in [
                     (
                         client.try_clone().expect("clones"),

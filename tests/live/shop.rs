@@ -22,7 +22,7 @@ use crate::harness::{Run, Running, first_value};
 #[path = "shop_engine.rs"]
 mod engine;
 #[path = "shop_mysql.rs"]
-mod mysql;
+pub(crate) mod mysql;
 #[path = "shop_postgres.rs"]
 mod postgres;
 
@@ -214,6 +214,39 @@ impl Shop {
     #[track_caller]
     pub(crate) fn lock_the_user(&self, account: &Account) -> Held {
         self.place.lock_the_user(&account.name)
+    }
+
+    /// The lock that a rotation of the user takes before it sends anything.
+    #[track_caller]
+    pub(crate) fn hold_the_rotation_lock(&self, account: &Account) -> Held {
+        self.place.hold_the_rotation_lock(&account.name)
+    }
+
+    /// One more application user, with all that the pair has.
+    #[track_caller]
+    pub(crate) fn create_user(&self, account: &Account) {
+        self.place.create_user(self, account);
+    }
+
+    /// What rotates a pair of its engine.
+    pub(crate) fn function(&self) -> &'static str {
+        self.place.function()
+    }
+
+    /// Into which database its consumers log in.
+    pub(crate) fn database(&self) -> &'static str {
+        self.place.database()
+    }
+
+    /// The superuser gives a user the account's password.
+    #[track_caller]
+    pub(crate) fn set_password(&self, account: &Account) {
+        self.place.set_password(self, account);
+    }
+
+    /// Whether its server was not stopped.
+    pub(crate) fn is_running(&self) -> bool {
+        self.place.is_running()
     }
 
     /// A file that the test hands to the program.
@@ -415,6 +448,12 @@ impl Shop {
     #[track_caller]
     pub(crate) fn stored_hash_of(&self, account: &Account) -> String {
         self.place.stored_hash_of(&account.name)
+    }
+
+    /// All that decides whether a user is let in: passwords, locks, expiry.
+    #[track_caller]
+    pub(crate) fn way_in_of(&self, account: &Account) -> Vec<Row> {
+        self.place.way_in_of(&account.name)
     }
 
     /// The server keeps the same for each row of a user: none was left out.

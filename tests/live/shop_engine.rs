@@ -9,7 +9,7 @@ use handover::secret::Secret;
 
 use super::mysql::MysqlShop;
 use super::postgres::PostgresShop;
-use super::{Shop, ShopOptions};
+use super::{Account, Shop, ShopOptions};
 use crate::harness::mysql::{mysql_options, shared_mysql};
 use crate::harness::{postgres_options, server};
 
@@ -65,8 +65,14 @@ pub(crate) trait ShopServer: Send + Sync {
     /// whatever a log shows later was not written by the test itself.
     fn create_accounts(&self, shop: &Shop);
 
+    /// One more application user, with all that the pair has.
+    fn create_user(&self, shop: &Shop, account: &Account);
+
     /// What is kept for a user's password, of all its rows; it changes with the password only.
     fn stored_hash_of(&self, user: &str) -> String;
+
+    /// All that decides whether the user is let in: passwords, locks, expiry.
+    fn way_in_of(&self, user: &str) -> Vec<Row>;
 
     fn sessions_of(&self, user: &str) -> usize;
 
@@ -78,6 +84,15 @@ pub(crate) trait ShopServer: Send + Sync {
 
     /// Until it is dropped, a change of the user's password waits.
     fn lock_the_user(&self, user: &str) -> Held;
+
+    /// The lock that a rotation of the user takes before it sends anything, as another run
+    /// would hold it.
+    fn hold_the_rotation_lock(&self, user: &str) -> Held;
+
+    /// Gives a user the account's password, as the superuser and by a hash.
+    fn set_password(&self, shop: &Shop, account: &Account);
+
+    fn is_running(&self) -> bool;
 
     fn postgres(&self) -> Option<&handover::sandbox::PostgresServer> {
         None

@@ -10,7 +10,6 @@ use tokio::runtime::Runtime;
 
 use super::engine::{Held, MariaDbPlugin, Place, ShopServer};
 use super::{Account, Shop};
-use crate::harness::literal;
 
 /// What the consumers log in to, and all that they may read.
 const DATABASE: &str = "shop";
@@ -104,12 +103,7 @@ impl ShopServer for MysqlShop {
         let options = &shop.options;
         self.run_sql(&format!("CREATE DATABASE IF NOT EXISTS {DATABASE}"));
         for account in [&shop.first, &shop.second] {
-            let plugin = options.mariadb_plugin;
-            self.create(account, options.hosts, plugin, options.pair_has);
-            for host in options.hosts {
-                let user = at(&account.name, host);
-                self.run_sql(&format!("GRANT SELECT ON {DATABASE}.* TO {user}"));
-            }
+            self.create_user(shop, account);
         }
         self.create(&shop.managing, &["%"], MariaDbPlugin::Native, "");
         let managing = at(&shop.managing.name, "%");
@@ -128,15 +122,36 @@ impl ShopServer for MysqlShop {
         }
     }
 
+    fn create_user(&self, shop: &Shop, account: &Account) {
+        let options = &shop.options;
+        let plugin = options.mariadb_plugin;
+        self.create(account, options.hosts, plugin, options.pair_has);
+        for host in options.hosts {
+            let user = at(&account.name, host);
+            self.run_sql(&format!("GRANT SELECT ON {DATABASE}.* TO {user}"));
+        }
+    }
+
     fn stored_hash_of(&self, user: &str) -> String {
         let rows = self.run_sql(&format!(
             "SELECT CONCAT_WS(' ', host, plugin, authentication_string) \
              FROM mysql.user WHERE user = {} ORDER BY host",
-            literal(user)
+            bytes(user)
         ));
         assert!(!rows.is_empty(), "{user} has no row");
         let rows: Vec<String> = rows.into_iter().flatten().flatten().collect();
         rows.join("; ")
+    }
+
+    fn way_in_of(&self, user: &str) -> Vec<Row> {
+        let table = match self.server.flavour() {
+            MysqlFlavour::MySql => "mysql.user",
+            MysqlFlavour::MariaDb => "mysql.global_priv",
+        };
+        self.run_sql(&format!(
+            "SELECT * FROM {table} WHERE user = {} ORDER BY host",
+            bytes(user)
+        ))
     }
 
     fn sessions_of(&self, user: &str) -> usize {
@@ -150,7 +165,8 @@ impl ShopServer for MysqlShop {
     fn waiting_sessions_of(&self, user: &str) -> usize {
         let sessions = self.process_list();
         let waiting = sessions.iter().filter(|[whose, command, state]| {
-            whose == user && command == "Query" && state.starts_with("Waiting for")
+            let waits = state.starts_with("Waiting for") || state == "User lock";
+            whose == user && command == "Query" && waits
         });
         waiting.count()
     }
@@ -173,19 +189,41 @@ impl ShopServer for MysqlShop {
         Box::new(session)
     }
 
+    fn hold_the_rotation_lock(&self, user: &str) -> Held {
+        let superuser = self.server.superuser();
+        let mut session =
+            HeldMysqlSession::open(&self.server, &superuser.name, &superuser.password);
+        session.run(&format!(
+            "DO GET_LOCK(CONCAT('handover:', LEFT(SHA2({}, 256), 40)), 10)",
+            bytes(user)
+        ));
+        Box::new(session)
+    }
+
+    fn set_password(&self, shop: &Shop, account: &Account) {
+        let way = self.way_in(&account.password, shop.options.mariadb_plugin);
+        for host in shop.options.hosts {
+            self.run_sql(&format!("ALTER USER {} {way}", at(&account.name, host)));
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.server.process().is_some()
+    }
+
     fn mysql(&self) -> Option<&MysqlServer> {
         Some(&self.server)
     }
 }
 
 /// A session that stays open until it is dropped.
-struct HeldMysqlSession {
+pub(crate) struct HeldMysqlSession {
     connection: Option<Conn>,
     runtime: Runtime,
 }
 
 impl HeldMysqlSession {
-    fn open(server: &MysqlServer, user: &str, password: &Secret) -> Self {
+    pub(crate) fn open(server: &MysqlServer, user: &str, password: &Secret) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -215,6 +253,11 @@ impl Drop for HeldMysqlSession {
             let _ = self.runtime.block_on(connection.disconnect());
         }
     }
+}
+
+/// A name as the bytes that it is, in which nothing can be taken for an escape.
+fn bytes(name: &str) -> String {
+    format!("_utf8mb4 0x{}", hex::encode(name))
 }
 
 /// `user`@`host`

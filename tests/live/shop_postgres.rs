@@ -55,9 +55,6 @@ impl ShopServer for PostgresShop {
     }
 
     fn create_accounts(&self, shop: &Shop) {
-        for account in [&shop.first, &shop.second] {
-            shop.create_role(account, "LOGIN");
-        }
         let may_alter = shop.options.managing_may_alter;
         let attributes = if may_alter {
             "LOGIN CREATEROLE"
@@ -68,13 +65,19 @@ impl ShopServer for PostgresShop {
         let managing = identifier(&shop.managing.name);
         if self.has_rights_since_16() {
             self.run_sql(&format!("GRANT pg_use_reserved_connections TO {managing}"));
-            if may_alter {
-                self.grant_admin(&shop.first, &managing);
-                self.grant_admin(&shop.second, &managing);
-            }
+        }
+        for account in [&shop.first, &shop.second] {
+            self.create_user(shop, account);
         }
         if shop.options.managing_sees_sessions {
             self.run_sql(&format!("GRANT pg_read_all_stats TO {managing}"));
+        }
+    }
+
+    fn create_user(&self, shop: &Shop, account: &Account) {
+        shop.create_role(account, "LOGIN");
+        if self.has_rights_since_16() && shop.options.managing_may_alter {
+            self.grant_admin(account, &identifier(&shop.managing.name));
         }
     }
 
@@ -86,6 +89,13 @@ impl ShopServer for PostgresShop {
                 literal(user)
             ),
         )
+    }
+
+    fn way_in_of(&self, user: &str) -> Vec<Row> {
+        self.run_sql(&format!(
+            "SELECT rolcanlogin, rolpassword, rolvaliduntil FROM pg_authid WHERE rolname = {}",
+            literal(user)
+        ))
     }
 
     fn sessions_of(&self, user: &str) -> usize {
@@ -109,6 +119,29 @@ impl ShopServer for PostgresShop {
 
     fn lock_the_user(&self, user: &str) -> Held {
         Box::new(HeldSession::row_lock_at(&self.0, user))
+    }
+
+    fn hold_the_rotation_lock(&self, user: &str) -> Held {
+        let superuser = self.0.superuser();
+        let session = HeldSession::at(&self.0, &superuser.name, &superuser.password);
+        session.run(&format!(
+            "SELECT pg_catalog.pg_advisory_lock(x'68616e64'::int, oid::int) \
+             FROM pg_authid WHERE rolname = {}",
+            literal(user)
+        ));
+        Box::new(session)
+    }
+
+    fn set_password(&self, _: &Shop, account: &Account) {
+        let user = identifier(&account.name);
+        let salt = [9; SCRAM_SALT_LENGTH];
+        let verifier = ScramVerifier::derive(&account.password, &salt).expect("derives");
+        let verifier = literal(verifier.as_str());
+        self.run_sql(&format!("ALTER ROLE {user} PASSWORD {verifier}"));
+    }
+
+    fn is_running(&self) -> bool {
+        self.0.process().is_some()
     }
 
     fn postgres(&self) -> Option<&PostgresServer> {

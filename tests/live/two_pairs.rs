@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Run, identifier, server};
-use crate::shop::{Account, Shop, ShopOptions, account_at, quoted};
+use crate::harness::Run;
+use crate::shop::{Account, Shop, ShopEngine, ShopOptions, account_at, quoted};
 
 /// A shop whose environment has two rotated secrets, `db` and `reports`.
 pub(crate) struct TwoPairs {
@@ -17,43 +17,36 @@ pub(crate) struct TwoPairs {
 impl TwoPairs {
     /// `reports` is said to be at `port`; `settings` are lines below `databases`.
     pub(crate) fn open(name: &str, port: u16, settings: &str) -> Self {
-        Self::open_as(name, port, settings, true)
+        let shop = Shop::bare(name, ShopOptions::default());
+        Self::in_shop(shop, port, settings, true)
+    }
+
+    /// The same on any engine, or `None` where that one was left out by name.
+    pub(crate) fn open_on(engine: ShopEngine, name: &str, port: u16) -> Option<Self> {
+        let shop = Shop::bare_on(engine, name, ShopOptions::default())?;
+        Some(Self::in_shop(shop, port, "", true))
     }
 
     /// As [`TwoPairs::open`], and nobody wrote which user of `reports` consumers read.
     pub(crate) fn open_without_state(name: &str, port: u16, settings: &str) -> Self {
-        Self::open_as(name, port, settings, false)
+        let shop = Shop::bare(name, ShopOptions::default());
+        Self::in_shop(shop, port, settings, false)
     }
 
-    fn open_as(name: &str, port: u16, settings: &str, has_state: bool) -> Self {
-        let shop = Shop::bare(name, ShopOptions::default());
+    fn in_shop(shop: Shop, port: u16, settings: &str, has_state: bool) -> Self {
         let third = Account::new(format!("{}_c", shop.first.name));
         let fourth = Account::new(format!("{}_d", shop.first.name));
         for account in [&third, &fourth] {
-            shop.create_role(account, "LOGIN");
-        }
-        let version: u32 = crate::harness::single("SHOW server_version_num")
-            .parse()
-            .expect("a number");
-        if version >= 160_000 {
-            for account in [&third, &fourth] {
-                server()
-                    .sql(&format!(
-                        "GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
-                        identifier(&account.name),
-                        identifier(&shop.managing.name)
-                    ))
-                    .expect("grants");
-            }
+            shop.create_user(account);
         }
         let document = format!(
             "{}\x20 reports:\n\
-             \x20   fn::rotate::postgres:\n\
+             \x20   {function}:\n\
              \x20     inputs:\n\
              \x20       database:\n\
              \x20         host: 127.0.0.1\n\
              \x20         port: {port}\n\
-             \x20         database: postgres\n\
+             \x20         database: {database}\n\
              \x20         managingUser:\n\
              \x20           username: ${{environments.shop.managing.db.username}}\n\
              \x20           password: ${{environments.shop.managing.db.password}}\n\
@@ -61,6 +54,8 @@ impl TwoPairs {
              \x20         username1: {third}\n\
              \x20         username2: {fourth}\n",
             shop.orders_document(),
+            function = shop.function(),
+            database = shop.database(),
             third = quoted(&third.name),
             fourth = quoted(&fourth.name),
         );
@@ -83,9 +78,7 @@ impl TwoPairs {
         };
         fs::write(shop.file("orders.yaml"), document).expect("writes");
         shop.write_settings(settings);
-        shop.init_key();
-        shop.init_managing().expect_code(0);
-        shop.init_orders().expect_code(0);
+        shop.init();
         Self {
             shop,
             third,
@@ -108,7 +101,7 @@ impl TwoPairs {
     pub(crate) fn assert_currents_log_in(&self, when: &str) -> [String; 2] {
         ["db", "reports"].map(|path| {
             let current = account_at(&self.open_at(path), "/current");
-            let outcome = server().login(&current.name, &current.password);
+            let outcome = self.shop.login(&current);
             assert!(outcome.is_accepted(), "{when}: {path} {outcome:?}");
             current.name
         })

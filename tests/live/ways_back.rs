@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::contract::result_of;
 use crate::harness::{Run, wait_until};
 use crate::identity::start_server;
-use crate::scenes::{give_table, needy, recover, row_lock, stop_after_s3, stop_before_s3, waiting};
+use crate::scenes::{give_table, needy, recover, stop_after_s3, stop_before_s3, waiting};
 use crate::shop::{Shop, ShopOptions};
 use crate::signals::patient;
 
@@ -103,7 +103,7 @@ fn private() -> ShopOptions {
 #[test]
 fn abandoning_an_unknown_outcome_without_the_database_is_parked() {
     let shop = Shop::open("way_gone_sent", private());
-    let lock = row_lock(&shop, &shop.second.name);
+    let lock = shop.lock_the_user(&shop.second);
     let mut rotation = shop.start(&["rotate", "shop/orders", "--yes"]);
     wait_until("the ALTER waits", || waiting(&shop) > 0);
     rotation.kill();

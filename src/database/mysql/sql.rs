@@ -144,11 +144,14 @@ pub(super) fn change_bounds(
     statement: Duration,
     silence: Duration,
 ) -> String {
-    let (lock, silence) = (lock.as_secs().max(1), silence.as_secs());
-    let common = format!("SET SESSION lock_wait_timeout = {lock}, wait_timeout = {silence}");
+    let (seconds, silence) = (lock.as_secs().max(1), silence.as_secs());
+    let common = format!("SET SESSION lock_wait_timeout = {seconds}, wait_timeout = {silence}");
     match flavour {
+        // MariaDB waits for the read lock of a backup without looking at `lock_wait_timeout`,
+        // and the statement has nothing else to do that takes time.
         MysqlFlavour::MariaDb => {
-            format!("{common}, max_statement_time = {}", statement.as_secs_f64())
+            let longest = statement.min(lock).as_secs_f64();
+            format!("{common}, max_statement_time = {longest}")
         }
         MysqlFlavour::MySql => common,
     }
@@ -165,13 +168,29 @@ pub(super) fn release_lock(account: &str) -> String {
     format!("SELECT RELEASE_LOCK('{}')", lock_name(account))
 }
 
-pub(super) const USUAL_BOUNDS: &str = "SET SESSION wait_timeout = DEFAULT";
+pub(super) fn usual_bounds(flavour: MysqlFlavour) -> &'static str {
+    match flavour {
+        MysqlFlavour::MariaDb => "SET SESSION wait_timeout = DEFAULT, max_statement_time = DEFAULT",
+        MysqlFlavour::MySql => "SET SESSION wait_timeout = DEFAULT",
+    }
+}
+
+/// Why the last statement failed, the cause first: MariaDB answers with 1396, that it did
+/// not come about, and keeps the reason for whoever asks.
+pub(super) const WHY_NOT: &str = "SHOW ERRORS";
 
 /// MySQL takes 64 characters, and names may be hostile.
 fn lock_name(account: &str) -> String {
     let digest = Sha256::digest(account.as_bytes());
     format!("handover:{}", hex::encode(&digest[..20]))
 }
+
+/// Who holds a lock that keeps every change of a user waiting (MySQL).
+pub(super) const LOCK_HOLDERS: &str = "SELECT m.OBJECT_TYPE AS lock_kind, t.PROCESSLIST_ID AS id, \
+     t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host FROM performance_schema.metadata_locks m \
+     JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID \
+     WHERE m.LOCK_STATUS = 'GRANTED' AND m.LOCK_DURATION = 'EXPLICIT' \
+     AND m.OBJECT_TYPE IN ('GLOBAL', 'BACKUP LOCK') AND t.PROCESSLIST_ID <> CONNECTION_ID()";
 
 /// One row and what it shall store instead of a password.
 pub(super) struct NewHash<'a> {
@@ -304,7 +323,7 @@ mod tests {
         );
         assert_eq!(
             bounds,
-            "SET SESSION lock_wait_timeout = 1, wait_timeout = 10, max_statement_time = 1.5"
+            "SET SESSION lock_wait_timeout = 1, wait_timeout = 10, max_statement_time = 0.2"
         );
     }
 }

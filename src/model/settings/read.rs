@@ -1,5 +1,7 @@
 //! The strict reading of a settings document.
 
+mod addresses;
+
 use std::time::Duration;
 
 use super::{
@@ -8,7 +10,6 @@ use super::{
 use crate::document::{
     Diagnostic, Document, Literal, Node, PropertyPath, Segment, document_path_text, nearest,
 };
-use crate::model::Node as Address;
 
 /// A timeout beyond this is a mistake, and would overflow what databases accept.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -190,29 +191,6 @@ impl<'a> Reader<'a> {
         items.iter().map(|item| self.text(item)).collect()
     }
 
-    /// Addresses, each of them once.
-    fn addresses(&mut self, field: &Field<'_>) -> Option<Vec<Address>> {
-        let mut found: Vec<Address> = Vec::new();
-        for item in self.items(field)? {
-            let Some(text) = self.text(&item) else {
-                continue;
-            };
-            match text.parse::<Address>() {
-                Ok(address) if found.contains(&address) => {
-                    let summary = format!("{address} stands here twice");
-                    self.error(&item, summary, Some("remove one of them".to_owned()));
-                }
-                Ok(address) => found.push(address),
-                Err(why) => {
-                    let hint = "write host:port, such as replica-1:5432 or [2001:db8::1]:5432; \
-                         without a port it is 5432";
-                    self.error(&item, why.to_string(), Some(hint.to_owned()));
-                }
-            }
-        }
-        Some(found)
-    }
-
     fn choice<T: Copy>(&mut self, field: &Field<'_>, choices: &[(&str, T)]) -> Option<T> {
         let text = string(field.node);
         let found = choices
@@ -337,8 +315,8 @@ impl<'a> Reader<'a> {
         for field in self.fields(database, &known) {
             match field.name() {
                 "tls" => self.tls(&field, &mut layer, database.name()),
-                "nodes" => layer.nodes = self.addresses(&field),
-                "poolers" => layer.poolers = self.addresses(&field),
+                "nodes" => layer.nodes = self.addresses(&field, &mut layer.alike),
+                "poolers" => layer.poolers = self.addresses(&field, &mut layer.alike),
                 "password" => self.password(&field, &mut layer),
                 "verify" => self.verify(&field, &mut layer),
                 "drain" => self.drain(&field, &mut layer),

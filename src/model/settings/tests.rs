@@ -155,23 +155,22 @@ fn addresses_are_read_with_and_without_a_port() {
     let text = "databases: {a: {nodes: [Replica-1, replica-2:6543, \"[2001:DB8::1]:5433\", \
                 \"[::1]\"], poolers: [10.0.0.7:6432]}, b: {nodes: []}, \"*\": {nodes: [x]}}";
     let settings = parse(text).expect("all are good");
-    let shown = |nodes: &[Node]| -> Vec<String> { nodes.iter().map(ToString::to_string).collect() };
+    let shown =
+        |nodes: &[Address]| -> Vec<String> { nodes.iter().map(ToString::to_string).collect() };
     let database = settings.database(&path("a"));
     assert_eq!(
         shown(&database.nodes),
-        [
-            "replica-1:5432",
-            "replica-2:6543",
-            "[2001:db8::1]:5433",
-            "[::1]:5432"
-        ]
+        ["replica-1", "replica-2:6543", "[2001:db8::1]:5433", "[::1]"]
     );
     assert_eq!(shown(&database.poolers), ["10.0.0.7:6432"]);
     assert!(
         settings.database(&path("b")).nodes.is_empty(),
         "an empty list takes the nodes of all away"
     );
-    assert_eq!(shown(&settings.database(&path("c")).nodes), ["x:5432"]);
+    assert_eq!(shown(&settings.database(&path("c")).nodes), ["x"]);
+    let port = |engine: Engine| database.nodes[0].for_engine(engine).port;
+    assert_eq!([port(Engine::Postgres), port(Engine::Mysql)], [5432, 3306]);
+    assert_eq!(database.nodes[1].for_engine(Engine::Mysql).port, 6543);
 }
 
 #[test]
@@ -195,8 +194,7 @@ fn a_malformed_or_repeated_address_is_refused_where_it_stands() {
             "\"me@x:1\"",
             "a host has letters, digits, `-`, `_` and `.` alone",
         ),
-        ("good:5432", "good:5432 stands here twice"),
-        ("GOOD", "good:5432 stands here twice"),
+        ("GOOD", "good stands here twice"),
     ] {
         for list in ["nodes", "poolers"] {
             let text = format!("databases:\n  a:\n    {list}:\n      - good\n      - {address}\n");
@@ -209,6 +207,37 @@ fn a_malformed_or_repeated_address_is_refused_where_it_stands() {
     }
     let many = "databases: {a: {nodes: [x:0, y:0]}}";
     assert_eq!(findings(many).len(), 2, "all problems at once");
+}
+
+/// What an address without a port means is known with the engine alone.
+#[test]
+fn an_address_with_a_port_and_without_is_a_double_where_that_port_is_the_usual_one() {
+    let settings = parse(
+        "databases:\n  \"*\":\n    nodes: [x, \"x:3306\"]\n  a:\n    poolers: [\"y:5432\", y, \"y:1\"]\n",
+    )
+    .expect("both may be meant");
+    let found = |secrets: &[(&str, Engine)]| -> Vec<String> {
+        let secrets: Vec<_> = secrets
+            .iter()
+            .map(|(text, engine)| (path(text), *engine))
+            .collect();
+        let found = settings.check_addresses(&secrets).into_iter();
+        found
+            .map(|one| {
+                assert!(one.place.is_some() && one.hint.is_some(), "{one:?}");
+                one.summary
+            })
+            .collect()
+    };
+    let on_mysql = "x:3306 stands here twice: without a port it is 3306";
+    let on_postgres = "y stands here twice: without a port it is 5432";
+    assert_eq!(found(&[("a", Engine::Mysql)]), [on_mysql]);
+    assert_eq!(found(&[("a", Engine::Postgres)]), [on_postgres]);
+    assert_eq!(found(&[("b", Engine::Postgres)]), [""; 0]);
+    assert_eq!(
+        found(&[("a", Engine::Postgres), ("b", Engine::Mysql)]),
+        [on_postgres, on_mysql]
+    );
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) async fn probe_current_through_poolers(subject: &Subject) -> Logins {
     let Some(password) = &subject.current.password else {
         return Logins::new();
     };
-    let (poolers, user) = (subject.settings.poolers.iter(), subject.current_user());
+    let (poolers, user) = (subject.poolers.iter(), subject.current_user());
     probe(subject, poolers, "probe-current", user, password).await
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn probe_pending(subject: &Subject, pending: &Secret) -> Logins
 
 /// Y with N through every pooler.
 pub(super) async fn probe_poolers(subject: &Subject, pending: &Secret) -> Logins {
-    let poolers = subject.settings.poolers.iter();
+    let poolers = subject.poolers.iter();
     probe(subject, poolers, "probe-pending", subject.user(), pending).await
 }
 

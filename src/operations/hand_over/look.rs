@@ -192,7 +192,7 @@ async fn look_as_manager(
     let others = look_at_others(subject).await?;
     let observer = Observer::default();
     let gate = look_at_gate(subject, &mut *managing, &facts, &others, own, &observer).await?;
-    seen.gate = describe_gate(&gate);
+    seen.gate = describe_gate(&gate, subject.engine);
     if facts.sessions.complete {
         seen.previous.sessions = Some(sessions(&facts.sessions, own));
     }

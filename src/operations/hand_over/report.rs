@@ -294,14 +294,15 @@ pub(super) fn refused(path: String, user: Option<&UserName>, refusal: &Refusal) 
 
 /// What was found and what follows from it, in words.
 pub(super) fn describe(run: &Run<'_>, decision: Decision, path: &mut PathReport) {
+    let engine = run.subject.engine;
     path.consumers = Some(run.consumers_words());
-    path.meaning = decision.case.map(|case| case.meaning().to_owned());
+    path.meaning = decision.case.map(|case| case.meaning(engine).to_owned());
     path.evidence = run.evidence_words();
     path.action = Some(decision.action.words().to_owned());
     path.advice = decision.case.map(|case| Advice {
-        next_best: case.next_best(),
+        next_best: case.next_best(engine),
         untouched: decision.action.untouched(),
-        wrong_if: case.wrong_if(),
+        wrong_if: case.wrong_if(engine),
     });
 }
 
@@ -321,10 +322,7 @@ pub(super) fn remedy(case: Case, engine: Engine, environment: &EnvironmentName) 
         Case::Unreachable => format!("when the database answers again: {again}"),
         Case::RefusedFinal => format!("mend what the server names; then: {again}"),
         Case::RefusedRetryable => format!("when the obstacle is gone: {again}"),
-        Case::RefusedPassword => format!(
-            "let the managing user set a password by its verifier, which is all that the server's \
-             policy sees of it; then: {again}"
-        ),
+        Case::RefusedPassword => format!("{}; then: {again}", engine.terms().past_policy),
         Case::VerifyFailed => format!("give the user what the statement needs; then: {again}"),
         Case::ReplyLost => format!("end the statement that holds the lock, or wait; then: {again}"),
         Case::Restored => format!(

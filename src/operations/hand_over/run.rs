@@ -204,7 +204,7 @@ impl Run<'_> {
             }
             Action::Outwait => self.outwait().await,
             Action::Wait => {
-                self.wait(REPLAY_PAUSE, "for standbys or poolers").await;
+                self.wait(REPLAY_PAUSE, "for nodes or poolers").await;
                 self.epoch.waits += 1;
                 Ok(Turn::Again)
             }
@@ -319,7 +319,7 @@ impl Run<'_> {
     }
 
     pub(super) fn explain(&self, case: Case) -> String {
-        let mut words = case.meaning().to_owned();
+        let mut words = case.meaning(self.subject.engine).to_owned();
         for text in self.unsound_words() {
             words = format!("{words}; {text}");
         }

@@ -10,7 +10,7 @@ use crate::database::{Database, Target, Timeouts, Tls, connect};
 use crate::document::{PropertyPath, Segment};
 use crate::environment::{Evaluator, RotatedSecret};
 use crate::model::settings::{DatabaseSettings, Protection, TlsMode};
-use crate::model::{Credential, Engine, EnvironmentName, Node, RotatedState, UserName};
+use crate::model::{Address, Credential, Engine, EnvironmentName, Node, RotatedState, UserName};
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
 use crate::operations::{Exit, Failure, Workspace};
 use crate::secret::MasterKey;
@@ -45,6 +45,7 @@ pub(super) struct Subject {
     pub(super) node: Node,
     /// Further nodes of the same database.
     pub(super) others: Vec<Node>,
+    pub(super) poolers: Vec<Node>,
     pub(super) manager: Credential,
     /// X with C.
     pub(super) current: Credential,
@@ -214,12 +215,8 @@ impl Subject {
             path: secret.path.clone(),
             document_path: secret.document_path.clone(),
             record,
-            others: settings
-                .nodes
-                .iter()
-                .filter(|other| **other != node)
-                .cloned()
-                .collect(),
+            others: places(&settings.nodes, secret.engine, Some(&node)),
+            poolers: places(&settings.poolers, secret.engine, None),
             node,
             manager: inputs.managing,
             current: state.current,
@@ -268,6 +265,19 @@ impl Subject {
     pub(super) fn reported_user(&self) -> Option<&UserName> {
         (!self.is_unsettled).then(|| self.user())
     }
+}
+
+/// The addresses with the engine's usual port where none was written, each of them once: a
+/// server that was asked twice would count as two.
+fn places(addresses: &[Address], engine: Engine, but: Option<&Node>) -> Vec<Node> {
+    let mut places: Vec<Node> = Vec::new();
+    for address in addresses {
+        let node = address.for_engine(engine);
+        if Some(&node) != but && !places.contains(&node) {
+            places.push(node);
+        }
+    }
+    places
 }
 
 /// The pair without any password, the first user idle unless another one is known to be.
