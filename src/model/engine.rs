@@ -95,7 +95,7 @@ const POSTGRES: Terms = Terms {
 
 const MYSQL: Terms = Terms {
     locked: "ACCOUNT LOCK",
-    expired: "its password has expired",
+    expired: "`PASSWORD EXPIRE`, or the lifetime of its password",
     change_ends_expiry: true,
     administrator: "an administrator",
     let_host_in: "see that the server allows logins from this host (`user@host` rows, \

@@ -42,6 +42,8 @@ mod mysql_admission;
 mod mysql_down;
 mod mysql_nodes;
 mod mysql_scenarios;
+mod mysql_tls;
+mod mysql_users;
 mod mysql_world;
 mod naming;
 mod ownership;
