@@ -41,12 +41,12 @@ impl Action {
     pub fn untouched(self) -> &'static str {
         match self {
             Self::Apply | Self::ApplyAgain | Self::Outwait => {
-                "drop or lock a role, end a session, or touch the user that consumers read"
+                "drop or lock a user, end a session, or touch the user that consumers read"
             }
             Self::Abandon => {
-                "change any password in the database, drop or lock a role, end a session, or change what consumers read"
+                "change any password in the database, drop or lock a user, end a session, or change what consumers read"
             }
-            _ => "change any password in the database, drop or lock a role, or end a session",
+            _ => "change any password in the database, drop or lock a user, or end a session",
         }
     }
 
