@@ -63,10 +63,14 @@ pub struct Terms {
     pub accept_one: &'static str,
     /// Where to look when two passwords are accepted.
     pub look_for_both: &'static str,
+    /// What mends a policy of passwords that lets none of ours pass.
+    pub past_policy: &'static str,
     /// A server that follows another.
     pub standby: &'static str,
     /// What the number of a session is called.
     pub session: &'static str,
+    /// What is wrong with a server that takes no changes.
+    pub not_writable: &'static str,
     /// How to become a user that may be rotated.
     pub plain_users: &'static str,
 }
@@ -81,14 +85,17 @@ const POSTGRES: Terms = Terms {
     accept_one: "in pg_hba.conf, for this user and host: hostssl all all … scram-sha-256; then \
                  reload the server",
     look_for_both: "look in pg_hba.conf for `trust`, `ldap` or a pooler in between, and mend it",
+    past_policy: "let the managing user set a password by its verifier, which is all that the \
+                  server's policy sees of it",
     standby: "standby",
     session: "pid",
+    not_writable: "is a standby and cannot be written to",
     plain_users: "choose application users that are not superusers",
 };
 
 const MYSQL: Terms = Terms {
     locked: "ACCOUNT LOCK",
-    expired: "its password has expired",
+    expired: "`PASSWORD EXPIRE`, or the lifetime of its password",
     change_ends_expiry: true,
     administrator: "an administrator",
     let_host_in: "see that the server allows logins from this host (`user@host` rows, \
@@ -96,9 +103,12 @@ const MYSQL: Terms = Terms {
     accepts_any: "its authentication plugin does not ask for the password",
     accept_one: "give the user a plugin that asks for a password",
     look_for_both: "look for a retained second password (`DISCARD OLD PASSWORD` ends it), another \
-                    authentication plugin or a proxy in between, and mend it",
+                    authentication plugin, `skip_grant_tables` or a proxy in between, and mend it",
+    past_policy: "let a password be set by its hash, which is all that the server's policy sees of \
+                  it (on MariaDB: SET GLOBAL strict_password_validation = OFF;)",
     standby: "replica",
     session: "connection",
+    not_writable: "cannot be written to: it is a replica, or somebody has set `read_only`",
     plain_users: "choose application users without SYSTEM_USER",
 };
 

@@ -251,11 +251,7 @@ fn check_right(
     if managing.read_only {
         return refuse(
             AdmitCase::NoRight,
-            format!(
-                "{} is a {} and cannot be written to",
-                facts.node,
-                facts.engine.terms().standby
-            ),
+            format!("{} {}", facts.node, facts.engine.terms().not_writable),
             "name the primary in `inputs.database.host`".to_owned(),
         );
     }

@@ -213,18 +213,6 @@ impl Case {
             Self::BothAccepted if engine == Engine::Mysql => {
                 "end the retained password (`ALTER USER … DISCARD OLD PASSWORD`), or make the server ask for passwords, then look again"
             }
-            Self::Restored if engine == Engine::Mysql => {
-                "an administrator sets the stored passwords again, once it is certain that this server is to stay"
-            }
-            Self::CurrentDead if engine == Engine::Mysql => {
-                "an administrator sets the stored password again, or lets the user log in again"
-            }
-            Self::RefusedPassword if engine == Engine::Mysql => {
-                "let the managing user past the policy: it sees a hash and never the password itself"
-            }
-            Self::RefusedFinal | Self::ManagerOut if engine == Engine::Mysql => {
-                "an administrator mends what the server names"
-            }
             Self::NotReplicated if engine == Engine::Mysql => {
                 "see why the replica does not follow, or name it in `nodes`"
             }
@@ -235,20 +223,20 @@ impl Case {
                 "close the server to `trust` for these users first, then look again"
             }
             Self::Restored => {
-                "a superuser sets the stored passwords again, once it is certain that this server is to stay"
+                "an administrator sets the stored passwords again, once it is certain that this server is to stay"
             }
             Self::StoreBehind => {
                 "restore a newer backup of the store, or take the passwords from wherever they were published"
             }
             Self::CurrentDead => {
-                "a superuser sets the stored password again, or lets the user log in again"
+                "an administrator sets the stored password again, or lets the user log in again"
             }
             Self::NothingDone | Self::PendingUnsent => "leave it; consumers are not affected",
             Self::RefusedRetryable | Self::ReplyLost | Self::Unreachable => "wait, then look again",
             Self::RefusedPassword => {
-                "let the managing user past the policy: it sees a verifier and never the password itself"
+                "let the managing user past the policy: it sees a verifier or a hash and never the password itself"
             }
-            Self::RefusedFinal | Self::ManagerOut => "a superuser mends what the server names",
+            Self::RefusedFinal | Self::ManagerOut => "an administrator mends what the server names",
             Self::WaitingForStandby => {
                 "bring the synchronous standby back, or take it out of `synchronous_standby_names`"
             }

@@ -61,7 +61,7 @@ const FOREIGN: [&str; 8] = [
     "superuser",
     "OID",
     "SCRAM",
-    "ROLE ",
+    "ALTER ROLE",
     "`trust`",
 ];
 
@@ -167,8 +167,13 @@ fn refused_retryable(engine: ShopEngine) {
     let lock = shop.lock_the_user(&shop.second);
     let run = shop.rotate(&[]).expect_code(5);
     expect_stopped_in(&run, "refused-retryable");
+    let code = match engine {
+        ShopEngine::MySql => "1205",
+        // MariaDB does not look at `lock_wait_timeout` here, and ends the statement instead.
+        _ => "1969",
+    };
     run.expect_told(&[
-        "1205",
+        code,
         "when the obstacle is gone: handover recover shop/orders",
     ]);
     expect_named(
@@ -229,17 +234,46 @@ fn refused_final_since_the_server_is_read_only(engine: ShopEngine) {
     let run = expect_parked(&shop, "refused-final");
     expect_no_foreign_words(&run);
     run.expect_told(&["1290", "read-only"]);
-    expect_named(
-        &shop,
-        "refused-final",
-        0,
-        &["with the current password: valid"],
-    );
+    let told = ["with the current password: valid", "1290"];
+    expect_named(&shop, "refused-final", 0, &told);
     shop.assert_current_logs_in("while it is open");
     assert_eq!(shop.stored_hash_of(&shop.second), before);
     shop.run_sql("SET GLOBAL read_only = OFF");
     expect_completed(&shop, &shop.second);
     passed(engine, "refused-final");
+}
+
+/// A policy of passwords, which MariaDB has refuse all hashes, since it cannot look into
+/// them. It says so only to whoever asks.
+#[test]
+fn refused_password_on_mariadb() {
+    let engine = ShopEngine::MariaDb;
+    let Some(shop) = Shop::open_on(engine, "case_policy", private()) else {
+        return;
+    };
+    let before = shop.stored_hash_of(&shop.second);
+    shop.run_sql("INSTALL SONAME 'simple_password_check'");
+    let run = shop.rotate(&[]).expect_code(5);
+    expect_stopped_in(&run, "refused-password");
+    run.expect_told(&["--strict-password-validation", "1290"]);
+    expect_named(
+        &shop,
+        "refused-password",
+        0,
+        &[
+            "with the current password: valid",
+            "--strict-password-validation",
+            "drop the rejected password and make another",
+        ],
+    );
+    shop.assert_current_logs_in("while it is open");
+    let run = expect_parked(&shop, "refused-password");
+    let remedy = "SET GLOBAL strict_password_validation = OFF;";
+    run.expect_told(&[remedy, "handover recover shop/orders"]);
+    assert_eq!(shop.stored_hash_of(&shop.second), before);
+    shop.run_sql(remedy);
+    expect_completed(&shop, &shop.second);
+    passed(engine, "refused-password");
 }
 
 /// The program is killed while its ALTER waits, and somebody ends what it left behind.
@@ -306,7 +340,7 @@ fn verify_failed(engine: ShopEngine) {
     };
     let run = shop.rotate(&[]).expect_code(5);
     expect_stopped_in(&run, "verify-failed");
-    let result = expect_named(&shop, "verify-failed", 5, &[table, "1146"]);
+    let result = expect_named(&shop, "verify-failed", 5, &[table]);
     expect_remedy(
         &result,
         &[

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::super::{ChangeOutcome, ChangePart, LONGEST_SILENCE, NewPassword};
 use super::accounts::{AccountOfServer, ED25519, NATIVE};
-use super::answer::flag;
+use super::answer::{flag, number, text};
 use super::managing::{MARGIN, MysqlManaging, words};
 use super::sql::{self, NewHash};
 use super::{MysqlFlavour, classify, within};
@@ -21,6 +21,9 @@ use crate::process::failpoint::{self, Failpoint};
 use crate::rotation::RefusalClass;
 use crate::secret::{CachingSha2Hash, Ed25519Hash, NativePasswordHash, VerifierError};
 use crate::untrusted::Untrusted;
+
+/// `ER_CANNOT_USER`.
+const NOT_DONE: u16 = 1396;
 
 impl MysqlManaging {
     /// Sets the bounds, takes the lock and looks up what has to be changed.
@@ -91,6 +94,9 @@ impl MysqlManaging {
         let limit = self.timeouts.statement + self.timeouts.lock + MARGIN;
         match self.send(&statement, limit).await {
             Ok(Some(Ok(()))) => ChangeOutcome::Confirmed,
+            Ok(Some(Err(error))) if classify::server_code(&error) == Some(NOT_DONE) => {
+                self.why_not(&error).await
+            }
             Ok(Some(Err(error))) => match refusal(&error) {
                 Some(refusal) => refusal,
                 None => unknown(&Untrusted::new(&self.connection.cause(&error).to_string())),
@@ -112,15 +118,36 @@ impl MysqlManaging {
         Ok(answer)
     }
 
+    /// The refusal that stands behind [`NOT_DONE`], where the server tells it.
+    async fn why_not(&mut self, error: &Error) -> ChangeOutcome {
+        let told = self.run(sql::WHY_NOT).await;
+        let rows = told.and_then(Result::ok).unwrap_or_default();
+        let causes = rows.iter().filter_map(|row| {
+            let code = number::<u16>(row, "Code")?;
+            Some((code, Untrusted::new(&text(row, "Message")?)))
+        });
+        let mut causes = causes.filter(|(code, _)| *code != NOT_DONE);
+        let (code, message) = causes
+            .next()
+            .unwrap_or_else(|| (NOT_DONE, classify::server_words(error)));
+        ChangeOutcome::Refused {
+            // The statement has failed, whatever the reason was.
+            class: class_of(code, &message).unwrap_or(RefusalClass::Retryable),
+            code: code.to_string(),
+            message,
+        }
+    }
+
     /// Gives the lock back, so that the connection can go on.
     pub(super) async fn release(&mut self) {
         let Some((account, _)) = self.changing.take() else {
             return;
         };
+        let usual = sql::usual_bounds(self.flavour());
         let conn = &mut self.connection.conn;
         let release = sql::release_lock(account.as_str());
         let _ = within(MARGIN, conn.query_drop(release)).await;
-        let _ = within(MARGIN, conn.query_drop(sql::USUAL_BOUNDS)).await;
+        let _ = within(MARGIN, conn.query_drop(usual)).await;
     }
 }
 
@@ -251,20 +278,27 @@ pub(super) fn shown_statement(
 /// something was changed. The statement is atomic: an error means that nothing was.
 fn refusal(error: &Error) -> Option<ChangeOutcome> {
     let code = classify::server_code(error)?;
-    let class = match code {
+    let message = classify::server_words(error);
+    Some(ChangeOutcome::Refused {
+        class: class_of(code, &message)?,
+        code: code.to_string(),
+        message,
+    })
+}
+
+fn class_of(code: u16, message: &Untrusted) -> Option<RefusalClass> {
+    Some(match code {
         // Lock wait time-out, deadlock, MariaDB's statement time-out, a cluster that is not
         // ready, too many connections, a read lock of a backup.
         1205 | 1213 | 1969 | 1047 | 1040 | 1223 => RefusalClass::Retryable,
         // The policies on passwords: too weak, used before.
         1819 | 3638 | 4165 => RefusalClass::Password,
+        // An option of the server forbids it: that of MariaDB's policies, which then take no
+        // hash, or that it is read-only.
+        1290 if message.as_str().contains("strict-password-validation") => RefusalClass::Password,
         // Killed, or shutting down: whether it was still written is not known.
         1317 | 1053 | 3024 => return None,
         _ => RefusalClass::Final,
-    };
-    Some(ChangeOutcome::Refused {
-        class,
-        code: code.to_string(),
-        message: classify::server_words(error),
     })
 }
 

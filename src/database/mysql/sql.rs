@@ -144,11 +144,14 @@ pub(super) fn change_bounds(
     statement: Duration,
     silence: Duration,
 ) -> String {
-    let (lock, silence) = (lock.as_secs().max(1), silence.as_secs());
-    let common = format!("SET SESSION lock_wait_timeout = {lock}, wait_timeout = {silence}");
+    let (seconds, silence) = (lock.as_secs().max(1), silence.as_secs());
+    let common = format!("SET SESSION lock_wait_timeout = {seconds}, wait_timeout = {silence}");
     match flavour {
+        // MariaDB waits for the read lock of a backup without looking at `lock_wait_timeout`,
+        // and the statement has nothing else to do that takes time.
         MysqlFlavour::MariaDb => {
-            format!("{common}, max_statement_time = {}", statement.as_secs_f64())
+            let longest = statement.min(lock).as_secs_f64();
+            format!("{common}, max_statement_time = {longest}")
         }
         MysqlFlavour::MySql => common,
     }
@@ -165,7 +168,16 @@ pub(super) fn release_lock(account: &str) -> String {
     format!("SELECT RELEASE_LOCK('{}')", lock_name(account))
 }
 
-pub(super) const USUAL_BOUNDS: &str = "SET SESSION wait_timeout = DEFAULT";
+pub(super) fn usual_bounds(flavour: MysqlFlavour) -> &'static str {
+    match flavour {
+        MysqlFlavour::MariaDb => "SET SESSION wait_timeout = DEFAULT, max_statement_time = DEFAULT",
+        MysqlFlavour::MySql => "SET SESSION wait_timeout = DEFAULT",
+    }
+}
+
+/// Why the last statement failed, the cause first: MariaDB answers with 1396, that it did
+/// not come about, and keeps the reason for whoever asks.
+pub(super) const WHY_NOT: &str = "SHOW ERRORS";
 
 /// MySQL takes 64 characters, and names may be hostile.
 fn lock_name(account: &str) -> String {
@@ -304,7 +316,7 @@ mod tests {
         );
         assert_eq!(
             bounds,
-            "SET SESSION lock_wait_timeout = 1, wait_timeout = 10, max_statement_time = 1.5"
+            "SET SESSION lock_wait_timeout = 1, wait_timeout = 10, max_statement_time = 0.2"
         );
     }
 }

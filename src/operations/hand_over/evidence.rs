@@ -516,6 +516,9 @@ impl Run<'_> {
             ServerMatch::Other => words.push("another server answers".to_owned()),
         }
         words.extend(self.unsound_words());
+        if let Reached::Refused { code, message, .. } = &self.journal.progress {
+            words.push(format!("the server refused the change: {message} ({code})"));
+        }
         if !self.gate_words.is_empty() {
             words.push(format!("sessions of {user}: {}", self.gate_words));
         }
@@ -534,10 +537,15 @@ impl Run<'_> {
             let recorded = admitted.map(|admitted| &admitted.accounts[index]);
             let what = match (role, RoleKnowledge::of(role, recorded)) {
                 (_, RoleKnowledge::Sound) => return None,
-                (Some(role), RoleKnowledge::Mute) if role.expired => "has expired (`VALID UNTIL`)",
-                (_, RoleKnowledge::Mute) => "cannot be let in by a password alone",
-                (None, _) => "does not exist on the server",
-                (Some(_), _) => "was dropped and made anew since the rotation began",
+                (Some(role), RoleKnowledge::Mute) if role.expired => {
+                    format!("has expired ({})", self.subject.engine.terms().expired)
+                }
+                (Some(role), RoleKnowledge::Mute) => match &role.unfit {
+                    Some(unfit) => unfit.found.clone(),
+                    None => "cannot be let in by a password alone".to_owned(),
+                },
+                (None, _) => "does not exist on the server".to_owned(),
+                (Some(_), _) => "was dropped and made anew since the rotation began".to_owned(),
             };
             let user = crate::untrusted::Untrusted::new(users[index].as_str());
             Some(format!("{user} {what}"))

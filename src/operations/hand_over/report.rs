@@ -322,10 +322,7 @@ pub(super) fn remedy(case: Case, engine: Engine, environment: &EnvironmentName) 
         Case::Unreachable => format!("when the database answers again: {again}"),
         Case::RefusedFinal => format!("mend what the server names; then: {again}"),
         Case::RefusedRetryable => format!("when the obstacle is gone: {again}"),
-        Case::RefusedPassword => format!(
-            "let the managing user set a password by its verifier, which is all that the server's \
-             policy sees of it; then: {again}"
-        ),
+        Case::RefusedPassword => format!("{}; then: {again}", engine.terms().past_policy),
         Case::VerifyFailed => format!("give the user what the statement needs; then: {again}"),
         Case::ReplyLost => format!("end the statement that holds the lock, or wait; then: {again}"),
         Case::Restored => format!(
