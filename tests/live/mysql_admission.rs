@@ -48,7 +48,11 @@ fn expect_refused(shop: &Shop, case: &str, told: &[&str]) -> String {
     expect_no_foreign_words(&doctor);
     // That somebody is connected now is no fault of the set-up.
     let is_fault = case != "not-drained" || told.iter().any(|words| words.contains("GRANT"));
-    assert_eq!(doctor.code(), Some(if is_fault { 4 } else { 0 }), "{doctor:#?}");
+    assert_eq!(
+        doctor.code(),
+        Some(if is_fault { 4 } else { 0 }),
+        "{doctor:#?}"
+    );
     assert_eq!(pair.map(|account| shop.way_in_of(account)), before);
     remedy
 }
@@ -104,7 +108,10 @@ fn sessions_of_the_idle_user_are_named(engine: ShopEngine) {
     let told = ["1 session is connected", "127.0.0.1", "--waive-drain"];
     expect_refused(&shop, "not-drained", &told);
     if engine == ShopEngine::MySql {
-    println!("{:?}", shop.run_sql("show global status like '%connect_attrs%'"));
+        println!(
+            "{:?}",
+            shop.run_sql("show global status like '%connect_attrs%'")
+        );
     }
     let waived = shop
         .rotate(&["--waive-drain", "the report may fail tonight"])

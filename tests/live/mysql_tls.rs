@@ -62,7 +62,11 @@ fn weaker_modes_rotate_and_are_called_weak(engine: ShopEngine) {
         expect_no_foreign_words(&doctor);
         match weakness {
             Some(weakness) => drop(doctor.expect_told(&[weakness])),
-            None => assert!(doctor.told().contains("verify-full: the certificate is trusted")),
+            None => assert!(
+                doctor
+                    .told()
+                    .contains("verify-full: the certificate is trusted")
+            ),
         }
     }
     // Another authority is refused by the modes that verify, and nothing is tried without.
@@ -101,9 +105,13 @@ impl Tap {
                     there.try_clone().expect("clones"),
                 );
                 let sent = Arc::clone(&sent);
-                thread::spawn(move || carry(halves.0, halves.1, |bytes| {
-                    sent.lock().expect("no test failed").extend_from_slice(bytes);
-                }));
+                thread::spawn(move || {
+                    carry(halves.0, halves.1, |bytes| {
+                        sent.lock()
+                            .expect("no test failed")
+                            .extend_from_slice(bytes);
+                    })
+                });
                 thread::spawn(move || carry(there, client, |_| {}));
             }
         });
@@ -219,7 +227,9 @@ fn a_new_password_is_warm_before_consumers_read_it() {
     };
     let remark = "may log in without TLS";
     shop.plan().expect_code(0);
-    let plan = shop.run(&["rotate", "shop/orders", "--plan"]).expect_code(0);
+    let plan = shop
+        .run(&["rotate", "shop/orders", "--plan"])
+        .expect_code(0);
     println!("{}", plan.told());
     plan.expect_told(&[remark, "2061"]);
     shop.rotate(&[]).expect_code(0);

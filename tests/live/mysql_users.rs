@@ -98,7 +98,10 @@ fn a_retained_password_on_mysql_ends_with_the_rotation() {
         .run(&["rotate", "shop/orders", "--plan"])
         .expect_code(0);
     println!("{}", plan.told());
-    plan.expect_told(&["a second password that MySQL retained", "DISCARD OLD PASSWORD"]);
+    plan.expect_told(&[
+        "a second password that MySQL retained",
+        "DISCARD OLD PASSWORD",
+    ]);
     shop.rotate(&[]).expect_code(0);
     let current = shop.assert_current_logs_in("after the rotation");
     assert_eq!(current.name, shop.second.name);
