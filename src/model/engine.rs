@@ -103,7 +103,7 @@ const MYSQL: Terms = Terms {
     accepts_any: "its authentication plugin does not ask for the password",
     accept_one: "give the user a plugin that asks for a password",
     look_for_both: "look for a retained second password (`DISCARD OLD PASSWORD` ends it), another \
-                    authentication plugin or a proxy in between, and mend it",
+                    authentication plugin, `skip_grant_tables` or a proxy in between, and mend it",
     past_policy: "let a password be set by its hash, which is all that the server's policy sees of \
                   it (on MariaDB: SET GLOBAL strict_password_validation = OFF;)",
     standby: "replica",

@@ -25,7 +25,7 @@ fn a_rotation_killed_at_any_moment_is_brought_to_an_end_by_one_recover(engine: S
         ..ShopOptions::default()
     };
     if let Some(shop) = Shop::open_on(engine, "kill", options) {
-        survive_kills(&shop, 30);
+        survive_kills(&shop, 50);
     }
 }
 
