@@ -1,12 +1,14 @@
 # The few commands of this project; each is a plain line that can be typed by hand.
 .PHONY: demo test soak lint deny servers screenshots
 
-# The console on a throw-away PostgreSQL that leaves nothing behind. What is missing is
-# asked for first. The development profile: a release build would take minutes longer.
+# The console on a throw-away server that leaves nothing behind: `make demo ENGINE=mysql` and
+# `ENGINE=mariadb` are not on PostgreSQL. What is missing is asked for first. The development
+# profile: a release build would take minutes longer.
+ENGINE = postgres
 demo:
-	@sh tests/install-servers.sh --ask
+	@sh tests/install-servers.sh --ask $(ENGINE)
 	cargo build --locked
-	@cargo run --locked --quiet -- demo
+	@cargo run --locked --quiet -- demo --engine $(ENGINE)
 
 # Everything that has to hold: unit, property, house and live tests against real servers,
 # on the system's PostgreSQL, and again on PostgreSQL 18 what depends on its version. The last

@@ -3,7 +3,7 @@
 # machine: PostgreSQL, and for the tests PostgreSQL 18 beside it, MySQL, MariaDB, and on
 # Debian a keyring with its bus and pgbouncer. No system cluster, no service and no session
 # is created or started. With --ask, for the demo, it says what it will install and asks on
-# the terminal before it does.
+# the terminal before it does; --ask mysql and --ask mariadb are for that demo's engine.
 set -eu
 
 # PostgreSQL 18 as few systems have it yet: the server programs alone, from one archive of
@@ -282,6 +282,49 @@ get_mariadb() {
     trap - EXIT
 }
 
+# Says what would be done, $1, and goes on only when somebody agrees.
+ask() {
+    if [ ! -t 0 ]; then
+        echo "remedy: make servers    # $1" >&2
+        exit 2
+    fi
+    echo "This will $1."
+    printf 'Go on? [y/N] '
+    read -r answer || answer=
+    case $answer in
+    y | Y | yes) ;;
+    *)
+        echo "nothing was installed; to do it later: make servers" >&2
+        exit 2
+        ;;
+    esac
+}
+
+# The demo on another engine needs that one alone.
+case "${1:-} ${2:-}" in
+"--ask mysql")
+    [ -e "$(cache_folder)/mysql/complete" ] || has_mysql || {
+        echo "MySQL's server program is missing." >&2
+        ask "get MySQL into $(cache_folder)/mysql; nothing of the system is changed"
+        get_mysql
+    }
+    exit 0
+    ;;
+"--ask mariadb")
+    has_mariadb || {
+        echo "MariaDB's server programs are missing." >&2
+        ask "install mariadb-server-core and mariadb-client-core by apt-get, and get its plugins into $(cache_folder); no service is started"
+        get_mariadb
+    }
+    exit 0
+    ;;
+"--ask " | "--ask postgres" | " ") ;;
+*)
+    echo "no such engine: ${2:-}; there are postgres, mysql and mariadb" >&2
+    exit 2
+    ;;
+esac
+
 # Only the tests need a keyring; the demo's key is a file.
 if [ "${1:-}" != --ask ] && ! is_left_out keyring && ! has_keyring && command -v apt-get >/dev/null 2>&1; then
     echo "installing gnome-keyring and dbus (no session is started)"
@@ -337,22 +380,8 @@ else
 fi
 
 if [ "${1:-}" = --ask ]; then
-    if [ ! -t 0 ]; then
-        echo "PostgreSQL's server programs are missing, and there is no terminal to ask on" >&2
-        echo "remedy: make servers    # installs $packages" >&2
-        exit 2
-    fi
-    echo "PostgreSQL's server programs are missing. This will install $packages;"
-    echo "no database of the system is created or started."
-    printf 'Install now? [y/N] '
-    read -r answer || answer=
-    case $answer in
-    y | Y | yes) ;;
-    *)
-        echo "nothing was installed; to do it later: make servers" >&2
-        exit 2
-        ;;
-    esac
+    echo "PostgreSQL's server programs are missing." >&2
+    ask "install $packages; no database of the system is created or started"
 fi
 
 case $manager in

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "sandbox")]
+use clap::ValueEnum;
 use clap::{Args, Parser, Subcommand};
 
 use super::output::Output;
@@ -73,7 +75,7 @@ pub(super) enum Command {
     Completions(CompletionsArguments),
     /// Print the manual page, or write one page per command into a folder
     Man(ManArguments),
-    /// Open the console on a throw-away PostgreSQL, which leaves nothing behind
+    /// Open the console on a throw-away server, which leaves nothing behind
     #[cfg(feature = "sandbox")]
     Demo(DemoArguments),
 }
@@ -81,12 +83,28 @@ pub(super) enum Command {
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
 pub(super) struct DemoArguments {
-    /// Folder of PostgreSQL's programs; without it PATH and the usual folders
+    /// Which server to start
+    #[arg(long, value_enum, default_value_t = DemoEngine::Postgres, value_name = "ENGINE")]
+    pub(super) engine: DemoEngine,
+    /// Folder of the server's programs; without it PATH, the usual folders, and what `make
+    /// servers` got
     #[arg(long, value_name = "DIR")]
-    pub(super) postgres: Option<PathBuf>,
+    pub(super) binaries: Option<PathBuf>,
     /// Open no console: print where everything is, and wait until standard input ends
     #[arg(long, hide = true)]
     pub(super) prepare_only: bool,
+}
+
+/// The engines of the demo, as they are typed.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum DemoEngine {
+    /// PostgreSQL
+    Postgres,
+    /// MySQL
+    Mysql,
+    /// MariaDB
+    Mariadb,
 }
 
 #[derive(Debug, Subcommand)]

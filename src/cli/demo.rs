@@ -1,11 +1,15 @@
 //! `handover demo`.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
 
 use super::OpenConsole;
-use super::arguments::DemoArguments;
+use super::arguments::{DemoArguments, DemoEngine};
 use super::output::Printer;
 use super::style::Role;
+use crate::model::Flavour;
 use crate::operations::{Exit, Failure};
 use crate::sandbox::{Demo, DemoOptions};
 
@@ -25,7 +29,13 @@ pub(super) async fn run(
         ));
     }
     let options = DemoOptions {
-        postgres: arguments.postgres,
+        engine: match arguments.engine {
+            DemoEngine::Postgres => Flavour::Postgresql,
+            DemoEngine::Mysql => Flavour::Mysql,
+            DemoEngine::Mariadb => Flavour::Mariadb,
+        },
+        binaries: arguments.binaries,
+        cache: fetched_servers(),
     };
     let style = printer.error_style;
     let tell = |words: &str| {
@@ -43,6 +53,17 @@ pub(super) async fn run(
     // Waits until the server has ended and the folder is gone.
     drop(demo);
     ended
+}
+
+/// Where tests/install-servers.sh keeps what it has fetched. A server that root starts runs
+/// as another user, who may not look into root's home.
+fn fetched_servers() -> Option<PathBuf> {
+    let cache = match nix::unistd::geteuid().is_root() {
+        true => PathBuf::from("/var/cache"),
+        // Without a home there is nothing that was fetched into it.
+        false => etcetera::choose_base_strategy().ok()?.cache_dir(),
+    };
+    Some(cache.join("handover-tests"))
 }
 
 fn has_terminal() -> bool {

@@ -67,10 +67,10 @@ pub struct Terms {
     pub past_policy: &'static str,
     /// A server that follows another.
     pub standby: &'static str,
-    /// What the number of a session is called.
-    pub session: &'static str,
     /// What is wrong with a server that takes no changes.
     pub not_writable: &'static str,
+    /// What the number of a session is called.
+    pub session: &'static str,
     /// How to become a user that may be rotated.
     pub plain_users: &'static str,
 }
@@ -88,8 +88,8 @@ const POSTGRES: Terms = Terms {
     past_policy: "let the managing user set a password by its verifier, which is all that the \
                   server's policy sees of it",
     standby: "standby",
-    session: "pid",
     not_writable: "is a standby and cannot be written to",
+    session: "pid",
     plain_users: "choose application users that are not superusers",
 };
 
@@ -107,8 +107,8 @@ const MYSQL: Terms = Terms {
     past_policy: "let a password be set by its hash, which is all that the server's policy sees of \
                   it (on MariaDB: SET GLOBAL strict_password_validation = OFF;)",
     standby: "replica",
-    session: "connection",
     not_writable: "cannot be written to: it is a replica, or somebody has set `read_only`",
+    session: "connection",
     plain_users: "choose application users without SYSTEM_USER",
 };
 

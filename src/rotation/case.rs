@@ -211,7 +211,7 @@ impl Case {
     pub fn next_best(self, engine: Engine) -> &'static str {
         match self {
             Self::BothAccepted if engine == Engine::Mysql => {
-                "end the retained password (`ALTER USER … DISCARD OLD PASSWORD`), or make the server ask for passwords, then look again"
+                "end the retained password (`DISCARD OLD PASSWORD`), or make the server ask for passwords, then look again"
             }
             Self::NotReplicated if engine == Engine::Mysql => {
                 "see why the replica does not follow, or name it in `nodes`"

@@ -1,4 +1,4 @@
-//! The demo: a throw-away PostgreSQL over TLS, and a store whose environments are in the
+//! The demo: a throw-away server over TLS, of one of the engines, and a store whose environments are in the
 //! states that an operator meets.
 //!
 //! What it promises:
@@ -8,10 +8,12 @@
 //!   waited for, a promote four months ago, is written as fixture data that says so.
 
 mod crash;
+mod engine;
 mod fixtures;
 mod history;
 mod keeper;
 mod pools;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,9 +28,10 @@ use self::fixtures::{
 };
 use self::keeper::Keeper;
 use self::pools::{Credential, Pool, Source};
-use super::{PostgresOptions, PostgresServer, SandboxError};
+use self::server::Server;
+use super::{MysqlFlavour, SandboxError};
 use crate::document::PropertyPath;
-use crate::model::EnvironmentName;
+use crate::model::{EnvironmentName, Flavour};
 use crate::operations::hand_over::{self, Confirmation, Observer, RotateRequest};
 use crate::operations::{
     Exit, Failure, InitRequest, SourceFile, Workspace, init_environment, init_environment_as_of,
@@ -50,18 +53,19 @@ const OVERDUE: TimeDelta = TimeDelta::days(120);
 /// How long ago the crashed one was promoted before.
 const QUARTER: TimeDelta = TimeDelta::days(91);
 
-/// A quiet server: with six pools the log would otherwise grow for as long as one looks.
-const CONFIGURATION: [&str; 3] = [
-    "log_statement = 'none'",
-    "log_connections = off",
-    "log_disconnections = off",
-];
+/// Where all of it lies: on every system the user that runs the server can get there.
+const PARENT: &str = "/tmp";
 
 /// What is to be prepared.
 #[derive(Debug, Clone, Default)]
 pub struct DemoOptions {
-    /// The folder of PostgreSQL's programs; `None` searches.
-    pub postgres: Option<PathBuf>,
+    /// Of which engine the server is.
+    pub engine: Flavour,
+    /// The folder of the server's programs; `None` searches.
+    pub binaries: Option<PathBuf>,
+    /// A folder into which programs of MySQL and plugins of MariaDB were fetched without
+    /// installing them; it may be absent.
+    pub cache: Option<PathBuf>,
 }
 
 /// Where everything is, for tests and screenshots.
@@ -87,7 +91,7 @@ pub struct Demo {
     pools: Vec<JoinHandle<()>>,
     workspace: Arc<Workspace>,
     place: DemoPlace,
-    _server: PostgresServer,
+    _server: Server,
     _keeper: Keeper,
 }
 
@@ -96,29 +100,23 @@ impl Demo {
     /// `tell` hears what is being done.
     ///
     /// # Errors
-    /// Without PostgreSQL, with the command that installs it and [`Exit::Usage`]; else
+    /// Without the engine, with the command that gets it and [`Exit::Usage`]; else
     /// what the server, the store or a use case says. Nothing is left behind.
     pub async fn prepare(
         options: &DemoOptions,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, Failure> {
-        let mut server_options = PostgresOptions {
-            binaries: options.postgres.clone(),
-            configuration: CONFIGURATION.map(str::to_owned).to_vec(),
-            ..PostgresOptions::default()
-        };
         // Looked for before a folder is made.
-        super::PostgresBinaries::find(options.postgres.as_deref())?;
-        let mut keeper = Keeper::start(&server_options.parent_folder)?;
-        keeper
-            .folder()
-            .clone_into(&mut server_options.parent_folder);
+        Server::find(options)?;
+        let mut keeper = Keeper::start(Path::new(PARENT))?;
         tell(&format!(
             "all of it lies in {} and goes with this program",
             keeper.folder().display()
         ));
-        tell("starting a throw-away PostgreSQL over TLS");
-        let server = tokio::task::spawn_blocking(move || PostgresServer::start(&server_options))
+        let name = options.engine.name();
+        tell(&format!("starting a throw-away {name} over TLS"));
+        let (wanted, parent) = (options.clone(), keeper.folder().to_owned());
+        let server = tokio::task::spawn_blocking(move || Server::start(&wanted, &parent))
             .await
             .map_err(|error| broken(format!("starting the server failed: {error}")))??;
         let place = DemoPlace {
@@ -127,11 +125,11 @@ impl Demo {
             key_file: keeper.folder().join("master.key"),
             port: server.port(),
             server_process: server.process(),
-            server_folder: server.folder().to_owned(),
+            server_folder: server.folder(),
         };
         let passwords = Passwords::generate();
         tell("making roles, tables and a temporary store");
-        server.sql(&passwords.setup().map_err(broken)?)?;
+        server.sql(&passwords.setup(server.flavour()).map_err(broken)?)?;
         let wanted = NewKeySource::File(place.key_file.clone());
         init_key(&place.store, wanted, &KeyAccess::default()).await?;
         start_log(&place.store);
@@ -171,16 +169,17 @@ impl Drop for Demo {
 
 async fn make_environments(
     workspace: &Workspace,
-    server: &PostgresServer,
+    server: &Server,
     passwords: &Passwords,
 ) -> Result<(), Failure> {
     let file = |name: String, text: Zeroizing<String>| SourceFile {
         name,
         text,
         // The authority's certificate lies here, and is stored at the save.
-        folder: server.folder().to_owned(),
+        folder: server.folder(),
     };
-    let document = |text| passwords.document(text, server.port()).map_err(broken);
+    let (flavour, port) = (server.flavour(), server.port());
+    let document = |text| passwords.document(text, flavour, port).map_err(broken);
     let managing = InitRequest {
         name: environment("managing")?,
         document: file("managing.yaml".to_owned(), document(MANAGING)?),
@@ -201,7 +200,8 @@ async fn make_environments(
             Some(age) => {
                 let made = Utc::now() - age - TimeDelta::days(1);
                 init_environment_as_of(workspace, request, made).await?;
-                history::write_promote(workspace, server, application, Utc::now() - age).await?;
+                let at = Utc::now() - age;
+                history::write_promote(workspace, server, passwords, application, at).await?;
             }
             None => {
                 init_environment(workspace, request).await?;
@@ -224,7 +224,7 @@ fn promoted_before(application: &Application) -> Option<TimeDelta> {
 /// sessions on the outgoing user afterwards.
 async fn bring_into_state(
     workspace: &Arc<Workspace>,
-    server: &PostgresServer,
+    server: &Server,
     keeper: &mut Keeper,
     passwords: &Passwords,
     tell: &(dyn Fn(&str) + Sync),
@@ -249,7 +249,7 @@ async fn bring_into_state(
         broken(message)
     })?;
     let own = Source::Own(Credential { role, password });
-    let search = Pool::open(&SEARCH, server.door().clone(), own, REPLACE_SOON).await?;
+    let search = Pool::open(&SEARCH, server.door(), own, REPLACE_SOON).await?;
     Ok(vec![orders, billing, payments, reports, search])
 }
 
@@ -257,7 +257,7 @@ async fn bring_into_state(
 /// audit log then tells who read what, and the console's store is left alone.
 async fn open_pool(
     workspace: &Workspace,
-    server: &PostgresServer,
+    server: &Server,
     application: &'static Application,
     replacing: Duration,
 ) -> Result<Pool, Failure> {
@@ -265,7 +265,7 @@ async fn open_pool(
     let mut own = Workspace::open(store, &KeyAccess::default(), Access::ReadIfNeedBe).await?;
     application.pool.clone_into(&mut own.requester);
     let source = Source::Environment(Arc::new(own), environment(application.name)?);
-    Pool::open(application, server.door().clone(), source, replacing).await
+    Pool::open(application, server.door(), source, replacing).await
 }
 
 async fn rotate(
@@ -329,6 +329,15 @@ impl From<SandboxError> for Failure {
                 message,
                 "make a user, for example: useradd --system postgres; or run as an ordinary user",
             ),
+            SandboxError::NoMysql {
+                engine, install, ..
+            } => {
+                let code = match engine {
+                    MysqlFlavour::MySql => "no-mysql",
+                    MysqlFlavour::MariaDb => "no-mariadb",
+                };
+                Self::new(code, Exit::Usage, message, install)
+            }
             _ => broken(message),
         }
     }

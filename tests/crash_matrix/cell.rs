@@ -19,6 +19,29 @@ pub(crate) struct Cell {
     scene: Scene,
     place: String,
     action: &'static str,
+    world: World,
+}
+
+/// What is special about the shop of a cell.
+#[derive(Clone, Copy)]
+pub(crate) struct World {
+    pub(crate) engine: ShopEngine,
+    /// For the table's third column.
+    pub(crate) words: &'static str,
+    pub(crate) hosts: &'static [&'static str],
+    pub(crate) pair_has: &'static str,
+}
+
+impl World {
+    /// Nothing.
+    pub(crate) const fn plain(engine: ShopEngine) -> Self {
+        Self {
+            engine,
+            words: "",
+            hosts: &["%"],
+            pair_has: "",
+        }
+    }
 }
 
 impl Cell {
@@ -34,7 +57,12 @@ impl Cell {
             scene,
             place,
             action,
+            world: World::plain(ShopEngine::Postgres),
         }
+    }
+
+    pub(crate) fn of(self, world: World) -> Self {
+        Self { world, ..self }
     }
 
     /// Which command the failpoint is in, and how it comes there.
@@ -55,12 +83,19 @@ impl Cell {
 
 impl Staged for Cell {
     fn told(&self) -> [String; 3] {
-        [self.place.clone(), self.action.to_owned(), self.story()]
+        let story = format!("{}{}", self.story(), self.world.words);
+        [self.place.clone(), self.action.to_owned(), story]
     }
 
     fn run(&self) -> Ended {
         let name = format!("matrix{}", self.number);
-        let shop = Arc::new(Shop::open(&name, ShopOptions::default()));
+        let options = ShopOptions {
+            hosts: self.world.hosts,
+            pair_has: self.world.pair_has,
+            ..ShopOptions::default()
+        };
+        let shop = Shop::open_on(self.world.engine, &name, options);
+        let shop = Arc::new(shop.expect("who goes through cells knows that it is there"));
         let consumers = Consumers::start(&shop, &[Temper::Hasty], &mut Chance::from_environment());
 
         let mut command: &[&str] = &ROTATE;

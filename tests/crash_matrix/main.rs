@@ -19,6 +19,7 @@ mod two_pairs;
 
 mod cell;
 mod disk_cell;
+mod engines;
 mod matrix;
 mod network;
 mod network_cell;

@@ -30,9 +30,13 @@ pub(crate) fn recover(shop: &Shop, when: &str) -> Run {
 
 #[test]
 fn a_rotation_killed_at_any_moment_is_brought_to_an_end_by_one_recover() {
-    const KILLS: usize = 50;
-    let mut chance = Chance::from_environment();
     let shop = Shop::open("kill", ShopOptions::default());
+    survive_kills(&shop, 50);
+}
+
+/// Kills so many rotations at random moments; one `recover` brings each to an end.
+pub(crate) fn survive_kills(shop: &Shop, kills: usize) {
+    let mut chance = Chance::from_environment();
     shop.rotate(&[]).expect_code(0);
 
     let begun = Instant::now();
@@ -43,7 +47,7 @@ fn a_rotation_killed_at_any_moment_is_brought_to_an_end_by_one_recover() {
     let mut in_time = 0;
     let mut continued = 0;
     let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
-    for number in 1..=KILLS {
+    for number in 1..=kills {
         // S1 takes most of a rotation and leaves nothing open, so every second kill aims
         // at what comes after it.
         let delay = match number % 2 {
@@ -65,18 +69,18 @@ fn a_rotation_killed_at_any_moment_is_brought_to_an_end_by_one_recover() {
         rotation.kill();
 
         shop.assert_current_logs_in(&format!("{when}, before recover"));
-        let recovered = recover(&shop, &when);
+        let recovered = recover(shop, &when);
         shop.assert_current_logs_in(&format!("{when}, after recover"));
         continued += u32::from(result_of(&recovered)["rotation"].is_string());
         *outcomes.entry(summary(&recovered)).or_default() += 1;
     }
-    println!("{in_time} of {KILLS} were killed while they ran; recover said {outcomes:?}");
+    println!("{in_time} of {kills} were killed while they ran; recover said {outcomes:?}");
     assert!(
-        in_time >= KILLS / 2,
+        in_time >= kills / 2,
         "too few kills met a running rotation: {in_time}"
     );
     assert!(
-        continued >= 5,
+        continued >= u32::try_from(kills / 10).expect("a few"),
         "recover had too little to do to be tested: {outcomes:?}"
     );
 
@@ -112,25 +116,40 @@ fn summary(run: &Run) -> String {
 /// same: the outcome that nobody was told of.
 #[test]
 fn a_statement_that_wins_after_its_client_was_killed_is_found_by_recover() {
-    let shop = Shop::open(
-        "zombie",
-        ShopOptions {
-            lock_timeout: "60s",
-            statement_timeout: "60s",
-            ..ShopOptions::default()
-        },
-    );
-    let lock = HeldSession::row_lock(&shop.second.name);
+    find_what_won(&Shop::open("zombie", patient()));
+}
+
+/// A server that lets a statement wait for as long as a test takes.
+pub(crate) fn patient() -> ShopOptions {
+    ShopOptions {
+        lock_timeout: "60s",
+        statement_timeout: "60s",
+        ..ShopOptions::default()
+    }
+}
+
+/// A server that gives a waiting statement up soon.
+pub(crate) fn impatient() -> ShopOptions {
+    ShopOptions {
+        lock_timeout: "1s",
+        statement_timeout: "2s",
+        ..ShopOptions::default()
+    }
+}
+
+/// For a [`patient`] shop.
+pub(crate) fn find_what_won(shop: &Shop) {
+    let lock = shop.lock_the_user(&shop.second);
     let mut rotation = shop.start(&["rotate", "shop/orders", "--yes"]);
-    wait_for_alter(&shop);
+    wait_for_alter(shop);
     rotation.kill();
     shop.assert_current_logs_in("after the kill");
     drop(lock);
     wait_until("the abandoned session has ended", || {
-        managing_sessions(&shop) == 0
+        managing_sessions(shop) == 0
     });
 
-    let recovered = result_of(&recover(&shop, "after the abandoned ALTER"));
+    let recovered = result_of(&recover(shop, "after the abandoned ALTER"));
     println!("{recovered:#}");
     assert_eq!(recovered["status"], "done", "{recovered:#}");
     let current = shop.assert_current_logs_in("after recover");
@@ -141,31 +160,28 @@ fn a_statement_that_wins_after_its_client_was_killed_is_found_by_recover() {
 /// The same, with a server that gives the waiting statement up at the lock time-out.
 #[test]
 fn a_statement_that_is_given_up_after_its_client_was_killed_is_sent_again() {
-    let shop = Shop::open(
-        "givenup",
-        ShopOptions {
-            lock_timeout: "1s",
-            statement_timeout: "2s",
-            ..ShopOptions::default()
-        },
-    );
-    let before = shop.verifier_of(&shop.second);
-    let lock = HeldSession::row_lock(&shop.second.name);
+    send_again_what_was_given_up(&Shop::open("givenup", impatient()));
+}
+
+/// For an [`impatient`] shop.
+pub(crate) fn send_again_what_was_given_up(shop: &Shop) {
+    let before = shop.stored_hash_of(&shop.second);
+    let lock = shop.lock_the_user(&shop.second);
     let mut rotation = shop.start(&["rotate", "shop/orders", "--yes"]);
-    wait_for_alter(&shop);
+    wait_for_alter(shop);
     rotation.kill();
     wait_until("the abandoned statement is given up", || {
-        waiting_sessions(&shop) == 0 && managing_sessions(&shop) == 0
+        waiting_sessions(shop) == 0 && managing_sessions(shop) == 0
     });
     drop(lock);
     assert_eq!(
-        shop.verifier_of(&shop.second),
+        shop.stored_hash_of(&shop.second),
         before,
         "nothing was applied"
     );
     shop.assert_current_logs_in("after the statement was given up");
 
-    let recovered = result_of(&recover(&shop, "after the given-up ALTER"));
+    let recovered = result_of(&recover(shop, "after the given-up ALTER"));
     println!("{recovered:#}");
     assert_eq!(recovered["status"], "done", "{recovered:#}");
     let current = shop.assert_current_logs_in("after recover");
@@ -175,14 +191,7 @@ fn a_statement_that_is_given_up_after_its_client_was_killed_is_sent_again() {
 /// While a rotation is open, nothing starts a second one.
 #[test]
 fn an_open_rotation_is_named_and_refuses_a_new_one() {
-    let shop = Shop::open(
-        "openrotation",
-        ShopOptions {
-            lock_timeout: "60s",
-            statement_timeout: "60s",
-            ..ShopOptions::default()
-        },
-    );
+    let shop = Shop::open("openrotation", patient());
     let lock = HeldSession::row_lock(&shop.second.name);
     let mut rotation = shop.start(&["rotate", "shop/orders", "--yes"]);
     wait_for_alter(&shop);
@@ -200,25 +209,26 @@ fn an_open_rotation_is_named_and_refuses_a_new_one() {
     shop.assert_current_logs_in("after recover");
 }
 
-/// The row stays locked for longer than the program waits: a failure that is told, that
+/// The user stays locked for longer than the program waits: a failure that is told, that
 /// leaves the consumers alone, and that `recover` brings to an end.
 #[test]
 fn a_lock_that_outlasts_its_time_out_is_no_loss() {
-    let shop = Shop::open(
-        "locktimeout",
-        ShopOptions {
-            lock_timeout: "500ms",
-            statement_timeout: "2s",
-            ..ShopOptions::default()
-        },
-    );
-    let lock = HeldSession::row_lock(&shop.second.name);
+    let options = ShopOptions {
+        lock_timeout: "500ms",
+        ..impatient()
+    };
+    lose_nothing_to_a_lock(&Shop::open("locktimeout", options));
+}
+
+/// For an [`impatient`] shop.
+pub(crate) fn lose_nothing_to_a_lock(shop: &Shop) {
+    let lock = shop.lock_the_user(&shop.second);
     let stopped = shop.rotate(&[]);
-    assert_ne!(stopped.code(), Some(0), "the row was locked: {stopped:#?}");
+    assert_ne!(stopped.code(), Some(0), "the user was locked: {stopped:#?}");
     result_of(&stopped);
-    shop.assert_current_logs_in("while the row is locked");
+    shop.assert_current_logs_in("while the user is locked");
     drop(lock);
-    recover(&shop, "after the lock time-out");
+    recover(shop, "after the lock time-out");
     shop.assert_current_logs_in("after recover");
 }
 

@@ -98,7 +98,7 @@ pub(crate) fn postgres_binaries() -> Option<PathBuf> {
 
 /// Where tests/install-servers.sh keeps what it has fetched. A server that root starts runs
 /// as another user, who may not look into root's home.
-fn cache_folder() -> PathBuf {
+pub(crate) fn cache_folder() -> PathBuf {
     let cache = if nix::unistd::geteuid().is_root() {
         PathBuf::from("/var/cache")
     } else {

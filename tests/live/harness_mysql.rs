@@ -61,7 +61,8 @@ fn name_of(flavour: MysqlFlavour) -> &'static str {
     }
 }
 
-fn is_wanted(flavour: MysqlFlavour) -> bool {
+/// Whether the engine was not left out by name.
+pub(crate) fn is_wanted(flavour: MysqlFlavour) -> bool {
     let name = name_of(flavour);
     if !std::env::var("HANDOVER_TESTS_WITHOUT").is_ok_and(|names| names.contains(name)) {
         return true;

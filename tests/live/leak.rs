@@ -4,17 +4,48 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use handover::secret::Secret;
 
-use crate::harness::{HeldSession, Run, Running, server};
-use crate::shop::{Shop, ShopOptions};
+use crate::harness::{Run, Running, server, wait_until};
+use crate::shop::{Account, Shop, ShopOptions};
 
 /// Everything that was collected for the search: a name and its text. Bytes that are no
 /// text were replaced, which cannot hide a password: those are ASCII.
-struct Evidence(Vec<(String, String)>);
+pub(crate) struct Evidence(pub(crate) Vec<(String, String)>);
 
 impl Evidence {
+    pub(crate) fn new(found: Vec<(String, Vec<u8>)>) -> Self {
+        let texts = found
+            .into_iter()
+            .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
+        Self(texts.collect())
+    }
+
+    /// The program's own log is there and says something.
+    #[track_caller]
+    pub(crate) fn assert_own_log(&self) {
+        let mut texts = self.0.iter();
+        let own_log = texts.find(|(name, _)| name.ends_with("handover.log"));
+        assert!(
+            own_log.is_some_and(|(_, text)| !text.is_empty()),
+            "the program's own log is empty, so that it proves nothing"
+        );
+    }
+
+    /// No password is found anywhere.
+    #[track_caller]
+    pub(crate) fn assert_without(&self, passwords: &[Secret]) {
+        for (number, password) in passwords.iter().enumerate() {
+            let places = self.places_of(password.expose());
+            assert!(
+                places.is_empty(),
+                "password {number} is found in {places:?}"
+            );
+        }
+    }
+
     /// Where `needle` is found, as it is, in base64 or in hexadecimal.
-    fn places_of(&self, needle: &str) -> Vec<&str> {
+    pub(crate) fn places_of(&self, needle: &str) -> Vec<&str> {
         assert!(needle.is_ascii(), "{needle}");
         let forms = [
             needle.to_owned(),
@@ -29,16 +60,17 @@ impl Evidence {
     }
 }
 
-/// Every file below `folder`, the test's own input files left out.
-fn files_below(folder: &Path, left_out: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+/// Every regular file below `folder`, the test's own input files left out.
+pub(crate) fn files_below(folder: &Path, left_out: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in fs::read_dir(folder).expect("lists").flatten() {
         let path: PathBuf = entry.path();
         if path == left_out {
             continue;
         }
-        if entry.file_type().expect("has a type").is_dir() {
+        let kind = entry.file_type().expect("has a type");
+        if kind.is_dir() {
             files_below(&path, left_out, found);
-        } else {
+        } else if kind.is_file() {
             let bytes = fs::read(&path).expect("reads");
             found.push((path.display().to_string(), bytes));
         }
@@ -46,9 +78,11 @@ fn files_below(folder: &Path, left_out: &Path, found: &mut Vec<(String, Vec<u8>)
 }
 
 /// Runs the program with its own log turned up as far as it goes, and keeps what it said.
-fn run(shop: &Shop, said: &mut Vec<(String, Vec<u8>)>, arguments: &[&str]) -> Run {
+/// What it holds open while it runs lies below the shop's home.
+pub(crate) fn run(shop: &Shop, said: &mut Vec<(String, Vec<u8>)>, arguments: &[&str]) -> Run {
     let mut command = shop.command(arguments);
     command
+        .env("XDG_RUNTIME_DIR", shop.home())
         .env("RUST_LOG", "trace")
         .env("HANDOVER_LOG", "trace");
     let run = Running::start(command).finish();
@@ -58,15 +92,15 @@ fn run(shop: &Shop, said: &mut Vec<(String, Vec<u8>)>, arguments: &[&str]) -> Ru
     run
 }
 
-#[test]
-fn no_password_is_found_in_any_log_file_statistic_or_output() {
-    let shop = Shop::bare(
-        "leak",
-        ShopOptions {
-            lock_timeout: "200ms",
-            ..ShopOptions::default()
-        },
-    );
+/// What was said, and all passwords that were ever used.
+pub(crate) struct Story {
+    pub(crate) said: Vec<(String, Vec<u8>)>,
+    pub(crate) passwords: Vec<Secret>,
+}
+
+/// Lives through rotations, a refusal, a failure and a recovery, which have texts of their
+/// own, in a shop without a store, whose server gives a waiting statement up soon.
+pub(crate) fn live_through(shop: &Shop) -> Story {
     let mut said = Vec::new();
     let path = |name: &str| shop.file(name).display().to_string();
     shop.init_key();
@@ -75,26 +109,11 @@ fn no_password_is_found_in_any_log_file_statistic_or_output() {
         path("orders.yaml"),
         path("settings.yaml"),
     );
-    run(
-        &shop,
-        &mut said,
-        &["env", "init", "shop/managing", "-f", &managing],
-    )
-    .expect_code(0);
-    run(
-        &shop,
-        &mut said,
-        &[
-            "env",
-            "init",
-            "shop/orders",
-            "-f",
-            &orders,
-            "--settings",
-            &settings,
-        ],
-    )
-    .expect_code(0);
+    let init = ["env", "init", "shop/managing", "-f", &managing];
+    run(shop, &mut said, &init).expect_code(0);
+    let init = ["env", "init", "shop/orders", "-f", &orders];
+    let init = [&init[..], &["--settings", &settings]].concat();
+    run(shop, &mut said, &init).expect_code(0);
 
     let mut passwords = vec![
         shop.managing.password.duplicate(),
@@ -102,23 +121,25 @@ fn no_password_is_found_in_any_log_file_statistic_or_output() {
         shop.second.password.duplicate(),
     ];
     for _ in 0..3 {
-        run(&shop, &mut said, &["rotate", "shop/orders", "--plan"]).expect_code(0);
-        run(&shop, &mut said, &["rotate", "shop/orders", "--yes"]).expect_code(0);
+        run(shop, &mut said, &["rotate", "shop/orders", "--plan"]).expect_code(0);
+        run(shop, &mut said, &["rotate", "shop/orders", "--yes"]).expect_code(0);
         passwords.push(shop.assert_current_logs_in("after a rotation").password);
     }
-    // A refusal, a failure and a recovery have texts of their own.
-    let session = HeldSession::open(&shop.first.name, {
-        // After three rotations the second user is current and the first is idle, with
-        // the password of the second rotation.
-        &passwords[4]
-    });
-    run(&shop, &mut said, &["rotate", "shop/orders", "--yes"]).expect_code(4);
+    // After three rotations the second user is current and the first is idle, with the
+    // password of the second rotation.
+    let idle = Account {
+        name: shop.first.name.clone(),
+        password: passwords[4].duplicate(),
+    };
+    let session = shop.hold_session(&idle);
+    run(shop, &mut said, &["rotate", "shop/orders", "--yes"]).expect_code(4);
     drop(session);
-    let lock = HeldSession::row_lock(&shop.first.name);
-    let failed = run(&shop, &mut said, &["rotate", "shop/orders", "--yes"]);
-    assert_ne!(failed.code(), Some(0), "the row was locked: {failed:#?}");
+    wait_until("the session is gone", || shop.sessions_of(&idle) == 0);
+    let lock = shop.lock_the_user(&idle);
+    let failed = run(shop, &mut said, &["rotate", "shop/orders", "--yes"]);
+    assert_ne!(failed.code(), Some(0), "the user was locked: {failed:#?}");
     drop(lock);
-    run(&shop, &mut said, &["recover", "--yes"]).expect_code(0);
+    run(shop, &mut said, &["recover", "--yes"]).expect_code(0);
     passwords.push(shop.assert_current_logs_in("after recover").password);
     for arguments in [
         &["env", "get", "shop/orders"][..],
@@ -126,12 +147,25 @@ fn no_password_is_found_in_any_log_file_statistic_or_output() {
         &["env", "history", "shop/orders"],
         &["env", "settings", "get", "shop/orders"],
         &["env", "ls"],
+        &["doctor", "shop/orders"],
         &["status"],
         &["audit", "ls", "--output", "json"],
         &["audit", "verify"],
     ] {
-        run(&shop, &mut said, arguments).expect_code(0);
+        run(shop, &mut said, arguments).expect_code(0);
     }
+    assert!(passwords.len() >= 7);
+    Story { said, passwords }
+}
+
+#[test]
+fn no_password_is_found_in_any_log_file_statistic_or_output() {
+    let options = ShopOptions {
+        lock_timeout: "200ms",
+        ..ShopOptions::default()
+    };
+    let shop = Shop::bare("leak", options);
+    let Story { said, passwords } = live_through(&shop);
 
     let planted = shop.store().join("planted-by-the-test");
     fs::write(&planted, "before planted-canary-text after").expect("writes");
@@ -146,12 +180,7 @@ fn no_password_is_found_in_any_log_file_statistic_or_output() {
         "pg_stat_statements".to_owned(),
         statistics.join("\n").into_bytes(),
     ));
-    let evidence = Evidence(
-        found
-            .into_iter()
-            .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()))
-            .collect(),
-    );
+    let evidence = Evidence::new(found);
 
     // The search is known to find: a planted text, and what each source must hold.
     let places = evidence.places_of("planted-canary-text");
@@ -164,21 +193,6 @@ fn no_password_is_found_in_any_log_file_statistic_or_output() {
         );
     }
 
-    let own_log = evidence
-        .0
-        .iter()
-        .find(|(name, _)| name.ends_with("handover.log"));
-    assert!(
-        own_log.is_some_and(|(_, text)| !text.is_empty()),
-        "the program's own log is empty, so that it proves nothing"
-    );
-
-    assert!(passwords.len() >= 7);
-    for (number, password) in passwords.iter().enumerate() {
-        let places = evidence.places_of(password.expose());
-        assert!(
-            places.is_empty(),
-            "password {number} is found in {places:?}"
-        );
-    }
+    evidence.assert_own_log();
+    evidence.assert_without(&passwords);
 }

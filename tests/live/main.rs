@@ -4,6 +4,18 @@
 //! Each test works in a store, with roles and with a home folder of its own, so that all
 //! may run side by side on the one shared server of each engine.
 
+/// One test of each name for MySQL, and one for MariaDB.
+macro_rules! for_both {
+    ($($name:ident)*) => {
+        mod mysql {
+            $(#[test] fn $name() { super::$name(crate::shop::ShopEngine::MySql); })*
+        }
+        mod mariadb {
+            $(#[test] fn $name() { super::$name(crate::shop::ShopEngine::MariaDb); })*
+        }
+    };
+}
+
 mod adoption;
 mod bad_input;
 mod cases;
@@ -17,6 +29,8 @@ mod doctor;
 mod documents;
 mod editing;
 mod engines;
+mod engines_faults;
+mod engines_leak;
 mod failing_disk;
 mod gate;
 mod harness;

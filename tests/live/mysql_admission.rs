@@ -6,7 +6,6 @@ use serde_json::Value;
 use crate::contract::{assert_refused, names_case, result_of};
 use crate::harness::{Run, wait_until};
 use crate::mysql_scenarios::expect_no_foreign_words;
-use crate::scenes::for_both;
 use crate::shop::{Shop, ShopEngine, ShopOptions};
 
 for_both! {

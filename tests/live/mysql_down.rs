@@ -15,9 +15,7 @@ use crate::mysql_world::{
     accept_server, accepts, assert_current_logs_in_at, behind_an_address, expect_needs_human,
     opened, private, promote, show,
 };
-use crate::scenes::{
-    expect_case, expect_completed, expect_parked, for_both, recover, stop_after_s3,
-};
+use crate::scenes::{expect_case, expect_completed, expect_parked, recover, stop_after_s3};
 use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 
 for_both! {

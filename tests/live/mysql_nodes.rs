@@ -10,7 +10,6 @@ use crate::harness::wait_until;
 use crate::mysql_scenarios::expect_no_foreign_words;
 use crate::mysql_world::{accepts, hold_session_at, private, show};
 use crate::naming::assert_case_is_named;
-use crate::scenes::for_both;
 use crate::several::DeadPort;
 use crate::shop::{Shop, ShopEngine, ShopOptions};
 

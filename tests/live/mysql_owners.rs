@@ -10,7 +10,6 @@ use crate::harness::wait_until;
 use crate::mysql_scenarios::expect_no_foreign_words;
 use crate::mysql_world::show;
 use crate::ownership::{code_of, init_billing};
-use crate::scenes::for_both;
 use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 
 for_both! {

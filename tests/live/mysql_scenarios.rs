@@ -13,7 +13,7 @@ use crate::editing::run_with_input;
 use crate::harness::{Run, wait_until};
 use crate::rotation::wait_for_alter;
 use crate::scenes::{
-    ROTATE, expect_case, expect_completed, expect_parked, for_both, needy_on, recover, rival_sets,
+    ROTATE, expect_case, expect_completed, expect_parked, needy_on, recover, rival_sets,
     stop_after_s3, stop_before_s3,
 };
 use crate::several::DeadPort;

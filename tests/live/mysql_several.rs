@@ -10,7 +10,7 @@ use crate::contract::{names_case, result_of};
 use crate::harness::{Run, wait_until};
 use crate::mysql_scenarios::expect_no_foreign_words;
 use crate::mysql_world::{private, show};
-use crate::scenes::{ROTATE, for_both, needy_on, recover, waiting};
+use crate::scenes::{ROTATE, needy_on, recover, waiting};
 use crate::several::{DeadPort, path_of};
 use crate::shop::{Account, Shop, ShopEngine, ShopOptions, account_at, quoted};
 use crate::signals::{ask_to_stop, assert_interrupted};

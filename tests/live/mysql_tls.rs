@@ -11,7 +11,6 @@ use mysql_async::{Conn, OptsBuilder};
 
 use crate::contract::assert_refused;
 use crate::mysql_scenarios::expect_no_foreign_words;
-use crate::scenes::for_both;
 use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 
 for_both! {

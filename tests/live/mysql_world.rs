@@ -14,7 +14,8 @@ use crate::contract::result_of;
 use crate::harness::Run;
 use crate::mysql_scenarios::expect_no_foreign_words;
 use crate::scenes::{expect_case, expect_parked};
-use crate::shop::{Account, HeldMysqlSession, Shop, ShopOptions, account_at};
+use crate::shop::mysql::HeldMysqlSession;
+use crate::shop::{Account, Shop, ShopOptions, account_at};
 
 /// An address that stands for one server, and later for another: a name or a virtual address
 /// after a fail-over. It ends with the test program.

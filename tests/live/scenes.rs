@@ -13,19 +13,6 @@ use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 use crate::signals::ask_to_stop;
 use crate::terminal::{Start, Terminal};
 
-/// One test of each name for MySQL, and one for MariaDB, so that a failure names the engine.
-macro_rules! for_both {
-    ($($name:ident)*) => {
-        mod mysql {
-            $(#[test] fn $name() { super::$name(crate::shop::ShopEngine::MySql); })*
-        }
-        mod mariadb {
-            $(#[test] fn $name() { super::$name(crate::shop::ShopEngine::MariaDb); })*
-        }
-    };
-}
-pub(crate) use for_both;
-
 pub(crate) const ROTATE: [&str; 5] = ["rotate", "shop/orders", "--yes", "--output", "json"];
 const EXPLAIN: [&str; 3] = ["recover", "shop/orders", "--explain"];
 

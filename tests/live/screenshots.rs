@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use crate::demo;
 use crate::shop::{Shop, ShopOptions};
 use crate::terminal::{Start, Terminal};
 
@@ -227,5 +228,20 @@ fn the_home_screen_and_a_review_are_drawn_as_pictures() {
         "review",
         "handover: the review of a rotation",
         &["rotate", "changes", "stays", "ALTER"],
+    );
+}
+
+#[test]
+fn the_demo_on_mysql_is_drawn_as_a_picture() {
+    let home = tempfile::tempdir().expect("makes a folder");
+    let Some(mut terminal) = demo::console_on_mysql((100, 18), home.path()) else {
+        return;
+    };
+    demo::review_reports(&mut terminal);
+    shoot(
+        &terminal,
+        "mysql-review",
+        "handover: the review of a rotation on MySQL",
+        &["shop/reports", "MySQL", "ALTER", "reports_a"],
     );
 }

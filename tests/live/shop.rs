@@ -16,14 +16,13 @@ use tempfile::TempDir;
 
 use self::engine::ShopServer;
 pub(crate) use self::engine::{Held, MariaDbPlugin, ShopEngine};
-pub(crate) use self::mysql::HeldMysqlSession;
 use crate::harness::{Run, Running, first_value};
 
 // Named, because this file is a module of two test programs.
 #[path = "shop_engine.rs"]
 mod engine;
 #[path = "shop_mysql.rs"]
-mod mysql;
+pub(crate) mod mysql;
 #[path = "shop_postgres.rs"]
 mod postgres;
 
@@ -63,6 +62,8 @@ pub(crate) struct ShopOptions {
     /// From where the pair logs in, on MySQL and MariaDB: each is a row of its own there.
     pub(crate) hosts: &'static [&'static str],
     pub(crate) mariadb_plugin: MariaDbPlugin,
+    /// Further words of the statement that creates the pair there.
+    pub(crate) pair_has: &'static str,
 }
 
 impl Default for ShopOptions {
@@ -81,6 +82,7 @@ impl Default for ShopOptions {
             own_server: false,
             hosts: &["%"],
             mariadb_plugin: MariaDbPlugin::Native,
+            pair_has: "",
         }
     }
 }
@@ -452,6 +454,16 @@ impl Shop {
     #[track_caller]
     pub(crate) fn way_in_of(&self, account: &Account) -> Vec<Row> {
         self.place.way_in_of(&account.name)
+    }
+
+    /// The server keeps the same for each row of a user: none was left out.
+    #[track_caller]
+    pub(crate) fn assert_rows_agree(&self, account: &Account) {
+        let stored = self.stored_hash_of(account);
+        let of = |row: &str| row.split_once(' ').map(|(_, kept)| kept.to_owned());
+        let mut rows = stored.split("; ").map(of);
+        let first = rows.next();
+        assert!(rows.all(|row| Some(row) == first), "{stored}");
     }
 
     /// PostgreSQL's word for [`Shop::stored_hash_of`].

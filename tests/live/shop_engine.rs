@@ -140,5 +140,8 @@ pub(super) fn server_of(options: &ShopOptions) -> Option<Box<dyn ShopServer>> {
             Place::Own(Arc::new(own.expect("the server starts")))
         }
     };
-    Some(Box::new(MysqlShop(place)))
+    Some(Box::new(MysqlShop {
+        server: place,
+        plugin: options.mariadb_plugin,
+    }))
 }

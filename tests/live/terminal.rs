@@ -81,6 +81,11 @@ impl Terminal {
     /// The console on a shop's store, with nothing in its environment that the test does
     /// not mean.
     pub(crate) fn start(shop: &Shop, start: &Start) -> Self {
+        Self::at_home(shop.home(), &shop.store(), start)
+    }
+
+    /// The same for whoever has a home and no shop.
+    pub(crate) fn at_home(home: &Path, store: &Path, start: &Start) -> Self {
         let (columns, rows) = start.size;
         let pair = native_pty_system()
             .openpty(size(columns, rows))
@@ -95,11 +100,11 @@ impl Terminal {
             None => CommandBuilder::new(program),
         };
         command.env_clear();
-        command.cwd(shop.home());
-        let store = shop.store().display().to_string();
+        command.cwd(home);
+        let store = store.display().to_string();
         for (name, value) in [
             ("PATH", std::env::var("PATH").unwrap_or_default().as_str()),
-            ("HOME", &shop.home().display().to_string()),
+            ("HOME", &home.display().to_string()),
             ("TERM", "xterm-256color"),
             ("LANG", "C.UTF-8"),
             ("HANDOVER_STORE", &store),

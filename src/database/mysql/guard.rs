@@ -22,8 +22,14 @@ const QUIT: u8 = 1;
 const PROOFS: [(&[u8], usize); 3] = [
     (b"mysql_native_password", 20),
     (b"caching_sha2_password", 32),
-    (b"client_ed25519", 64),
+    (ED25519, 64),
 ];
+
+const ED25519: &[u8] = b"client_ed25519";
+
+/// The bytes of its challenge, any of which may be NUL. All the others end with a NUL that is
+/// no part of theirs, and the driver takes one off from any.
+const ED25519_CHALLENGE: usize = 32;
 
 /// What the driver is to say next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +72,15 @@ impl Guard {
             [OK | ERR, ..] | [MORE, KNOWN] => Turn::Server,
             [MORE, WANTED] if self.encrypted => Turn::Password,
             [MORE, WANTED] => return Err(only_over_tls()),
-            [SWITCH, ..] => Turn::Proof(self.proof(switched_plugin(&packet.payload))?),
+            [SWITCH, ..] => {
+                let plugin = switched_plugin(&packet.payload);
+                let turn = Turn::Proof(self.proof(plugin)?);
+                let length = 1 + plugin.len() + 1 + ED25519_CHALLENGE;
+                if plugin == ED25519 && packet.payload.len() == length {
+                    packet.payload.push(0);
+                }
+                turn
+            }
             _ => return Err(other("the server's answer to the login is not understood")),
         };
         packet.sequence = packet.sequence.wrapping_sub(u8::from(self.encrypted));
@@ -145,6 +159,18 @@ mod tests {
                 .collect::<Vec<_>>()
                 .as_slice(),
         )
+    }
+
+    /// Else one login in 256 with the right password would be refused.
+    #[test]
+    fn the_driver_takes_no_byte_off_an_ed25519_challenge() {
+        let challenge = |length| {
+            let text = [&[SWITCH], ED25519, &[0], &vec![0; length]].concat();
+            let seen = Guard::for_encrypted_line().pass_to_driver(packet(2, &text));
+            seen.expect("passes").payload.len() - text.len()
+        };
+        assert_eq!(challenge(32), 1, "one to take off");
+        assert_eq!(challenge(33), 0, "there is one already");
     }
 
     #[test]

@@ -180,7 +180,11 @@ impl Managing for MysqlManaging {
         part: &'a ChangePart,
         new: NewPassword<'a>,
     ) -> BoxFuture<'a, ChangeOutcome> {
-        self.alter(part, new).boxed()
+        async move {
+            let outcome = self.alter(part, new).await;
+            self.name_holders(outcome).await
+        }
+        .boxed()
     }
 
     fn give_up(&mut self) -> BoxFuture<'_, ()> {

@@ -13,6 +13,7 @@ mod grants;
 mod guard;
 mod line;
 mod managing;
+mod obstacles;
 mod packet;
 mod probe;
 mod properties;

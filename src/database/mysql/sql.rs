@@ -75,7 +75,9 @@ pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
              @@global.default_password_lifetime, JSON_VALUE(Priv, '$.password_lifetime')) \
              < UNIX_TIMESTAMP(), 0) AS expired, \
              CASE COALESCE(JSON_VALUE(Priv, '$.ssl_type'), 0) WHEN 0 THEN '' WHEN 1 THEN 'ANY' \
-             ELSE 'X509' END AS ssl_type, 0 AS retained, NULL AS login_limit, \
+             ELSE 'X509' END AS ssl_type, 0 AS retained, \
+             IF(@@global.max_password_errors < 4294967295, @@global.max_password_errors, NULL) \
+             AS login_limit, \
              JSON_EXISTS(Priv, '$.auth_or') AS several, \
              COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) IN ('1', 'true') AS is_role, 0 AS protected \
              FROM mysql.global_priv WHERE User IN ({first}, {second}) ORDER BY User, Host"
@@ -184,6 +186,13 @@ fn lock_name(account: &str) -> String {
     let digest = Sha256::digest(account.as_bytes());
     format!("handover:{}", hex::encode(&digest[..20]))
 }
+
+/// Who holds a lock that keeps every change of a user waiting (MySQL).
+pub(super) const LOCK_HOLDERS: &str = "SELECT m.OBJECT_TYPE AS lock_kind, t.PROCESSLIST_ID AS id, \
+     t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host FROM performance_schema.metadata_locks m \
+     JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID \
+     WHERE m.LOCK_STATUS = 'GRANTED' AND m.LOCK_DURATION = 'EXPLICIT' \
+     AND m.OBJECT_TYPE IN ('GLOBAL', 'BACKUP LOCK') AND t.PROCESSLIST_ID <> CONNECTION_ID()";
 
 /// One row and what it shall store instead of a password.
 pub(super) struct NewHash<'a> {

@@ -13,6 +13,7 @@ mod claim;
 mod confirm;
 mod effects;
 mod evidence;
+mod evidence_words;
 mod examine;
 mod gate;
 mod guesses;

@@ -11,9 +11,10 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::super::{PostgresServer, SandboxError};
+use super::super::SandboxError;
 use super::fixtures::Application;
 use super::keeper::Keeper;
+use super::server::Server;
 use super::{broken, environment, environment_name, rotated_path};
 use crate::operations::{Failure, Workspace};
 use crate::rotation::Event;
@@ -31,7 +32,7 @@ const ATTEMPTS: u32 = 3;
 /// Leaves the rotation of `application` crashed after S3 and before S5.
 pub(super) async fn crash(
     workspace: &Workspace,
-    server: &PostgresServer,
+    server: &Server,
     keeper: &mut Keeper,
     application: &Application,
 ) -> Result<(), Failure> {
@@ -49,24 +50,11 @@ pub(super) async fn crash(
 
 async fn attempt(
     workspace: &Workspace,
-    server: &PostgresServer,
+    server: &Server,
     keeper: &mut Keeper,
     application: &Application,
 ) -> Result<bool, Failure> {
-    let superuser = server.superuser();
-    let holder = server
-        .door()
-        .connect(&superuser.name, &superuser.password, "postgres")
-        .await
-        .map_err(SandboxError::from)?;
-    let lock = format!(
-        "BEGIN; LOCK TABLE {} IN ACCESS EXCLUSIVE MODE",
-        application.name
-    );
-    holder
-        .batch_execute(&lock)
-        .await
-        .map_err(SandboxError::from)?;
+    let held = server.hold(application.name).await?;
     let mut child = rotate(workspace.store.folder(), application)?;
     keeper.watch(child.id())?;
     let begun = Instant::now();
@@ -84,16 +72,7 @@ async fn attempt(
         .await
         .map_err(SandboxError::io("kill the rotation"))?;
     keeper.watch(None)?;
-    // What it had asked the server ends with it, as it would when a host goes down.
-    let abandoned = format!(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
-         WHERE usename LIKE '{}\\_%' AND application_name LIKE 'handover/%'",
-        application.name
-    );
-    holder
-        .batch_execute(&format!("{abandoned}; ROLLBACK"))
-        .await
-        .map_err(SandboxError::from)?;
+    held.release_without_rotation(application.name).await?;
     stands_after_apply(workspace, application).await
 }
 
@@ -108,6 +87,8 @@ fn rotate(store: &Path, application: &Application) -> Result<Child, Failure> {
         .args(["--reason", "quarterly rotation"])
         .env_clear()
         .env("HOME", store)
+        // A kill may leave there what it makes for a moment; it goes with the store.
+        .env("TMPDIR", store)
         .current_dir(store)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use crate::process::{generate_password, random_bytes};
-use crate::secret::{SCRAM_SALT_LENGTH, ScramVerifier, Secret};
+use super::engine;
+use crate::model::Flavour;
+use crate::process::generate_password;
+use crate::secret::Secret;
 
-/// Roles, tables and a few rows.
-pub(super) const SETUP: &str = include_str!("../../../fixtures/demo/setup.sql");
 /// The managing user's environment.
 pub(super) const MANAGING: &str = include_str!("../../../fixtures/demo/managing.yaml");
 const SETTINGS: &str = include_str!("../../../fixtures/demo/settings.yaml");
@@ -74,6 +74,9 @@ pub(super) const PAYMENTS: Application = Application {
 pub(super) const APPLICATIONS: [&Application; 5] =
     [&ORDERS, &BILLING, &REPORTS, &SEARCH, &PAYMENTS];
 
+/// The managing user of all environments.
+pub(super) const MANAGER: &str = "shop_managing";
+
 /// The passwords of this run, by role.
 pub(super) struct Passwords(BTreeMap<String, Secret>);
 
@@ -85,7 +88,7 @@ impl Passwords {
             .flat_map(|application| ["a", "b"].map(|turn| format!("{}_{turn}", application.name)));
         Self(
             pairs
-                .chain(["shop_managing".to_owned()])
+                .chain([MANAGER.to_owned()])
                 .map(|role| (role, generate_password(PASSWORD_LENGTH)))
                 .collect(),
         )
@@ -96,22 +99,34 @@ impl Passwords {
         self.0.get(role).map(Secret::duplicate)
     }
 
-    /// The statements of [`SETUP`]: they hold verifiers, and no password.
-    pub(super) fn setup(&self) -> Result<String, String> {
-        let mut text = SETUP.to_owned();
+    /// The statements that make roles, tables and a few rows: they hold verifiers, and no
+    /// password.
+    pub(super) fn setup(&self, flavour: Flavour) -> Result<Zeroizing<String>, String> {
+        let mut text = Zeroizing::new(engine::setup(flavour).to_owned());
         for (role, password) in &self.0 {
-            let salt = random_bytes::<SCRAM_SALT_LENGTH>();
-            let verifier = ScramVerifier::derive(password, &salt)
+            let verifier = engine::verifier(flavour, password)
                 .map_err(|error| format!("no verifier for {role}: {error}"))?;
             let mark = format!("{{{{{role}.verifier}}}}");
-            text = text.replace(&mark, verifier.as_str());
+            text = Zeroizing::new(text.replace(&mark, &verifier));
         }
-        whole(text)
+        match text.contains("{{") {
+            true => Err(UNFILLED.to_owned()),
+            false => Ok(text),
+        }
     }
 
-    /// A document with its passwords and the server's port.
-    pub(super) fn document(&self, text: &str, port: u16) -> Result<Zeroizing<String>, String> {
-        let mut text = Zeroizing::new(text.replace("{{port}}", &port.to_string()));
+    /// A document with its passwords, and where the server is.
+    pub(super) fn document(
+        &self,
+        text: &str,
+        flavour: Flavour,
+        port: u16,
+    ) -> Result<Zeroizing<String>, String> {
+        let place = text
+            .replace("{{provider}}", engine::provider(flavour).as_str())
+            .replace("{{database}}", engine::database(flavour))
+            .replace("{{port}}", &port.to_string());
+        let mut text = Zeroizing::new(place);
         for (role, password) in &self.0 {
             let mark = format!("{{{{{role}.password}}}}");
             text = Zeroizing::new(text.replace(&mark, password.expose()));
@@ -125,21 +140,16 @@ impl Passwords {
 
 /// The settings of an application.
 pub(super) fn settings(application: &Application) -> Result<String, String> {
-    whole(
-        SETTINGS
-            .replace("{{protect}}", application.protect)
-            .replace("{{table}}", application.name),
-    )
-}
-
-const UNFILLED: &str = "a file below fixtures/demo/ has a placeholder that nothing fills";
-
-fn whole(text: String) -> Result<String, String> {
+    let text = SETTINGS
+        .replace("{{protect}}", application.protect)
+        .replace("{{table}}", application.name);
     match text.contains("{{") {
         true => Err(UNFILLED.to_owned()),
         false => Ok(text),
     }
 }
+
+const UNFILLED: &str = "a file below fixtures/demo/ has a placeholder that nothing fills";
 
 #[cfg(test)]
 mod tests {
@@ -148,16 +158,18 @@ mod tests {
     #[test]
     fn every_placeholder_is_filled_and_no_password_stands_in_a_statement() {
         let passwords = Passwords::generate();
-        let statements = passwords.setup().expect("is filled");
-        for (role, password) in &passwords.0 {
-            assert!(statements.contains(role), "{role} is not created");
-            assert!(!statements.contains(password.expose()), "{role}");
-        }
-        passwords.document(MANAGING, 1).expect("is filled");
-        for application in APPLICATIONS {
-            let document = passwords.document(application.document, 20_123);
-            assert!(document.expect("is filled").contains("port: 20123"));
-            settings(application).expect("is filled");
+        for flavour in [Flavour::Postgresql, Flavour::Mysql, Flavour::Mariadb] {
+            let statements = passwords.setup(flavour).expect("is filled");
+            for (role, password) in &passwords.0 {
+                assert!(statements.contains(role), "{role} is not created");
+                assert!(!statements.contains(password.expose()), "{role}");
+            }
+            passwords.document(MANAGING, flavour, 1).expect("is filled");
+            for application in APPLICATIONS {
+                let document = passwords.document(application.document, flavour, 20_123);
+                assert!(document.expect("is filled").contains("port: 20123"));
+                settings(application).expect("is filled");
+            }
         }
     }
 }

@@ -5,39 +5,43 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
-use super::super::PostgresServer;
-use super::fixtures::Application;
-use super::{broken, environment, rotated_path};
-use crate::model::{AccountId, Flavour, Node, ServerIdentity};
+use super::fixtures::{Application, MANAGER, Passwords};
+use super::server::Server;
+use super::{broken, engine, environment, rotated_path};
+use crate::database::{self, Target, Timeouts, Tls};
+use crate::model::{AccountId, Credential, DatabaseFault, Node, ServerIdentity, UserName};
 use crate::operations::{Failure, Workspace};
 use crate::rotation::NodeTime;
 use crate::store::{NewRevision, StoreError, environments, revisions, rotated_secrets};
 
-/// What the server says of itself and of two roles.
-const FACTS: &str = "SELECT (SELECT system_identifier::text FROM pg_control_system()), \
-     (SELECT timeline_id::text FROM pg_control_checkpoint()), \
-     pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint::text, \
-     current_setting('server_version_num'), ";
+/// Far more than a server on loopback takes.
+const TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(10),
+    statement: Duration::from_secs(10),
+    lock: Duration::from_secs(10),
+};
+
+/// How the look at the server names itself to it.
+const APPLICATION: &str = "handover/demo";
 
 /// Writes a promote at `at`: a revision with that time, and the promote times that the
 /// gate and the age on screens are computed from.
 pub(super) async fn write_promote(
     workspace: &Workspace,
-    server: &PostgresServer,
+    server: &Server,
+    passwords: &Passwords,
     application: &Application,
     at: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let name = environment(application.name)?;
-    let (identity, oids) = facts(server, application)?;
+    let (identity, accounts) = facts(server, passwords, application).await?;
     let promoted = [NodeTime {
-        node: Node {
-            host: "127.0.0.1".to_owned(),
-            port: server.port(),
-        },
+        node: node(server),
         server_time: at,
     }];
     let path = rotated_path()?.to_string();
@@ -61,7 +65,13 @@ pub(super) async fn write_promote(
             };
             revisions::add(transaction, &row.id, &revision)?;
             let secret = rotated_secrets::find(transaction, &row.id, &path)?.ok_or_else(missing)?;
-            rotated_secrets::record_promotion(transaction, secret.id, &identity, &oids, &promoted)?;
+            rotated_secrets::record_promotion(
+                transaction,
+                secret.id,
+                &identity,
+                &accounts,
+                &promoted,
+            )?;
             let detail = json!({"path": path, "as-if-promoted": at});
             let action = "demo.fixture";
             Workspace::audit(
@@ -77,34 +87,50 @@ pub(super) async fn write_promote(
     Ok(())
 }
 
-fn facts(
-    server: &PostgresServer,
+/// What the server says of itself and of two users, as a rotation would have recorded it.
+async fn facts(
+    server: &Server,
+    passwords: &Passwords,
     application: &Application,
 ) -> Result<(ServerIdentity, BTreeMap<String, AccountId>), Failure> {
-    let users = ["a", "b"].map(|turn| format!("{}_{turn}", application.name));
-    let rows = server.sql(&format!(
-        "{FACTS} '{}'::regrole::oid::text, '{}'::regrole::oid::text",
-        users[0], users[1]
-    ))?;
-    let values: Option<Vec<String>> = rows.into_iter().flatten().collect();
-    let unreadable = || broken("the server's answer about itself cannot be read".to_owned());
-    let values = values.ok_or_else(unreadable)?;
-    let [system, timeline, position, version, first, second] = &values[..] else {
-        return Err(unreadable());
+    let database = database::connect(Target {
+        engine: engine::provider(server.flavour()),
+        database: engine::database(server.flavour()).to_owned(),
+        tls: Tls::VerifyFull {
+            authority: Some(server.ca_pem().to_owned()),
+        },
+        timeouts: TIMEOUTS,
+    })
+    .map_err(broken)?;
+    let manager = Credential {
+        username: user(MANAGER)?,
+        password: passwords.of(MANAGER),
     };
-    let identity = ServerIdentity {
-        flavour: Flavour::Postgresql,
-        gtids: String::new(),
-        system: system.clone(),
-        timeline: timeline.parse().map_err(|_| unreadable())?,
-        position: position.parse().map_err(|_| unreadable())?,
-        transaction: 0,
-        version: version.parse().map_err(|_| unreadable())?,
-    };
-    let [first_user, second_user] = users;
-    let oids = BTreeMap::from([
-        (first_user, AccountId::new(first)),
-        (second_user, AccountId::new(second)),
-    ]);
-    Ok((identity, oids))
+    let pair = ["a", "b"].map(|turn| format!("{}_{turn}", application.name));
+    let users = [user(&pair[0])?, user(&pair[1])?];
+    let untold = |fault: DatabaseFault| broken(fault.to_string());
+    let mut managing = database
+        .manage(&node(server), &manager, APPLICATION)
+        .await
+        .map_err(untold)?;
+    let facts = managing.facts(&users[0], &users[1]).await;
+    managing.close().await;
+    let facts = facts.map_err(untold)?;
+    let accounts = pair
+        .into_iter()
+        .zip(facts.roles)
+        .filter_map(|(user, role)| Some((user, role?.account)))
+        .collect();
+    Ok((facts.identity, accounts))
+}
+
+fn user(name: &str) -> Result<UserName, Failure> {
+    UserName::new(name).map_err(|error| broken(format!("{name}: {error}")))
+}
+
+fn node(server: &Server) -> Node {
+    Node {
+        host: "127.0.0.1".to_owned(),
+        port: server.port(),
+    }
 }

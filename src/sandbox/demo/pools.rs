@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_postgres::Client;
 
-use super::super::Door;
+use super::super::SandboxError;
 use super::fixtures::Application;
+use super::server::{Client, Door};
 use crate::document::Segment;
 use crate::environment::ValueKind;
 use crate::model::EnvironmentName;
@@ -169,14 +169,13 @@ impl Pool {
         }
     }
 
-    async fn fill(&mut self) -> Result<(), tokio_postgres::Error> {
+    async fn fill(&mut self) -> Result<(), SandboxError> {
         while self.sessions.len() < self.application.sessions {
             let client = self
                 .door
-                .connect_as(
+                .connect(
                     &self.credential.role,
                     &self.credential.password,
-                    "postgres",
                     self.application.pool,
                 )
                 .await?;
@@ -188,15 +187,13 @@ impl Pool {
         Ok(())
     }
 
-    async fn work(&self) {
-        let query = format!("SELECT count(*) FROM {}", self.application.name);
+    async fn work(&mut self) {
+        let table = self.application.name;
         let all = self
             .sessions
-            .iter()
-            .map(|session| session.client.batch_execute(&query));
-        // What a query answers, or that it fails, is nothing to a simulated application.
-        let all = futures_util::future::join_all(all);
-        let _ = tokio::time::timeout(QUERY_TIME_LIMIT, all).await;
+            .iter_mut()
+            .map(|session| session.client.count(table, QUERY_TIME_LIMIT));
+        futures_util::future::join_all(all).await;
     }
 }
 
