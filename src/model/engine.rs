@@ -95,7 +95,7 @@ const POSTGRES: Terms = Terms {
 
 const MYSQL: Terms = Terms {
     locked: "ACCOUNT LOCK",
-    expired: "its password has expired",
+    expired: "`PASSWORD EXPIRE`, or the lifetime of its password",
     change_ends_expiry: true,
     administrator: "an administrator",
     let_host_in: "see that the server allows logins from this host (`user@host` rows, \
@@ -103,7 +103,7 @@ const MYSQL: Terms = Terms {
     accepts_any: "its authentication plugin does not ask for the password",
     accept_one: "give the user a plugin that asks for a password",
     look_for_both: "look for a retained second password (`DISCARD OLD PASSWORD` ends it), another \
-                    authentication plugin or a proxy in between, and mend it",
+                    authentication plugin, `skip_grant_tables` or a proxy in between, and mend it",
     past_policy: "let a password be set by its hash, which is all that the server's policy sees of \
                   it (on MariaDB: SET GLOBAL strict_password_validation = OFF;)",
     standby: "replica",

@@ -118,7 +118,7 @@ impl Case {
                 "two different passwords of one user, or a random one, log in: a second password was retained, the server checks none, or a proxy answers"
             }
             Self::BothAccepted => {
-                "two different passwords of one user, or a random one, log in: something else answers than the password that was set"
+                "two different passwords of one user, or a random one, log in: `trust`, LDAP or a pooler answers, not the password"
             }
             Self::Restored => {
                 "the server has older data than this store recorded, and the password that consumers read does not log in: consumers are down"
@@ -212,18 +212,6 @@ impl Case {
         match self {
             Self::BothAccepted if engine == Engine::Mysql => {
                 "end the retained password (`DISCARD OLD PASSWORD`), or make the server ask for passwords, then look again"
-            }
-            Self::Restored if engine == Engine::Mysql => {
-                "an administrator sets the stored passwords again, once it is certain that this server is to stay"
-            }
-            Self::CurrentDead if engine == Engine::Mysql => {
-                "an administrator sets the stored password again, or lets the user log in again"
-            }
-            Self::RefusedPassword if engine == Engine::Mysql => {
-                "let the managing user past the policy: it sees a hash and never the password itself"
-            }
-            Self::RefusedFinal | Self::ManagerOut if engine == Engine::Mysql => {
-                "an administrator mends what the server names"
             }
             Self::NotReplicated if engine == Engine::Mysql => {
                 "see why the replica does not follow, or name it in `nodes`"

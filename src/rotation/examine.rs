@@ -344,6 +344,9 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
             &remedies.let_in,
         );
     }
+    if let Some(unfit) = &role.unfit {
+        return problem(format!("{name} {}", unfit.found), &unfit.remedy);
+    }
     let is_ended = check == Check::IdleRole && it.engine.terms().change_ends_expiry;
     if role.expired && is_ended {
         let found = format!(
@@ -357,9 +360,6 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
             format!("{name} has expired ({})", it.engine.terms().expired),
             &remedies.prolong,
         );
-    }
-    if let Some(unfit) = &role.unfit {
-        return problem(format!("{name} {}", unfit.found), &unfit.remedy);
     }
     let found = format!("{name} may log in and has not expired");
     match role.remarks.is_empty() {

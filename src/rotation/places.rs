@@ -85,7 +85,7 @@ pub(super) fn poolers(it: &Examination<'_>) -> Vec<Finding> {
                     "{pooler} does not let {name} in: {}",
                     barrier_words(*barrier)
                 ),
-                Some("give it room, or what the role needs there".to_owned()),
+                Some("give it room, or what the user needs there".to_owned()),
             ),
             LoginOutcome::PasswordRefused => Finding::problem(
                 Check::Pooler,
@@ -103,7 +103,7 @@ pub(super) fn poolers(it: &Examination<'_>) -> Vec<Finding> {
 
 fn barrier_words(barrier: Barrier) -> &'static str {
     match barrier {
-        Barrier::NotPermitted => "the role may not log in",
+        Barrier::NotPermitted => "the user may not log in",
         Barrier::ConnectionLimit => "too many connections",
         Barrier::Database => "the database cannot be connected to",
         Barrier::PasswordExpired => "the password has expired",

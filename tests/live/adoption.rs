@@ -191,7 +191,7 @@ fn a_masked_view_refuses_it() {
     for run in [shop.plan(), shop.rotate(&[])] {
         let result = assert_refused(&run, "no-state");
         assert_eq!(result["rotation"], Value::Null, "{result:#}");
-        run.expect_told(&["does not see all sessions"]);
+        run.expect_told(&["does not see all sessions", "as a superuser: GRANT"]);
     }
     assert_eq!((verifiers(&shop), shop.revision_count()), before);
 }

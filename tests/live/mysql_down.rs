@@ -19,6 +19,7 @@ use crate::scenes::{expect_completed, recover, stop_after_s3};
 use crate::shop::{Account, Shop, ShopEngine, ShopOptions};
 
 for_both! {
+    both_accepted
     current_dead_since_the_user_was_locked
     current_dead_since_the_password_expired
     current_dead_while_a_rotation_is_open
@@ -72,6 +73,51 @@ fn go_on(shop: &Shop) {
 /// As statements name it.
 fn user(account: &Account) -> String {
     format!("`{}`@`%`", account.name)
+}
+
+/// Somebody who is afraid of the new password gives the old one back beside it, as MySQL can
+/// keep two; or starts the server without its tables of users, where every password is one.
+fn both_accepted(engine: ShopEngine) {
+    let Some(shop) = Shop::open_on(engine, "both", private()) else {
+        return;
+    };
+    stop_after_s3(&shop, &shop.second);
+    let server = shop.mysql_server();
+    let settings = server.folder().join("my.cnf");
+    let sound = fs::read_to_string(&settings).expect("reads");
+    let start_with = |settings_text: &str| {
+        server.stop().expect("stops");
+        fs::write(&settings, settings_text).expect("writes");
+        server.start_again().expect("starts");
+    };
+    let idle = user(&shop.second);
+    match engine {
+        ShopEngine::MySql => {
+            let old = shop.second.password.expose();
+            let retain = format!("ALTER USER {idle} IDENTIFIED BY '{old}' RETAIN CURRENT PASSWORD");
+            shop.run_sql(&retain);
+        }
+        _ => start_with(&format!("{sound}skip_grant_tables\n")),
+    }
+    let evidence = [
+        "with the pending password: valid",
+        "with the previous password: valid",
+    ];
+    let remedy = [
+        "DISCARD OLD PASSWORD",
+        "skip_grant_tables",
+        "handover recover",
+    ];
+    expect_needs_human(&shop, "both-accepted", &evidence, &remedy);
+    assert_eq!(shop.current().name, shop.first.name, "nothing was promoted");
+    match engine {
+        ShopEngine::MySql => {
+            shop.run_sql(&format!("ALTER USER {idle} DISCARD OLD PASSWORD"));
+        }
+        _ => start_with(&sound),
+    }
+    expect_completed(&shop, &shop.second);
+    passed(engine, "both-accepted");
 }
 
 /// Somebody locks the user that consumers read.

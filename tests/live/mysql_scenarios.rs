@@ -61,7 +61,7 @@ const FOREIGN: [&str; 8] = [
     "superuser",
     "OID",
     "SCRAM",
-    "ROLE ",
+    "ALTER ROLE",
     "`trust`",
 ];
 

@@ -11,7 +11,7 @@ fn shop(name: &str) -> Shop {
 }
 
 /// Makes `shop/billing` of the orders' document, with one text in place of another.
-fn init_billing(shop: &Shop, from: &str, to: &str) -> Run {
+pub(crate) fn init_billing(shop: &Shop, from: &str, to: &str) -> Run {
     let document = shop.orders_document();
     assert!(document.contains(from), "{document}");
     let file = shop.file("billing.yaml");
@@ -31,7 +31,7 @@ fn init_billing(shop: &Shop, from: &str, to: &str) -> Run {
 }
 
 #[track_caller]
-fn code_of(run: &Run) -> String {
+pub(crate) fn code_of(run: &Run) -> String {
     let code = run.json()["error"]["code"].clone();
     code.as_str().unwrap_or_default().to_owned()
 }

@@ -14,7 +14,7 @@ use crate::two_pairs::TwoPairs;
 
 /// One path of a result.
 #[track_caller]
-fn path_of<'a>(result: &'a Value, path: &str) -> &'a Value {
+pub(crate) fn path_of<'a>(result: &'a Value, path: &str) -> &'a Value {
     let paths = result["paths"].as_array().expect("a list");
     let found = paths.iter().find(|one| one["path"] == path);
     found.unwrap_or_else(|| panic!("no {path}: {result:#}"))

@@ -61,7 +61,7 @@ fn log_of(shop: &Shop) -> String {
 
 /// Exit code, the words, and what `recover` says of the rotation that stays open.
 #[track_caller]
-fn assert_interrupted(run: &Run, code: i32, signal: Signal, step: &str) -> Value {
+pub(crate) fn assert_interrupted(run: &Run, code: i32, signal: Signal, step: &str) -> Value {
     assert_eq!(run.code(), Some(code), "{run:#?}");
     let result = result_of(run);
     assert_eq!(result["status"], "interrupted", "{result:#}");

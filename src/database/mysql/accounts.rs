@@ -250,9 +250,15 @@ fn remarks(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Vec<String> {
         remarks.push("it has a second password that MySQL retained; it ends, too".to_owned());
     }
     if let Some(limit) = rows.iter().filter_map(|row| row.login_limit).min() {
+        let (passwords, setting) = match (limit, around.flavour) {
+            (1, MysqlFlavour::MySql) => ("wrong password", "FAILED_LOGIN_ATTEMPTS"),
+            (_, MysqlFlavour::MySql) => ("wrong passwords in a row", "FAILED_LOGIN_ATTEMPTS"),
+            (1, MysqlFlavour::MariaDb) => ("wrong password", "max_password_errors"),
+            (_, MysqlFlavour::MariaDb) => ("wrong passwords in a row", "max_password_errors"),
+        };
         remarks.push(format!(
-            "after {limit} wrong passwords in a row the server shuts it out \
-             (FAILED_LOGIN_ATTEMPTS); handover leaves two of them unspent"
+            "after {limit} {passwords} the server shuts it out ({setting}); handover leaves two \
+             unspent"
         ));
     }
     let cold = |row: &&&AccountOfServer| row.plugin == CACHING_SHA2 && row.ssl_type.is_empty();

@@ -75,7 +75,9 @@ pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
              @@global.default_password_lifetime, JSON_VALUE(Priv, '$.password_lifetime')) \
              < UNIX_TIMESTAMP(), 0) AS expired, \
              CASE COALESCE(JSON_VALUE(Priv, '$.ssl_type'), 0) WHEN 0 THEN '' WHEN 1 THEN 'ANY' \
-             ELSE 'X509' END AS ssl_type, 0 AS retained, NULL AS login_limit, \
+             ELSE 'X509' END AS ssl_type, 0 AS retained, \
+             IF(@@global.max_password_errors < 4294967295, @@global.max_password_errors, NULL) \
+             AS login_limit, \
              JSON_EXISTS(Priv, '$.auth_or') AS several, \
              COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) IN ('1', 'true') AS is_role, 0 AS protected \
              FROM mysql.global_priv WHERE User IN ({first}, {second}) ORDER BY User, Host"

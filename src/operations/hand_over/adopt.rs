@@ -40,7 +40,17 @@ pub(super) async fn settle(subjects: &mut [Subject]) -> Result<(), Failure> {
             Err(why) => {
                 let users = [subject.user().clone(), subject.current_user().clone()];
                 let (name, path) = (&subject.environment, &subject.path);
-                return Err(no_state(name, path, &users, why));
+                let mut failure = no_state(name, path, &users, why);
+                let blind = all.iter().find(|view| !view.complete);
+                if let Some(grant) = blind.and_then(|view| view.grant.as_ref()) {
+                    let administrator = subject.engine.terms().administrator;
+                    failure.remedy = format!(
+                        "as {administrator}: {} and look again; or {}",
+                        grant.trim_end_matches(';'),
+                        failure.remedy
+                    );
+                }
+                return Err(failure);
             }
         }
     }

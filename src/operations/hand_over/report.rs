@@ -338,7 +338,8 @@ pub(super) fn remedy(case: Case, engine: Engine, environment: &EnvironmentName) 
         }
         Case::WaitingForStandby => format!("bring the synchronous standby back; then: {again}"),
         Case::NotReplicated => format!(
-            "see why the standby does not follow, or name it in `databases.\"*\".nodes`; then: {again}"
+            "see why the {} does not follow, or name it in `databases.\"*\".nodes`; then: {again}",
+            engine.terms().standby
         ),
         Case::PoolerRefuses => format!("reload the pooler that refuses; then: {again}"),
         Case::RivalOwner => {

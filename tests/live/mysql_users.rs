@@ -1,0 +1,183 @@
+//! Users as MySQL and MariaDB know them: counted wrong passwords, a retained second
+//! password, several rows of one name, and names that would break a careless statement.
+
+use handover::secret::{CACHING_SHA2_SALT_LENGTH, CachingSha2Hash};
+
+use crate::contract::result_of;
+use crate::harness::wait_until;
+use crate::mysql_scenarios::expect_no_foreign_words;
+use crate::rotation::wait_for_alter;
+use crate::scenes::{ROTATE, recover};
+use crate::shop::{Account, MariaDbPlugin, Shop, ShopEngine, ShopOptions};
+
+for_both! {
+    counted_wrong_passwords_shut_nobody_out
+    all_rows_of_a_user_are_named
+    hostile_names_are_names
+}
+
+/// A rotation is killed while its change waits for a lock, which is then given back.
+#[track_caller]
+fn kill_and_recover(shop: &Shop, idle: &Account) {
+    let lock = shop.lock_the_user(idle);
+    let mut rotation = shop.start(&ROTATE);
+    wait_for_alter(shop);
+    rotation.kill();
+    drop(lock);
+    wait_until("what was left behind has ended", || {
+        shop.sessions_of(&shop.managing) == 0
+    });
+    shop.run(&["recover", "shop/orders", "--explain"])
+        .expect_code(0);
+    let result = result_of(&recover(shop).expect_code(0));
+    assert_eq!(result["paths"][0]["status"], "done", "{result:#}");
+    let current = shop.assert_current_logs_in("after recover");
+    assert_eq!(current.name, idle.name);
+}
+
+/// MySQL counts per user (FAILED_LOGIN_ATTEMPTS), MariaDB for all (`max_password_errors`).
+fn counted_wrong_passwords_shut_nobody_out(engine: ShopEngine) {
+    let options = ShopOptions {
+        own_server: true,
+        lock_timeout: "60s",
+        statement_timeout: "60s",
+        ..ShopOptions::default()
+    };
+    let Some(shop) = Shop::open_on(engine, "counted", options) else {
+        return;
+    };
+    for attempts in 1..=3 {
+        match engine {
+            ShopEngine::MySql => {
+                for account in [&shop.first, &shop.second] {
+                    shop.run_sql(&format!(
+                        "ALTER USER `{}`@`%` FAILED_LOGIN_ATTEMPTS {attempts} \
+                         PASSWORD_LOCK_TIME UNBOUNDED",
+                        account.name
+                    ));
+                }
+            }
+            _ => drop(shop.run_sql(&format!("SET GLOBAL max_password_errors = {attempts}"))),
+        }
+        let plan = shop
+            .run(&["rotate", "shop/orders", "--plan"])
+            .expect_code(0);
+        plan.expect_told(&[&format!("after {attempts} wrong password")]);
+        let doctor = shop.run(&["doctor", "shop/orders"]).expect_code(0);
+        expect_no_foreign_words(&doctor);
+        for _ in 0..2 {
+            shop.rotate(&[]).expect_code(0);
+            shop.assert_current_logs_in("after a rotation");
+        }
+        kill_and_recover(&shop, &shop.second);
+        assert!(shop.logs_in(&shop.current()));
+        kill_and_recover(&shop, &shop.first);
+        // Whoever is not current was not shut out either.
+        shop.run(&["doctor", "shop/orders"]).expect_code(0);
+    }
+}
+
+/// A second password that MySQL has retained is dead after the rotation, and so is the one
+/// that was set beside it.
+#[test]
+fn a_retained_password_on_mysql_ends_with_the_rotation() {
+    let Some(shop) = Shop::open_on(ShopEngine::MySql, "retained", ShopOptions::default()) else {
+        return;
+    };
+    let beside = Account::new(shop.second.name.clone());
+    let salt = [8; CACHING_SHA2_SALT_LENGTH];
+    let hash = CachingSha2Hash::derive(&beside.password, &salt).expect("derives");
+    let hash = hash.hex_literal();
+    shop.run_sql(&format!(
+        "ALTER USER `{}`@`%` IDENTIFIED WITH caching_sha2_password AS {} RETAIN CURRENT PASSWORD",
+        shop.second.name, &*hash
+    ));
+    let both = [&shop.second, &beside];
+    assert!(both.iter().all(|account| shop.logs_in(account)));
+    let plan = shop
+        .run(&["rotate", "shop/orders", "--plan"])
+        .expect_code(0);
+    println!("{}", plan.told());
+    plan.expect_told(&[
+        "a second password that MySQL retained",
+        "DISCARD OLD PASSWORD",
+    ]);
+    shop.rotate(&[]).expect_code(0);
+    let current = shop.assert_current_logs_in("after the rotation");
+    assert_eq!(current.name, shop.second.name);
+    assert!(both.iter().all(|account| !shop.logs_in(account)));
+}
+
+fn all_rows_of_a_user_are_named(engine: ShopEngine) {
+    let options = ShopOptions {
+        hosts: &["%", "10.1.%", "app-1.example"],
+        ..ShopOptions::default()
+    };
+    let Some(shop) = Shop::open_on(engine, "named", options) else {
+        return;
+    };
+    let plan = shop
+        .run(&["rotate", "shop/orders", "--plan"])
+        .expect_code(0);
+    let doctor = shop.run(&["doctor", "shop/orders"]).expect_code(0);
+    println!("{}\n{}", plan.told(), doctor.told());
+    for run in [plan, doctor] {
+        expect_no_foreign_words(&run);
+        let named = shop.options.hosts.iter();
+        let named: Vec<String> = named
+            .map(|host| format!("`{}`@`{host}`", shop.second.name))
+            .collect();
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        run.expect_told(&named);
+    }
+    let before = shop.stored_hash_of(&shop.second);
+    shop.rotate(&[]).expect_code(0);
+    let after = shop.stored_hash_of(&shop.second);
+    assert_eq!(after.split("; ").count(), 3, "{after}");
+    for (before, after) in before.split("; ").zip(after.split("; ")) {
+        assert_ne!(before, after, "this row was left out");
+    }
+}
+
+fn hostile_names_are_names(engine: ShopEngine) {
+    let names = [
+        "it's; DROP",
+        "back`tick",
+        "back\\slash",
+        "\"double\" and space",
+        "Grüße 用户 é",
+        "percent%and_under",
+        "at@host",
+        // The longest that MySQL takes.
+        "x2345678901234567890123456789012",
+        "'',''--\\",
+    ];
+    for name in names {
+        for mariadb_plugin in [MariaDbPlugin::Native, MariaDbPlugin::Ed25519] {
+            if engine == ShopEngine::MySql && mariadb_plugin == MariaDbPlugin::Ed25519 {
+                continue;
+            }
+            let options = ShopOptions {
+                second_user: Some(name.to_owned()),
+                mariadb_plugin,
+                ..ShopOptions::default()
+            };
+            let Some(shop) = Shop::open_on(engine, "odd", options) else {
+                return;
+            };
+            let plan = shop.plan().expect_code(0);
+            plan.expect_told(&[name]);
+            shop.rotate(&[]).expect_code(0);
+            let current = shop.assert_current_logs_in(name);
+            assert_eq!(current.name, name);
+            let doctor = shop.run(&["doctor", "shop/orders"]).expect_code(0);
+            expect_no_foreign_words(&doctor);
+            shop.rotate(&[]).expect_code(0);
+            let current = shop.assert_current_logs_in(name);
+            assert_eq!(current.name, shop.first.name);
+            // The name is free again for the other plugin.
+            let row = name.replace('`', "``");
+            shop.run_sql(&format!("DROP USER `{row}`@`%`"));
+        }
+    }
+}
