@@ -376,7 +376,7 @@ impl Run<'_> {
     /// S3 was sent and not answered, and N may not be guessed.
     fn is_untried(&self) -> bool {
         matches!(self.journal.progress, Reached::Sent { .. })
-            && !self.guesses.may_be_wrong()
+            && !self.may_guess()
             && self
                 .epoch
                 .pending
