@@ -39,6 +39,8 @@ pub struct Standing {
     /// Of those, logins that the role may not make (`NOLOGIN`, a locked account, an expired
     /// password): the password is right, the door is locked.
     pub barred: usize,
+    /// Of those, where a password that has expired is all that bars.
+    pub expired: usize,
     /// Certainly not this password.
     pub refused: usize,
     /// Nothing is known.
@@ -83,7 +85,8 @@ impl Standing {
     pub fn word(&self) -> &'static str {
         match self {
             standing if *standing == Self::default() => "not probed",
-            standing if standing.barred > 0 => "locked",
+            standing if standing.barred > standing.expired => "locked",
+            standing if standing.barred > 0 => "expired",
             standing if standing.is_everywhere() => "valid",
             standing if standing.is_nowhere() => "refused",
             standing if standing.is_unknown() => "unknown",
@@ -115,6 +118,7 @@ pub fn assess<'a>(
                 // sets these two apart from a limit or a database that is closed for now.
                 if matches!(barrier, Barrier::NotPermitted | Barrier::PasswordExpired) {
                     standing.barred += 1;
+                    standing.expired += usize::from(*barrier == Barrier::PasswordExpired);
                 }
             }
             LoginOutcome::PasswordRefused if role == RoleKnowledge::Sound => standing.refused += 1,
@@ -164,7 +168,9 @@ mod tests {
         check(&locked, RoleKnowledge::Sound, "locked");
         assert!(!assess(&locked, RoleKnowledge::Sound).is_everywhere());
         let expired = [LoginOutcome::PasswordAccepted(Barrier::PasswordExpired)];
-        check(&expired, RoleKnowledge::Sound, "locked");
+        check(&expired, RoleKnowledge::Sound, "expired");
+        let both = [locked[0].clone(), expired[0].clone()];
+        check(&both, RoleKnowledge::Sound, "locked");
         assert!(!assess(&expired, RoleKnowledge::Sound).is_everywhere());
     }
 

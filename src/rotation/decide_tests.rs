@@ -14,6 +14,7 @@ const fn standing(proven: usize, refused: usize, unknown: usize) -> Standing {
     Standing {
         proven,
         barred: 0,
+        expired: 0,
         refused,
         unknown,
         statement_failed: 0,
@@ -960,6 +961,7 @@ fn any_standing() -> impl Strategy<Value = Standing> {
         |(proven, refused, unknown, barred, failed)| Standing {
             proven,
             barred: barred.min(proven),
+            expired: 0,
             refused,
             unknown,
             statement_failed: failed.min(proven),

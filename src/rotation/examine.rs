@@ -380,12 +380,12 @@ fn current_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
         );
     }
     if standing.barred > 0 {
-        let found = format!("the password of {name} is right, and the user may not log in");
-        return Finding::problem(
-            Check::CurrentLogin,
-            found,
-            Some(it.remedies[0].let_in.clone()),
-        );
+        let (what, remedy) = match standing.barred > standing.expired {
+            true => ("the user may not log in", &it.remedies[0].let_in),
+            false => ("it has expired", &it.remedies[0].prolong),
+        };
+        let found = format!("the password of {name} is right, and {what}");
+        return Finding::problem(Check::CurrentLogin, found, Some(remedy.clone()));
     }
     if standing.refused > 0 {
         let found = format!("consumers read {name}, and its password is refused");

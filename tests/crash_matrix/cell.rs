@@ -118,7 +118,7 @@ impl Staged for Cell {
         if self.loses_the_answer_of_the_commit() {
             let run = stopped.expect("it came to its own end");
             assert_eq!(run.code(), Some(0), "the store was read again: {run:#?}");
-            passed(ShopEngine::Postgres, "store-unknown");
+            passed(self.world.engine, "store-unknown");
         }
         ended
     }

@@ -159,6 +159,8 @@ fn go_through(engine: ShopEngine, more: &[(&[Scene], World)]) {
     for scene in SAMPLE {
         add(scene, plain, &["after"], &["kill"]);
     }
+    // The answer of the store's commit is lost: the case `store-unknown`.
+    add(&super::plain("promoted"), plain, &["after"], &["error"]);
     for (scenes, world) in more {
         for scene in *scenes {
             add(scene, *world, &both, &["kill", "error"]);

@@ -260,11 +260,19 @@ pub(super) fn remedies(user: &UserName, role: Option<&RoleFacts>) -> RoleRemedie
         .iter()
         .filter_map(|host| account(user.as_str(), host))
         .collect();
+    let again: Vec<String> = accounts
+        .iter()
+        .map(|account| format!("{account} IDENTIFIED BY …"))
+        .collect();
     let accounts = accounts.join(", ");
     RoleRemedies {
         create: format!("CREATE USER {accounts} IDENTIFIED BY …;"),
         let_in: format!("ALTER USER {accounts} ACCOUNT UNLOCK;"),
-        prolong: format!("ALTER USER {accounts} PASSWORD EXPIRE DEFAULT;"),
+        // Neither `PASSWORD EXPIRE DEFAULT` nor `NEVER` takes a `PASSWORD EXPIRE` back on MySQL.
+        prolong: format!(
+            "set the stored password once more, which ends it: ALTER USER {};",
+            again.join(", ")
+        ),
     }
 }
 
