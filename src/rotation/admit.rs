@@ -203,9 +203,11 @@ pub(super) fn fault_remedy(fault: &DatabaseFault, engine: Engine) -> String {
         DatabaseFault::Unreachable {
             cause: UnknownCause::Tls(_),
             ..
-        } => "check `databases.\"*\".tls` in the settings: `ca` must be the authority that signed \
-              the server's certificate, and the host name must stand in it"
-            .to_owned(),
+        } => {
+            "check `databases.\"*\".tls` in the settings: `mode` must be what the server asks for, \
+              `ca` the authority that signed its certificate, and the host name must stand in it"
+                .to_owned()
+        }
         DatabaseFault::Unreachable {
             cause: UnknownCause::HostBased(_),
             ..

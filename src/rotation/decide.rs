@@ -227,8 +227,8 @@ fn refused_as(situation: &Situation<'_>, wanted: RefusalClass) -> Option<()> {
 /// touches the store alone.
 fn send_or_end(situation: &Situation<'_>) -> Option<Action> {
     let ends = situation.intent == Intent::Abandon || situation.evidence.gate == GateLook::Shut;
-    if ends && situation.evidence.in_parts {
-        // Some rows may have N already, so dropping it would lose what they accept.
+    if ends && (situation.evidence.in_parts || situation.evidence.untried) {
+        // Some rows, or all, may have N already: dropping it would lose what they accept.
         return Some(Action::Park);
     }
     if situation.intent == Intent::Abandon {
@@ -261,7 +261,9 @@ fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
     // Of several statements, it is our own that has disturbed it.
     let undisturbed = evidence.previous.is_proven_somewhere()
         || !situation.journal.knows_previous()
-        || (evidence.in_parts && evidence.pending.is_proven_somewhere());
+        || (evidence.in_parts && evidence.pending.is_proven_somewhere())
+        // Nobody may ask. The same N is what P was to become, whoever has it now.
+        || evidence.untried;
     let ends = situation.intent == Intent::Abandon || evidence.gate == GateLook::Shut;
     if !undisturbed && situation.intent != Intent::Abandon {
         return None;
@@ -277,7 +279,8 @@ fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
 /// S3 was sent without an answer, the recorded server certainly does not accept N, and
 /// none of its backends is known to wait: whether that was waited out. Another server
 /// knows nothing of the statement, and its lock would prove nothing. Where it takes several
-/// statements, N that logs in from here says nothing of the rows that serve other hosts.
+/// statements, N that logs in from here says nothing of the rows that serve other hosts. And
+/// where N must not be tried, sending it once more is the one way to know what Y has.
 fn absent_after_send(situation: &Situation<'_>) -> Option<bool> {
     let Progress::Sent { outwaited } = situation.journal.progress else {
         return None;
@@ -285,7 +288,8 @@ fn absent_after_send(situation: &Situation<'_>) -> Option<bool> {
     let evidence = situation.evidence;
     let in_parts =
         evidence.in_parts && situation.intent != Intent::Abandon && !evidence.pending.is_unknown();
-    let absent = (evidence.pending.is_nowhere() || in_parts)
+    let untried = evidence.untried && situation.intent != Intent::Abandon;
+    let absent = (evidence.pending.is_nowhere() || in_parts || untried)
         && evidence.replication != Replication::Waiting
         && evidence.manager == Manager::Ready
         && evidence.server == ServerMatch::Same

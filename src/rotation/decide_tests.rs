@@ -108,6 +108,7 @@ fn found(current: Standing, previous: Standing, pending: Standing) -> Evidence {
         manager: Manager::Ready,
         gate: GateLook::Open,
         in_parts: false,
+        untried: false,
         promotion_unknown: false,
     }
 }
@@ -573,6 +574,46 @@ fn reply_lost_among_several_statements() {
     check(&applied, whole, Recover, Case::Applied, Action::Verify);
 }
 
+/// A server that counts wrong passwords, of which too few are left to try N: it is sent
+/// again, and never dropped, since it may be there.
+#[test]
+fn reply_lost_where_no_guess_is_left() {
+    let lost = [sealed(), Event::ApplySent];
+    let outwaited = [sealed(), Event::ApplySent, Event::Outwaited];
+    let untried = Evidence {
+        untried: true,
+        ..found(VALID, UNKNOWN, UNKNOWN)
+    };
+    check(&lost, untried, Recover, Case::ReplyLost, Action::Outwait);
+    check(&outwaited, untried, Recover, Case::ReplyLost, Action::Apply);
+    let shut = Evidence {
+        gate: GateLook::Shut,
+        ..untried
+    };
+    check(&outwaited, shut, Recover, Case::ReplyLost, Action::Park);
+    check(
+        &outwaited,
+        untried,
+        Abandon,
+        Case::Unreachable,
+        Action::Park,
+    );
+    // Unknown for another reason is still not no.
+    let unknown = found(VALID, UNKNOWN, UNKNOWN);
+    check(
+        &outwaited,
+        unknown,
+        Recover,
+        Case::Unreachable,
+        Action::Park,
+    );
+    let dead = Evidence {
+        current: REFUSED,
+        ..untried
+    };
+    check(&outwaited, dead, Recover, Case::CurrentDead, Action::Park);
+}
+
 #[test]
 fn waiting_for_standby() {
     let mut evidence = Evidence {
@@ -742,6 +783,7 @@ fn store_unknown() {
     let verified = [sealed(), Event::ApplySent, verified()];
     let evidence = Evidence {
         in_parts: false,
+        untried: false,
         promotion_unknown: true,
         ..found(VALID, REFUSED, VALID)
     };
@@ -1005,6 +1047,7 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
                 manager,
                 gate,
                 in_parts: false,
+                untried: false,
                 promotion_unknown,
             }
         },

@@ -96,6 +96,9 @@ pub struct Evidence {
     /// S3 takes several statements, was sent, and not confirmed as a whole: a login proves
     /// one of the rows that they change, and the others may not have N.
     pub in_parts: bool,
+    /// S3 was sent and not answered, and N was not tried: the server shuts the user out after
+    /// so many wrong passwords that a guess is not ours to make.
+    pub untried: bool,
     /// The commit of S5 was sent and its outcome is not known.
     pub promotion_unknown: bool,
 }

@@ -210,6 +210,7 @@ impl Model {
             decoy_accepted: decoy && self.standing(user, Some(0)).is_proven_somewhere(),
             pair_unsound: false,
             in_parts: false,
+            untried: false,
             server: match ready {
                 true => match_server(Some(&self.store.server), &self.world.identity()),
                 false => ServerMatch::NotKnown,

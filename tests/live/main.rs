@@ -42,6 +42,7 @@ mod mysql_admission;
 mod mysql_down;
 mod mysql_nodes;
 mod mysql_owners;
+mod mysql_passwords;
 mod mysql_scenarios;
 mod mysql_several;
 mod mysql_tls;

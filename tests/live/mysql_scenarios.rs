@@ -2,7 +2,8 @@
 //! is brought about by what brings it about in life, named by `recover` and by the
 //! console, and ended by what its remedy says.
 //!
-//! MySQL has no `refused-password`: its policies (`validate_password`, the history of
+//! Where passwords themselves are the matter, the scenes are in `mysql_passwords`. MySQL has
+//! no `refused-password`: its policies (`validate_password`, the history of
 //! passwords) do not look at hashes, and nothing else is ever sent.
 
 use serde_json::Value;
@@ -46,7 +47,7 @@ fn patient() -> ShopOptions {
 }
 
 /// The same on a server that the test may lock, or stop.
-fn private() -> ShopOptions {
+pub(crate) fn private() -> ShopOptions {
     ShopOptions {
         own_server: true,
         ..patient()
@@ -85,20 +86,20 @@ pub(crate) fn expect_no_foreign_words(run: &Run) {
 
 /// As [`expect_case`], in words of the engine.
 #[track_caller]
-fn expect_named(shop: &Shop, case: &str, code: i32, evidence: &[&str]) -> Value {
+pub(crate) fn expect_named(shop: &Shop, case: &str, code: i32, evidence: &[&str]) -> Value {
     let result = expect_case(shop, case, code, evidence);
     expect_own_words(shop);
     result
 }
 
 #[track_caller]
-fn expect_stopped_in(run: &Run, case: &str) {
+pub(crate) fn expect_stopped_in(run: &Run, case: &str) {
     assert_eq!(result_of(run)["paths"][0]["case"], case, "{run:#?}");
     expect_no_foreign_words(run);
 }
 
 #[track_caller]
-fn expect_remedy(result: &Value, words: &[&str]) {
+pub(crate) fn expect_remedy(result: &Value, words: &[&str]) {
     let remedy = result["paths"][0]["error"]["remedy"].as_str();
     let remedy = remedy.unwrap_or_else(|| panic!("no remedy: {result:#}"));
     for word in words {
@@ -241,39 +242,6 @@ fn refused_final_since_the_server_is_read_only(engine: ShopEngine) {
     shop.run_sql("SET GLOBAL read_only = OFF");
     expect_completed(&shop, &shop.second);
     passed(engine, "refused-final");
-}
-
-/// A policy of passwords, which MariaDB has refuse all hashes, since it cannot look into
-/// them. It says so only to whoever asks.
-#[test]
-fn refused_password_on_mariadb() {
-    let engine = ShopEngine::MariaDb;
-    let Some(shop) = Shop::open_on(engine, "case_policy", private()) else {
-        return;
-    };
-    let before = shop.stored_hash_of(&shop.second);
-    shop.run_sql("INSTALL SONAME 'simple_password_check'");
-    let run = shop.rotate(&[]).expect_code(5);
-    expect_stopped_in(&run, "refused-password");
-    run.expect_told(&["--strict-password-validation", "1290"]);
-    expect_named(
-        &shop,
-        "refused-password",
-        0,
-        &[
-            "with the current password: valid",
-            "--strict-password-validation",
-            "drop the rejected password and make another",
-        ],
-    );
-    shop.assert_current_logs_in("while it is open");
-    let run = expect_parked(&shop, "refused-password");
-    let remedy = "SET GLOBAL strict_password_validation = OFF;";
-    run.expect_told(&[remedy, "handover recover shop/orders"]);
-    assert_eq!(shop.stored_hash_of(&shop.second), before);
-    shop.run_sql(remedy);
-    expect_completed(&shop, &shop.second);
-    passed(engine, "refused-password");
 }
 
 /// The program is killed while its ALTER waits, and somebody ends what it left behind.

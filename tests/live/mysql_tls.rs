@@ -110,7 +110,7 @@ impl Tap {
                         sent.lock()
                             .expect("no test failed")
                             .extend_from_slice(bytes);
-                    })
+                    });
                 });
                 thread::spawn(move || carry(there, client, |_| {}));
             }

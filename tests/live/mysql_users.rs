@@ -1,14 +1,12 @@
-//! Users as MySQL and MariaDB know them: counted wrong passwords, a retained second
-//! password, several rows of one name, and names that would break a careless statement.
-
-use handover::secret::{CACHING_SHA2_SALT_LENGTH, CachingSha2Hash};
+//! Users as MySQL and MariaDB know them: counted wrong passwords, several rows of one name,
+//! and names that would break a careless statement.
 
 use crate::contract::result_of;
 use crate::harness::wait_until;
 use crate::mysql_scenarios::expect_no_foreign_words;
 use crate::rotation::wait_for_alter;
 use crate::scenes::{ROTATE, recover};
-use crate::shop::{Account, MariaDbPlugin, Shop, ShopEngine, ShopOptions};
+use crate::shop::{Account, MariaDbPlugin, Shop, ShopEngine, ShopOptions, account_at};
 
 for_both! {
     counted_wrong_passwords_shut_nobody_out
@@ -73,39 +71,11 @@ fn counted_wrong_passwords_shut_nobody_out(engine: ShopEngine) {
         assert!(shop.logs_in(&shop.current()));
         kill_and_recover(&shop, &shop.first);
         // Whoever is not current was not shut out either.
+        let opened = shop.run(&["env", "open", "shop/orders", "db", "--output", "json"]);
+        let previous = account_at(&opened.json(), "/previous");
+        assert!(shop.logs_in(&previous), "{:?}", shop.login(&previous));
         shop.run(&["doctor", "shop/orders"]).expect_code(0);
     }
-}
-
-/// A second password that MySQL has retained is dead after the rotation, and so is the one
-/// that was set beside it.
-#[test]
-fn a_retained_password_on_mysql_ends_with_the_rotation() {
-    let Some(shop) = Shop::open_on(ShopEngine::MySql, "retained", ShopOptions::default()) else {
-        return;
-    };
-    let beside = Account::new(shop.second.name.clone());
-    let salt = [8; CACHING_SHA2_SALT_LENGTH];
-    let hash = CachingSha2Hash::derive(&beside.password, &salt).expect("derives");
-    let hash = hash.hex_literal();
-    shop.run_sql(&format!(
-        "ALTER USER `{}`@`%` IDENTIFIED WITH caching_sha2_password AS {} RETAIN CURRENT PASSWORD",
-        shop.second.name, &*hash
-    ));
-    let both = [&shop.second, &beside];
-    assert!(both.iter().all(|account| shop.logs_in(account)));
-    let plan = shop
-        .run(&["rotate", "shop/orders", "--plan"])
-        .expect_code(0);
-    println!("{}", plan.told());
-    plan.expect_told(&[
-        "a second password that MySQL retained",
-        "DISCARD OLD PASSWORD",
-    ]);
-    shop.rotate(&[]).expect_code(0);
-    let current = shop.assert_current_logs_in("after the rotation");
-    assert_eq!(current.name, shop.second.name);
-    assert!(both.iter().all(|account| !shop.logs_in(account)));
 }
 
 fn all_rows_of_a_user_are_named(engine: ShopEngine) {

@@ -146,7 +146,29 @@ fn asks_more(row: &AccountOfServer, encrypted: bool) -> Option<&'static str> {
     }
 }
 
+/// Why a change would destroy what somebody has made of this row, in words.
+pub(super) fn must_stay(row: &AccountOfServer, flavour: MysqlFlavour) -> Option<String> {
+    if row.locked {
+        return Some(format!("{} is locked, and not by us", row.shown()));
+    }
+    not_ours(row, flavour).map(|unfit| format!("the user {}", unfit.found))
+}
+
 fn unfit(row: &AccountOfServer, around: Surroundings<'_>) -> Option<Unfit> {
+    if let Some(unfit) = not_ours(row, around.flavour) {
+        return Some(unfit);
+    }
+    asks_more(row, around.encrypted).map(|more| Unfit {
+        found: format!("is asked for {more} besides the password ({})", row.shown()),
+        remedy: match more {
+            "TLS" => "set `tls.mode` to `verify-full` in the settings".to_owned(),
+            _ => format!("ALTER USER {} REQUIRE SSL;", row.shown()),
+        },
+    })
+}
+
+/// A row that logs in by something else than the one password that we could set.
+fn not_ours(row: &AccountOfServer, flavour: MysqlFlavour) -> Option<Unfit> {
     let account = row.shown();
     if row.is_role {
         return Some(Unfit {
@@ -160,12 +182,12 @@ fn unfit(row: &AccountOfServer, around: Surroundings<'_>) -> Option<Unfit> {
             remedy: format!("leave it one: ALTER USER {account} IDENTIFIED …;"),
         });
     }
-    let plugins: &[&str] = match around.flavour {
+    let plugins: &[&str] = match flavour {
         MysqlFlavour::MariaDb => &[NATIVE, ED25519],
         MysqlFlavour::MySql => &[CACHING_SHA2, NATIVE],
     };
     if !plugins.contains(&row.plugin.as_str()) {
-        let (by, wanted) = match around.flavour {
+        let (by, wanted) = match flavour {
             MysqlFlavour::MariaDb => ("VIA", ED25519),
             MysqlFlavour::MySql => ("WITH", CACHING_SHA2),
         };
@@ -177,13 +199,7 @@ fn unfit(row: &AccountOfServer, around: Surroundings<'_>) -> Option<Unfit> {
             remedy: format!("ALTER USER {account} IDENTIFIED {by} {wanted} …;"),
         });
     }
-    asks_more(row, around.encrypted).map(|more| Unfit {
-        found: format!("is asked for {more} besides the password ({account})"),
-        remedy: match more {
-            "TLS" => "set `tls.mode` to `verify-full` in the settings".to_owned(),
-            _ => format!("ALTER USER {account} REQUIRE SSL;"),
-        },
-    })
+    None
 }
 
 /// A user whose rows all serve other hosts is refused from here with the code of a wrong

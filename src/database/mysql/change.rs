@@ -11,7 +11,7 @@ use mysql_async::{Error, Row};
 use zeroize::Zeroizing;
 
 use super::super::{ChangeOutcome, ChangePart, LONGEST_SILENCE, NewPassword};
-use super::accounts::{AccountOfServer, ED25519, NATIVE};
+use super::accounts::{AccountOfServer, ED25519, NATIVE, must_stay};
 use super::answer::{flag, number, text};
 use super::managing::{MARGIN, MysqlManaging, words};
 use super::sql::{self, NewHash};
@@ -33,6 +33,9 @@ impl MysqlManaging {
         wait: Duration,
     ) -> Result<Vec<ChangePart>, ChangeOutcome> {
         failpoint::before("begin-change").map_err(lost_before_sending)?;
+        // First of all: a session that goes silent right after it got the lock gives it back.
+        let bounds = sql::silence_bound(self.timeouts.lock, LONGEST_SILENCE);
+        self.bound(&bounds).await?;
         let lock = sql::take_lock(account.as_str(), wait);
         let conn = &mut self.connection.conn;
         let taken = match within(wait + MARGIN, conn.query::<Row, _>(lock)).await {
@@ -51,16 +54,10 @@ impl MysqlManaging {
                 "another run holds the lock on this user",
             ));
         }
-        let bounds = sql::change_bounds(
-            self.flavour(),
-            self.timeouts.lock,
-            self.timeouts.statement,
-            LONGEST_SILENCE,
-        );
-        match self.run(&bounds).await {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(not_begun(&error)),
-            None => return Err(retryable("no-answer", "no answer to the time-outs")),
+        if self.flavour() == MysqlFlavour::MariaDb {
+            // Only now, since it would cut the wait for the lock.
+            let bound = sql::statement_deadline(self.timeouts.lock, self.timeouts.statement);
+            self.bound(&bound).await?;
         }
         let user = UserName::new(account.as_str())
             .map_err(|error| retryable("name", &error.to_string()))?;
@@ -75,10 +72,22 @@ impl MysqlManaging {
             }
             Err(fault) => return Err(retryable("no-answer", &fault.to_string())),
         };
+        // What S1 admitted may have been changed since, and rows may have come.
+        if let Some(found) = rows.iter().find_map(|row| must_stay(row, self.flavour())) {
+            return Err(refused("row-changed", &found));
+        }
         let parts = parts(self.flavour(), &rows);
         self.changing = Some((account.clone(), rows));
         failpoint::after("begin-change").map_err(lost_before_sending)?;
         Ok(parts)
+    }
+
+    async fn bound(&mut self, bounds: &str) -> Result<(), ChangeOutcome> {
+        match self.run(bounds).await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(not_begun(&error)),
+            None => Err(retryable("no-answer", "no answer to the time-outs")),
+        }
     }
 
     /// Sends one of the statements that [`MysqlManaging::begin`] told of.
@@ -92,13 +101,23 @@ impl MysqlManaging {
             Err(error) => return refused("hash", &error.to_string()),
         };
         let limit = self.timeouts.statement + self.timeouts.lock + MARGIN;
-        match self.send(&statement, limit).await {
+        match self.send(&statement.text, limit).await {
             Ok(Some(Ok(()))) => ChangeOutcome::Confirmed,
-            Ok(Some(Err(error))) if classify::server_code(&error) == Some(NOT_DONE) => {
-                self.why_not(&error).await
-            }
-            Ok(Some(Err(error))) => match refusal(&error) {
-                Some(refusal) => refusal,
+            Ok(Some(Err(error))) => match classify::server_code(&error) {
+                Some(code) => {
+                    let told = classify::server_words(&error);
+                    let (code, message) = self.why_not(code, told).await;
+                    let message = statement.without_hashes(message);
+                    let message = self.name_holders(code, message).await;
+                    match class_of_change(self.flavour(), code, &message) {
+                        Some(class) => ChangeOutcome::Refused {
+                            class,
+                            code: code.to_string(),
+                            message,
+                        },
+                        None => unknown(&Untrusted::new(&format!("{message} ({code})"))),
+                    }
+                }
                 None => unknown(&Untrusted::new(&self.connection.cause(&error).to_string())),
             },
             Ok(None) => unknown(&Untrusted::new("no answer within the time-out")),
@@ -118,8 +137,11 @@ impl MysqlManaging {
         Ok(answer)
     }
 
-    /// The refusal that stands behind [`NOT_DONE`], where the server tells it.
-    async fn why_not(&mut self, error: &Error) -> ChangeOutcome {
+    /// What stands behind [`NOT_DONE`], where the server tells it.
+    async fn why_not(&mut self, code: u16, message: Untrusted) -> (u16, Untrusted) {
+        if code != NOT_DONE {
+            return (code, message);
+        }
         let told = self.run(sql::WHY_NOT).await;
         let rows = told.and_then(Result::ok).unwrap_or_default();
         let causes = rows.iter().filter_map(|row| {
@@ -127,15 +149,7 @@ impl MysqlManaging {
             Some((code, Untrusted::new(&text(row, "Message")?)))
         });
         let mut causes = causes.filter(|(code, _)| *code != NOT_DONE);
-        let (code, message) = causes
-            .next()
-            .unwrap_or_else(|| (NOT_DONE, classify::server_words(error)));
-        ChangeOutcome::Refused {
-            // The statement has failed, whatever the reason was.
-            class: class_of(code, &message).unwrap_or(RefusalClass::Retryable),
-            code: code.to_string(),
-            message,
-        }
+        causes.next().unwrap_or((code, message))
     }
 
     /// Gives the lock back, so that the connection can go on.
@@ -191,22 +205,48 @@ fn parts(flavour: MysqlFlavour, rows: &[AccountOfServer]) -> Vec<ChangePart> {
     }
 }
 
-/// The statement of a part, which holds a hash; `None` where a name cannot be written.
+/// A statement and the hashes in it, which no message may repeat.
+struct Statement {
+    text: Zeroizing<String>,
+    hashes: Vec<Zeroizing<String>>,
+}
+
+impl Statement {
+    /// A server quotes what it does not understand, and a hash allows to guess offline.
+    fn without_hashes(&self, message: Untrusted) -> Untrusted {
+        const TELLING: usize = 8;
+        let tells = self.hashes.iter().any(|hash| {
+            let windows = hash.as_bytes().windows(TELLING);
+            windows
+                .filter_map(|window| std::str::from_utf8(window).ok())
+                .any(|part| message.as_str().contains(part))
+        });
+        match tells {
+            true => Untrusted::new("the server quotes the statement, which is not repeated here"),
+            false => message,
+        }
+    }
+}
+
+/// The statement of a part; `None` where a name cannot be written.
 fn statement(
     flavour: MysqlFlavour,
     rows: &[AccountOfServer],
     part: usize,
     new: NewPassword<'_>,
-) -> Result<Option<Zeroizing<String>>, VerifierError> {
+) -> Result<Option<Statement>, VerifierError> {
     let rows: Vec<&AccountOfServer> = match flavour {
         MysqlFlavour::MariaDb => rows.iter().skip(part).take(1).collect(),
-        _ if part == 0 => rows.iter().collect(),
-        _ => {
+        MysqlFlavour::MySql if part == 0 => rows.iter().collect(),
+        MysqlFlavour::MySql => {
             let retained = rows.iter().filter(|row| row.retained);
             let names: Vec<(&str, &str)> = retained
                 .map(|row| (row.user.as_str(), row.host.as_str()))
                 .collect();
-            return Ok(sql::discard_old(&names).map(Zeroizing::new));
+            return Ok(sql::discard_old(&names).map(|text| Statement {
+                text: Zeroizing::new(text),
+                hashes: Vec::new(),
+            }));
         }
     };
     let hashes: Vec<Zeroizing<String>> = rows
@@ -223,7 +263,11 @@ fn statement(
             hash,
         })
         .collect();
-    Ok(sql::alter_user(flavour, &new_hashes).map(Zeroizing::new))
+    let text = sql::alter_user(flavour, &new_hashes);
+    Ok(text.map(|text| Statement {
+        text: Zeroizing::new(text),
+        hashes,
+    }))
 }
 
 /// What the plugin stores, as a literal of the statement.
@@ -275,16 +319,21 @@ pub(super) fn shown_statement(
 }
 
 /// What a server's refusal of an `ALTER USER` means; `None` where it leaves open whether
-/// something was changed. The statement is atomic: an error means that nothing was.
-fn refusal(error: &Error) -> Option<ChangeOutcome> {
-    let code = classify::server_code(error)?;
-    let message = classify::server_words(error);
-    Some(ChangeOutcome::Refused {
-        class: class_of(code, &message)?,
-        code: code.to_string(),
-        message,
-    })
+/// something was changed. MySQL's statement is atomic, so that an error means that nothing
+/// was. MariaDB's is not: one that ran into its time-out, or could not be written to the
+/// binary log, may have changed the row all the same.
+fn class_of_change(flavour: MysqlFlavour, code: u16, message: &Untrusted) -> Option<RefusalClass> {
+    match flavour {
+        MysqlFlavour::MariaDb if !BEFORE_THE_WRITE.contains(&code) => None,
+        _ => class_of(code, message),
+    }
 }
+
+/// What MariaDB finds out before it writes: rights, a server that takes no changes, the
+/// syntax, a plugin that is not there, a hash that is none, policies, a row that is gone.
+const BEFORE_THE_WRITE: [u16; 11] = [
+    1044, 1064, 1142, 1143, 1227, 1290, 1372, NOT_DONE, 1524, 1819, 1827,
+];
 
 fn class_of(code: u16, message: &Untrusted) -> Option<RefusalClass> {
     Some(match code {
@@ -304,11 +353,14 @@ fn class_of(code: u16, message: &Untrusted) -> Option<RefusalClass> {
 
 /// An error at a point where nothing can have been changed.
 fn not_begun(error: &Error) -> ChangeOutcome {
-    refusal(error).unwrap_or_else(|| ChangeOutcome::Refused {
-        class: RefusalClass::Retryable,
-        code: "connection".to_owned(),
-        message: classify::server_words(error),
-    })
+    let message = classify::server_words(error);
+    let code = classify::server_code(error);
+    let class = code.and_then(|code| class_of(code, &message));
+    ChangeOutcome::Refused {
+        class: class.unwrap_or(RefusalClass::Retryable),
+        code: code.map_or_else(|| "connection".to_owned(), |code| code.to_string()),
+        message,
+    }
 }
 
 /// The line is gone before anything was sent that could change something.
@@ -339,5 +391,37 @@ fn refused(code: &str, message: &str) -> ChangeOutcome {
 fn unknown(message: &Untrusted) -> ChangeOutcome {
     ChangeOutcome::Unknown {
         message: message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_quotes_of_a_hash_is_not_repeated() {
+        let statement = Statement {
+            text: Zeroizing::new(String::new()),
+            hashes: vec![Zeroizing::new("0x2441243030352432586f".to_owned())],
+        };
+        let kept = Untrusted::new("Access denied; you need the CREATE USER privilege");
+        assert_eq!(statement.without_hashes(kept.clone()), kept);
+        let quoted = Untrusted::new("syntax error near '0x24412430' at line 1");
+        let told = statement.without_hashes(quoted);
+        assert!(!told.as_str().contains("24412430"), "{told}");
+    }
+
+    #[test]
+    fn mariadb_may_have_written_what_it_reports_as_failed() {
+        let class = |flavour, code| class_of_change(flavour, code, &Untrusted::new("words"));
+        use MysqlFlavour::{MariaDb, MySql};
+        assert_eq!(class(MySql, 1205), Some(RefusalClass::Retryable));
+        for code in [1205, 1969, 1213, 1026, 1598] {
+            assert_eq!(class(MariaDb, code), None, "{code}");
+        }
+        for code in [1227, 1290, 1524, NOT_DONE] {
+            assert_eq!(class(MariaDb, code), Some(RefusalClass::Final), "{code}");
+        }
+        assert_eq!(class(MariaDb, 1819), Some(RefusalClass::Password));
     }
 }

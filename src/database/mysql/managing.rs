@@ -180,11 +180,7 @@ impl Managing for MysqlManaging {
         part: &'a ChangePart,
         new: NewPassword<'a>,
     ) -> BoxFuture<'a, ChangeOutcome> {
-        async move {
-            let outcome = self.alter(part, new).await;
-            self.name_holders(outcome).await
-        }
-        .boxed()
+        self.alter(part, new).boxed()
     }
 
     fn give_up(&mut self) -> BoxFuture<'_, ()> {

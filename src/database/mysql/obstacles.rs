@@ -1,26 +1,20 @@
 //! Who stands in the way of a change that ran into its time-out: a backup's lock, or a
 //! global read lock, which nobody notices until something is to be written.
 
-use super::super::ChangeOutcome;
 use super::answer::{number, text};
 use super::managing::MysqlManaging;
 use super::{MysqlFlavour, sql};
 use crate::untrusted::Untrusted;
 
 /// `ER_LOCK_WAIT_TIMEOUT`, and MariaDB's `ER_STATEMENT_TIMEOUT`.
-const TIMED_OUT: [&str; 2] = ["1205", "1969"];
+const TIMED_OUT: [u16; 2] = [1205, 1969];
 
 impl MysqlManaging {
-    /// Adds to a refusal that was a time-out who holds what was waited for.
-    pub(super) async fn name_holders(&mut self, outcome: ChangeOutcome) -> ChangeOutcome {
-        let (class, code, message) = match outcome {
-            ChangeOutcome::Refused {
-                class,
-                code,
-                message,
-            } if TIMED_OUT.contains(&code.as_str()) => (class, code, message),
-            other => return other,
-        };
+    /// Adds to a time-out who holds what was waited for.
+    pub(super) async fn name_holders(&mut self, code: u16, message: Untrusted) -> Untrusted {
+        if !TIMED_OUT.contains(&code) {
+            return message;
+        }
         let holders = match self.flavour() {
             MysqlFlavour::MySql => self.holders().await,
             // Its list of metadata locks is a plugin that is seldom there.
@@ -32,11 +26,7 @@ impl MysqlManaging {
                 .to_owned(),
             false => holders.join("; "),
         };
-        ChangeOutcome::Refused {
-            class,
-            code,
-            message: Untrusted::new(&format!("{message}; {who}")),
-        }
+        Untrusted::new(&format!("{message}; {who}"))
     }
 
     async fn holders(&mut self) -> Vec<String> {

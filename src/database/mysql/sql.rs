@@ -140,23 +140,16 @@ pub(super) const SERVER_TIME: &str = "SELECT UNIX_TIMESTAMP(NOW(6)) AS server_ti
 
 /// Bounds of the change: a lock that a backup or `FLUSH TABLES WITH READ LOCK` holds is not
 /// waited for longer, and a session that says nothing for this long is ended.
-pub(super) fn change_bounds(
-    flavour: MysqlFlavour,
-    lock: Duration,
-    statement: Duration,
-    silence: Duration,
-) -> String {
+pub(super) fn silence_bound(lock: Duration, silence: Duration) -> String {
     let (seconds, silence) = (lock.as_secs().max(1), silence.as_secs());
-    let common = format!("SET SESSION lock_wait_timeout = {seconds}, wait_timeout = {silence}");
-    match flavour {
-        // MariaDB waits for the read lock of a backup without looking at `lock_wait_timeout`,
-        // and the statement has nothing else to do that takes time.
-        MysqlFlavour::MariaDb => {
-            let longest = statement.min(lock).as_secs_f64();
-            format!("{common}, max_statement_time = {longest}")
-        }
-        MysqlFlavour::MySql => common,
-    }
+    format!("SET SESSION lock_wait_timeout = {seconds}, wait_timeout = {silence}")
+}
+
+/// MariaDB waits for the read lock of a backup without looking at `lock_wait_timeout`, and
+/// the statement has nothing else to do that takes time.
+pub(super) fn statement_deadline(lock: Duration, statement: Duration) -> String {
+    let longest = statement.min(lock).as_secs_f64();
+    format!("SET SESSION max_statement_time = {longest}")
 }
 
 /// Takes the lock on a user, which goes with the session at the latest.
@@ -325,15 +318,12 @@ mod tests {
 
     #[test]
     fn a_lock_of_less_than_a_second_is_still_waited_for() {
-        let bounds = change_bounds(
-            MysqlFlavour::MariaDb,
-            Duration::from_millis(200),
-            Duration::from_millis(1500),
-            Duration::from_secs(10),
-        );
+        let bounds = silence_bound(Duration::from_millis(200), Duration::from_secs(10));
         assert_eq!(
             bounds,
-            "SET SESSION lock_wait_timeout = 1, wait_timeout = 10, max_statement_time = 0.2"
+            "SET SESSION lock_wait_timeout = 1, wait_timeout = 10"
         );
+        let deadline = statement_deadline(Duration::from_millis(200), Duration::from_secs(2));
+        assert_eq!(deadline, "SET SESSION max_statement_time = 0.2");
     }
 }

@@ -15,6 +15,7 @@ use crate::process::Deadline;
 use crate::rotation::{Case, Event, GateLook, Progress, RefusalClass};
 use crate::secret::SALT_LENGTH;
 use crate::store::{JournalLine, StoreError, journal, rotated_secrets};
+use crate::untrusted::Untrusted;
 
 /// From the look at the gate under the role's lock to the statement, and from a login
 /// with the new password to its promotion. A process that was stopped in between finds
@@ -121,7 +122,9 @@ impl Run<'_> {
             self.managing = Some(managing);
             return Ok(Turn::Again);
         }
-        let detail = json!({"user": crate::untrusted::Untrusted::new(self.subject.user().as_str()),
+        // From an earlier send some rows may have the new password already.
+        let in_parts = self.is_in_parts();
+        let detail = json!({"user": Untrusted::new(self.subject.user().as_str()),
             "node": self.subject.node.to_string(), "generation": pending.generation});
         self.append(Event::ApplySent, "rotation.apply-sent", detail)
             .await?;
@@ -146,11 +149,15 @@ impl Run<'_> {
         self.epoch.renew();
         self.gate = None;
         match outcome {
+            ChangeOutcome::Refused { code, message, .. } if in_parts => {
+                self.park_in_parts(&code, &message).await
+            }
             ChangeOutcome::Confirmed => self.note_confirmed(None).await,
             ChangeOutcome::AppliedLocally { position } => self.note_confirmed(Some(position)).await,
             ChangeOutcome::Refused { .. } => self.note_refusal(outcome).await,
             ChangeOutcome::Unknown { message } => {
                 tracing::warn!(rotation = %self.rotation, %message, "no answer to the change");
+                self.last_words = Some(message);
                 Ok(Turn::Again)
             }
         }
@@ -168,7 +175,7 @@ impl Run<'_> {
         let mut outcome = ChangeOutcome::Refused {
             class: RefusalClass::Final,
             code: "no-row".to_owned(),
-            message: crate::untrusted::Untrusted::new("the user is gone from the server"),
+            message: Untrusted::new("the user is gone from the server"),
         };
         for (index, part) in parts.iter().enumerate() {
             outcome = managing.change(part, new).await;
@@ -224,6 +231,9 @@ impl Run<'_> {
         else {
             return Ok(Turn::Again);
         };
+        if self.is_in_parts() {
+            return self.park_in_parts(&code, &message).await;
+        }
         let detail = json!({"code": code, "message": message});
         let event = Event::ApplyRefused {
             class,
@@ -234,6 +244,19 @@ impl Run<'_> {
         self.epoch.renew();
         self.gate = None;
         Ok(Turn::Again)
+    }
+
+    /// A refusal of now says nothing of the rows that an earlier send has changed: the journal
+    /// keeps that they may have N, and whoever mends what the server names sends all again.
+    async fn park_in_parts(&mut self, code: &str, message: &Untrusted) -> Result<Turn, Failure> {
+        let words = format!(
+            "some rows of {} may have the new password and others not; the server refused to go \
+             on: {message} ({code})",
+            Untrusted::new(self.subject.user().as_str())
+        );
+        self.epoch.renew();
+        self.gate = None;
+        self.park(Case::ReplyLost, words).await.map(Turn::Stop)
     }
 
     /// C, and P where it was proven before. What was found before the lock may be as old
@@ -264,7 +287,7 @@ impl Run<'_> {
         self.epoch.previous = Some(previous);
         let found = self.weigh();
         if found.current.is_everywhere() && found.previous.refused > 0 {
-            let user = crate::untrusted::Untrusted::new(self.subject.user().as_str());
+            let user = Untrusted::new(self.subject.user().as_str());
             return Err(self.overtaken(&format!(
                 "somebody else has changed the password of {user} since it began"
             )));
@@ -345,7 +368,7 @@ impl Run<'_> {
                 managing.close().await;
                 let message = format!(
                     "an earlier statement still holds the lock of {}; nothing is known until it ends",
-                    crate::untrusted::Untrusted::new(self.subject.user().as_str())
+                    Untrusted::new(self.subject.user().as_str())
                 );
                 self.park(Case::ReplyLost, message).await.map(Turn::Stop)
             }
@@ -357,7 +380,7 @@ fn refused(code: &str, message: &str) -> ChangeOutcome {
     ChangeOutcome::Refused {
         class: RefusalClass::Retryable,
         code: code.to_owned(),
-        message: crate::untrusted::Untrusted::new(message),
+        message: Untrusted::new(message),
     }
 }
 

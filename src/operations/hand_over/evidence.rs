@@ -89,7 +89,7 @@ impl Run<'_> {
         self.note_unanswered();
         if !self.weigh().current.is_everywhere() {
             // What became of P tells a restored server and an old store from a dead user.
-            let previous = match self.guesses.may_be_wrong() {
+            let previous = match self.may_guess() {
                 true => self.look_at_previous(true).await,
                 false => None,
             };
@@ -127,7 +127,7 @@ impl Run<'_> {
         self.note(current, |epoch| &mut epoch.current);
         let sent = self.journal.is_sent();
         if self.epoch.previous.is_none() && sent && self.subject.previous.password.is_some() {
-            let previous = match self.guesses.may_be_wrong() {
+            let previous = match self.may_guess() {
                 true => {
                     self.record_guesses(self.guesses.spent() + 1).await?;
                     self.look_at_previous(true).await
@@ -144,7 +144,7 @@ impl Run<'_> {
             Reached::Confirmed | Reached::Verified
         );
         if self.epoch.pending.is_none() && sent {
-            let pending = match expected || self.guesses.may_be_wrong() {
+            let pending = match expected || self.may_guess() {
                 true => {
                     self.record_guesses(self.guesses.spent() + 1).await?;
                     self.look_at_pending().await?
@@ -158,10 +158,16 @@ impl Run<'_> {
         self.record_guesses(self.guesses.spent()).await
     }
 
+    /// Who only looks leaves no trace, and so must not spend what nobody would know of.
+    fn may_guess(&self) -> bool {
+        let counts = self.guesses.are_counted();
+        self.guesses.may_be_wrong() && !(counts && self.only_looks)
+    }
+
     /// Before a password is shown that may be wrong, and after what came of it: whoever goes
     /// on after a kill must know what was spent.
     async fn record_guesses(&mut self, in_a_row: u32) -> Result<(), Failure> {
-        if self.journal.wrong_logins == in_a_row {
+        if self.journal.wrong_logins == in_a_row || self.only_looks {
             return Ok(());
         }
         let detail = serde_json::json!({"in-a-row": in_a_row});
@@ -362,12 +368,24 @@ impl Run<'_> {
             // Not looked is not open.
             gate: self.gate.unwrap_or(GateLook::Shut),
             in_parts: self.is_in_parts(),
+            untried: self.is_untried(),
             promotion_unknown: self.promotion_unknown,
         }
     }
 
+    /// S3 was sent and not answered, and N may not be guessed.
+    fn is_untried(&self) -> bool {
+        matches!(self.journal.progress, Reached::Sent { .. })
+            && !self.may_guess()
+            && self
+                .epoch
+                .pending
+                .as_ref()
+                .is_some_and(|logins| self.guesses.is_not_tried(logins))
+    }
+
     /// S3 was sent, not confirmed as a whole, and takes several statements.
-    fn is_in_parts(&self) -> bool {
+    pub(super) fn is_in_parts(&self) -> bool {
         let role = self
             .facts
             .as_ref()

@@ -63,16 +63,25 @@ impl Guesses {
 
     /// What stands for a login that was not tried.
     pub(super) fn not_tried(&self, subject: &Subject) -> Logins {
+        let nodes = subject.nodes();
+        nodes.map(|node| (node.clone(), self.untried())).collect()
+    }
+
+    /// Whether that is what stands there.
+    pub(super) fn is_not_tried(&self, logins: &Logins) -> bool {
+        let mut outcomes = logins.iter().map(|(_, outcome)| outcome);
+        !logins.is_empty() && outcomes.all(|outcome| *outcome == self.untried())
+    }
+
+    fn untried(&self) -> LoginOutcome {
+        let limit = match self.limit.unwrap_or_default() {
+            1 => "1 wrong password".to_owned(),
+            limit => format!("{limit} wrong passwords in a row"),
+        };
         let text = format!(
-            "not tried: after {} wrong passwords in a row the server shuts the user out, and two \
-             are left to others",
-            self.limit.unwrap_or_default()
+            "not tried: after {limit} the server shuts the user out, and two are left to others"
         );
-        let outcome = || LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(&text)));
-        subject
-            .nodes()
-            .map(|node| (node.clone(), outcome()))
-            .collect()
+        LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(&text)))
     }
 }
 

@@ -167,6 +167,9 @@ pub async fn explain(
     let asked_for = open.subjects(workspace, request).await?;
     let subjects = &asked_for.subjects;
     let mut rotation = open.resume(workspace, observer, request, subjects);
+    for run in &mut rotation.runs {
+        run.only_looks = true;
+    }
     let decisions = look(&mut rotation).await?;
     close(&mut rotation).await;
     let ends = rotation.runs.iter().zip(&decisions);

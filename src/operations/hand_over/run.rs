@@ -21,6 +21,7 @@ use crate::rotation::{
 };
 use crate::secret::Secret;
 use crate::store::{StoreError, journal};
+use crate::untrusted::Untrusted;
 
 /// More turns than any honest run takes; a loop that does not end is a fault of ours
 /// and parks.
@@ -61,6 +62,10 @@ pub(super) struct Run<'a> {
     pub(super) pending: Option<Secret>,
     /// What a look at the gate under the role's lock found.
     pub(super) gate: Option<GateLook>,
+    /// Nothing is written, not even to the journal.
+    pub(super) only_looks: bool,
+    /// What came instead of an answer to the last statement.
+    pub(super) last_words: Option<Untrusted>,
     /// The gate's reasons in words, when it is shut.
     pub(super) gate_words: String,
     /// The commit of S5 was sent and its outcome is not known.
@@ -134,6 +139,8 @@ impl<'a> Run<'a> {
             own: Vec::new(),
             pending: None,
             gate: None,
+            only_looks: false,
+            last_words: None,
             gate_words: String::new(),
             promotion_unknown: false,
         }
@@ -330,6 +337,9 @@ impl Run<'_> {
             if let Some(text) = troubling(node, outcome) {
                 words = format!("{words}; {text}");
             }
+        }
+        if let (Case::ReplyLost, Some(last)) = (case, &self.last_words) {
+            words = format!("{words}; the last that came was: {last}");
         }
         if matches!(case, Case::WaitingForStandby | Case::NotReplicated) {
             for text in self.replication_words() {
