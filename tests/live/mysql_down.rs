@@ -67,6 +67,16 @@ fn go_on(shop: &Shop) {
          INSERT INTO shop.went_on (y) SELECT a.y FROM shop.went_on a, shop.went_on b, \
          shop.went_on c, shop.went_on d, shop.went_on e, shop.went_on f",
     );
+    // The mark is what is on the disk; these servers write their log there once a second.
+    let position = |kind: &str| -> u64 {
+        let name = format!("SHOW GLOBAL STATUS LIKE 'Innodb%lsn%{kind}%'");
+        let also = format!("SHOW GLOBAL STATUS LIKE 'Innodb%log%{kind}%lsn'");
+        let rows = [shop.run_sql(&name), shop.run_sql(&also)].concat();
+        let value = rows.first().and_then(|row| row[1].clone());
+        value.expect("a position").parse().expect("a number")
+    };
+    let written = position("current");
+    wait_until("the log is on the disk", || position("flushed") >= written);
 }
 
 /// As statements name it.

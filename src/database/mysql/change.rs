@@ -109,7 +109,11 @@ impl MysqlManaging {
                     let (code, message) = self.why_not(code, told).await;
                     let message = statement.without_hashes(message);
                     let message = self.name_holders(code, message).await;
-                    match class_of_change(self.flavour(), code, &message) {
+                    let mut class = class_of_change(self.flavour(), code, &message);
+                    if class.is_none() && self.stores_another(&statement).await {
+                        class = Some(class_of(code, &message).unwrap_or(RefusalClass::Retryable));
+                    }
+                    match class {
                         Some(class) => ChangeOutcome::Refused {
                             class,
                             code: code.to_string(),
@@ -135,6 +139,21 @@ impl MysqlManaging {
         let answer = within(limit, self.connection.conn.query_drop(statement)).await;
         failpoint::after("alter")?;
         Ok(answer)
+    }
+
+    /// Whether the row of a statement of MariaDB that has failed certainly does not store what
+    /// was sent. The statement is over and the lock is ours, so that nothing can still come.
+    async fn stores_another(&mut self, statement: &Statement) -> bool {
+        let (Some((user, host)), [hash]) = (&statement.row, &statement.hashes[..]) else {
+            return false;
+        };
+        let question = Zeroizing::new(sql::stores(user, host, hash));
+        match self.run(&question).await {
+            Some(Ok(rows)) => rows
+                .first()
+                .is_some_and(|row| text(row, "same").is_some_and(|same| same == "0")),
+            Some(Err(_)) | None => false,
+        }
     }
 
     /// What stands behind [`NOT_DONE`], where the server tells it.
@@ -208,6 +227,8 @@ fn parts(flavour: MysqlFlavour, rows: &[AccountOfServer]) -> Vec<ChangePart> {
 /// A statement and the hashes in it, which no message may repeat.
 struct Statement {
     text: Zeroizing<String>,
+    /// User and host, where it changes one row alone.
+    row: Option<(String, String)>,
     hashes: Vec<Zeroizing<String>>,
 }
 
@@ -245,6 +266,7 @@ fn statement(
                 .collect();
             return Ok(sql::discard_old(&names).map(|text| Statement {
                 text: Zeroizing::new(text),
+                row: None,
                 hashes: Vec::new(),
             }));
         }
@@ -266,6 +288,10 @@ fn statement(
     let text = sql::alter_user(flavour, &new_hashes);
     Ok(text.map(|text| Statement {
         text: Zeroizing::new(text),
+        row: match &rows[..] {
+            [row] => Some((row.user.clone(), row.host.clone())),
+            _ => None,
+        },
         hashes,
     }))
 }
@@ -402,6 +428,7 @@ mod tests {
     fn what_the_server_quotes_of_a_hash_is_not_repeated() {
         let statement = Statement {
             text: Zeroizing::new(String::new()),
+            row: None,
             hashes: vec![Zeroizing::new("0x2441243030352432586f".to_owned())],
         };
         let kept = Untrusted::new("Access denied; you need the CREATE USER privilege");

@@ -218,6 +218,16 @@ pub(super) fn alter_user(flavour: MysqlFlavour, rows: &[NewHash<'_>]) -> Option<
     Some(format!("ALTER USER {} ACCOUNT UNLOCK", parts?.join(", ")))
 }
 
+/// Whether a row of MariaDB stores this hash, a literal as the statement had it.
+pub(super) fn stores(user: &str, host: &str, hash: &str) -> String {
+    format!(
+        "SELECT COALESCE(JSON_VALUE(Priv, '$.authentication_string'), '') = {hash} AS same \
+         FROM mysql.global_priv WHERE User = {} AND Host = {}",
+        text(user),
+        text(host)
+    )
+}
+
 /// Ends the second password that MySQL may have retained; harmless where there is none.
 pub(super) fn discard_old(rows: &[(&str, &str)]) -> Option<String> {
     let parts: Option<Vec<String>> = rows
