@@ -273,6 +273,7 @@ pub(super) fn planned(of: &Target) -> Report {
         rows: Vec::new(),
         statements: 1,
         login_limit: None,
+        current_limit: None,
         statement: format!(
             "ALTER ROLE \"{}\" WITH PASSWORD '<verifier>'",
             user(&environment, 'a')

@@ -203,9 +203,8 @@ fn refused_password(situation: &Situation<'_>) -> Option<Action> {
     })
 }
 
-/// A run that was just refused parks; a person who comes back later, with the reason
-/// mended, has the same password sent again. What keeps it from being sent then is
-/// another case, and has its own name.
+/// A run that was just refused parks; whoever comes back, with the reason mended, has the
+/// same password sent again. What keeps it from being sent then has its own name.
 fn refused_final(situation: &Situation<'_>) -> Option<Action> {
     refused_as(situation, RefusalClass::Final)?;
     let comes_back = situation.intent != Intent::Rotate && situation.journal.parked.is_some();
@@ -222,9 +221,8 @@ fn refused_as(situation: &Situation<'_>, wanted: RefusalClass) -> Option<()> {
     }
 }
 
-/// What follows where N is certainly not in the database: it is sent, or it is dropped
-/// because whoever uses Y must not be cut off, or because it is to end. Dropping it
-/// touches the store alone.
+/// Where N is certainly not in the database, it is sent, or dropped because whoever uses Y
+/// must not be cut off, or because it is to end. Dropping it touches the store alone.
 fn send_or_end(situation: &Situation<'_>) -> Option<Action> {
     let ends = situation.intent == Intent::Abandon || situation.evidence.gate == GateLook::Shut;
     if ends && (situation.evidence.in_parts || situation.evidence.untried) {
@@ -243,9 +241,8 @@ fn send_or_end(situation: &Situation<'_>) -> Option<Action> {
     })
 }
 
-/// Whether N is certainly not in the database, where the last thing that the journal
-/// knows is that it was not sent or was refused. An earlier send may have set it before
-/// a rival overwrote it; then only the recorded server is known not to have it.
+/// Whether N, last not sent or refused, is certainly not in the database. An earlier send may
+/// have set it before a rival overwrote it; then only the recorded server has it not.
 fn may_drop(situation: &Situation<'_>) -> bool {
     !situation.journal.overwritten || situation.evidence.server == ServerMatch::Same
 }
@@ -258,11 +255,10 @@ fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
         return Some(Action::Outwait);
     }
     let evidence = situation.evidence;
-    // Of several statements, it is our own that has disturbed it.
+    // Of several statements, it is our own that has disturbed it; untried, nobody may ask.
     let undisturbed = evidence.previous.is_proven_somewhere()
         || !situation.journal.knows_previous()
         || (evidence.in_parts && evidence.pending.is_proven_somewhere())
-        // Nobody may ask. The same N is what P was to become, whoever has it now.
         || evidence.untried;
     let ends = situation.intent == Intent::Abandon || evidence.gate == GateLook::Shut;
     if !undisturbed && situation.intent != Intent::Abandon {
@@ -271,25 +267,22 @@ fn reply_lost(situation: &Situation<'_>) -> Option<Action> {
     if !ends && situation.journal.tries >= MOST_TRIES {
         return Some(Action::Park);
     }
-    // The gate was open when S3 was first sent. Whoever came since must not be cut
-    // off, and N is not in the database: it may end.
+    // Whoever came since S3 was first sent must not be cut off.
     send_or_end(situation)
 }
 
-/// S3 was sent without an answer, the recorded server certainly does not accept N, and
-/// none of its backends is known to wait: whether that was waited out. Another server
-/// knows nothing of the statement, and its lock would prove nothing. Where it takes several
-/// statements, N that logs in from here says nothing of the rows that serve other hosts. And
+/// S3 was sent without an answer, the recorded server certainly does not accept N, and none
+/// of its backends is known to wait: whether that was waited out. Another server's lock would
+/// prove nothing. Of several statements, N that logs in says nothing of rows for other hosts;
 /// where N must not be tried, sending it once more is the one way to know what Y has.
 fn absent_after_send(situation: &Situation<'_>) -> Option<bool> {
     let Progress::Sent { outwaited } = situation.journal.progress else {
         return None;
     };
     let evidence = situation.evidence;
-    let in_parts =
-        evidence.in_parts && situation.intent != Intent::Abandon && !evidence.pending.is_unknown();
-    let untried = evidence.untried && situation.intent != Intent::Abandon;
-    let absent = (evidence.pending.is_nowhere() || in_parts || untried)
+    let unproven = evidence.untried || evidence.in_parts && !evidence.pending.is_unknown();
+    let may_send = unproven && situation.intent != Intent::Abandon;
+    let absent = (evidence.pending.is_nowhere() || may_send)
         && evidence.replication != Replication::Waiting
         && evidence.manager == Manager::Ready
         && evidence.server == ServerMatch::Same

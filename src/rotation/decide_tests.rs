@@ -31,6 +31,7 @@ fn admitted() -> Event {
         accounts: [1.into(), 2.into()],
         statements: 1,
         login_limit: None,
+        current_limit: None,
         hosts: Vec::new(),
         server: ServerIdentity {
             flavour: crate::model::Flavour::Postgresql,

@@ -3,6 +3,7 @@
 use handover::secret::{CACHING_SHA2_SALT_LENGTH, CachingSha2Hash, NativePasswordHash};
 
 use crate::cases::passed;
+use crate::contract::assert_refused;
 use crate::mysql_scenarios::{
     expect_named, expect_no_foreign_words, expect_remedy, expect_stopped_in, private,
 };
@@ -94,6 +95,46 @@ fn a_retained_password_on_mysql_ends_with_the_rotation() {
     let current = shop.assert_current_logs_in("after the rotation");
     assert_eq!(current.name, shop.second.name);
     assert!(both.iter().all(|account| !shop.logs_in(account)));
+}
+
+/// MySQL's policies look at no hash, and so there is nothing to refuse.
+#[test]
+fn policies_of_mysql_let_hashes_pass() {
+    let Some(shop) = Shop::open_on(ShopEngine::MySql, "policies", private()) else {
+        return;
+    };
+    shop.run_sql("INSTALL COMPONENT 'file://component_validate_password'");
+    shop.run_sql(
+        "SET GLOBAL validate_password.policy = STRONG, GLOBAL validate_password.length = 64, \
+         GLOBAL password_history = 9, GLOBAL password_reuse_interval = 365, \
+         GLOBAL password_require_current = ON",
+    );
+    let policy = "SELECT VALIDATE_PASSWORD_STRENGTH('short')";
+    assert_eq!(shop.run_sql(policy)[0][0].as_deref(), Some("25"));
+    for _ in 0..3 {
+        shop.rotate(&[]).expect_code(0);
+        shop.assert_current_logs_in("under a strong policy");
+    }
+}
+
+/// A user with several ways to log in is left alone, since a change would end all but one.
+#[test]
+fn several_ways_to_log_in_are_refused_on_mariadb() {
+    let options = ShopOptions::default();
+    let Some(shop) = Shop::open_on(ShopEngine::MariaDb, "ways", options) else {
+        return;
+    };
+    let beside = Account::new(shop.second.name.clone());
+    set_beside(&shop, &beside);
+    let run = shop.rotate(&[]);
+    assert_refused(&run, "no-such-user");
+    expect_no_foreign_words(&run);
+    run.expect_told(&["several ways to log in", "leave it one: ALTER USER"]);
+    assert!([&shop.second, &beside].iter().all(|one| shop.logs_in(one)));
+    shop.set_password(&beside);
+    shop.rotate(&[]).expect_code(0);
+    shop.assert_current_logs_in("after one way was left");
+    assert!(!shop.logs_in(&beside) && !shop.logs_in(&shop.second));
 }
 
 /// A policy of passwords, which MariaDB has refuse all hashes, since it cannot look into

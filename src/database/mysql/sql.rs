@@ -62,7 +62,8 @@ pub(super) fn redo_log(flavour: MysqlFlavour) -> &'static str {
 pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
     let [first, second] = users.map(|user| text(user.as_str()));
     match flavour {
-        // `password_last_changed` 0 is `PASSWORD EXPIRE`; a lifetime of -1 is the server's.
+        // `password_last_changed` 0 is `PASSWORD EXPIRE`; a lifetime of -1 is the server's. A
+        // list of ways to log in that became one again stays, with one entry.
         MysqlFlavour::MariaDb => format!(
             "SELECT User AS user, Host AS host, \
              COALESCE(JSON_VALUE(Priv, '$.plugin'), '') AS plugin, \
@@ -78,7 +79,7 @@ pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
              ELSE 'X509' END AS ssl_type, 0 AS retained, \
              IF(@@global.max_password_errors < 4294967295, @@global.max_password_errors, NULL) \
              AS login_limit, \
-             JSON_EXISTS(Priv, '$.auth_or') AS several, \
+             COALESCE(JSON_LENGTH(Priv, '$.auth_or'), 0) > 1 AS several, \
              COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) IN ('1', 'true') AS is_role, 0 AS protected \
              FROM mysql.global_priv WHERE User IN ({first}, {second}) ORDER BY User, Host"
         ),
