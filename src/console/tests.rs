@@ -273,6 +273,7 @@ pub(super) fn planned(of: &Target) -> Report {
         rows: Vec::new(),
         statements: 1,
         login_limit: None,
+        current_limit: None,
         statement: format!(
             "ALTER ROLE \"{}\" WITH PASSWORD '<verifier>'",
             user(&environment, 'a')
@@ -294,11 +295,7 @@ pub(super) fn evidence(of: &Target) -> Report {
     let path = &mut report.paths[0];
     path.step = Step::Apply;
     path.case = Some(Case::Applied.name().to_owned());
-    path.meaning = Some(
-        Case::Applied
-            .meaning(crate::model::Engine::Postgres)
-            .to_owned(),
-    );
+    path.meaning = Some(Case::Applied.meaning().to_owned());
     path.evidence = vec![
         format!("{user}, new password: valid on db-1.example:5432"),
         format!("{user}, old password: refused on db-1.example:5432"),

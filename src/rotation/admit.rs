@@ -106,6 +106,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
         rows: user.rows.iter().map(|row| row.host.clone()).collect(),
         statements: user.statements,
         login_limit: user.login_limit,
+        current_limit: current.login_limit,
         statement: facts.statement.to_owned(),
         sessions: planned_sessions(facts.gate),
         first_promotion: !facts.promoted_before,

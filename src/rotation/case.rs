@@ -112,13 +112,10 @@ impl Case {
 
     /// What the case means, in one sentence for an operator.
     #[must_use]
-    pub fn meaning(self, engine: Engine) -> &'static str {
+    pub fn meaning(self) -> &'static str {
         match self {
-            Self::BothAccepted if engine == Engine::Mysql => {
-                "two different passwords of one user, or a random one, log in: a second password was retained, the server checks none, or a proxy answers"
-            }
             Self::BothAccepted => {
-                "two different passwords of one user, or a random one, log in: `trust`, LDAP or a pooler answers, not the password"
+                "two different passwords of one user, or a random one, log in: something else answers than the password that was set"
             }
             Self::Restored => {
                 "the server has older data than this store recorded, and the password that consumers read does not log in: consumers are down"

@@ -31,6 +31,7 @@ fn admitted() -> Event {
         accounts: [1.into(), 2.into()],
         statements: 1,
         login_limit: None,
+        current_limit: None,
         hosts: Vec::new(),
         server: ServerIdentity {
             flavour: crate::model::Flavour::Postgresql,
@@ -1133,11 +1134,7 @@ proptest! {
 fn the_table_in_the_readme_is_the_one_of_the_code() {
     let mut table = String::from("| case | situation | what is done |\n|---|---|---|\n");
     for case in Case::ALL {
-        let (name, meaning, treatment) = (
-            case.name(),
-            case.meaning(crate::model::Engine::Postgres),
-            case.treatment(),
-        );
+        let (name, meaning, treatment) = (case.name(), case.meaning(), case.treatment());
         table.push_str(&format!("| `{name}` | {meaning} | {treatment} |\n"));
     }
     let readme = include_str!("../../README.md");

@@ -48,6 +48,9 @@ pub struct Admitted {
     /// After how many wrong passwords in a row the server shuts Y out, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_limit: Option<u32>,
+    /// The same of X.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_limit: Option<u32>,
     /// From where Y may log in, one for each row `user@host`; empty on PostgreSQL.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,

@@ -269,6 +269,7 @@ impl Model {
             accounts: [1.into(), 2.into()],
             statements: 1,
             login_limit: None,
+            current_limit: None,
             hosts: Vec::new(),
             server: found,
             previous_known: self.store.previous.1.is_some(),

@@ -49,6 +49,9 @@ pub struct Plan {
     /// After how many wrong passwords in a row the server shuts Y out, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login_limit: Option<u32>,
+    /// The same of X.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_limit: Option<u32>,
     /// The statement, with a mark in place of the verifier.
     pub statement: String,
     /// Sessions of Y that a waiver would cut off.

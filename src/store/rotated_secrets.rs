@@ -234,6 +234,43 @@ pub fn record_certificate(
     Ok(())
 }
 
+/// How many wrong passwords of this user we have shown in a row, where its server counts.
+///
+/// # Errors
+/// The store's own.
+pub fn refused_logins(
+    transaction: &Transaction<'_>,
+    id: SecretId,
+    user: &str,
+) -> Result<u32, StoreError> {
+    let text: Option<String> = transaction.query_row(
+        "SELECT refused_logins FROM rotated_secret WHERE id = ?1",
+        [id.to_string()],
+        |row| row.get(0),
+    )?;
+    let known: Option<(String, u32)> = parse(text.as_deref())
+        .map_err(|_| StoreError::Damaged(format!("the refused logins of {id} are malformed")))?;
+    // Whoever else was current before has a count of its own on the server.
+    Ok(known.map_or(0, |(whose, count)| if whose == user { count } else { 0 }))
+}
+
+/// Keeps that number.
+///
+/// # Errors
+/// The store's own.
+pub fn note_refused_logins(
+    transaction: &Transaction<'_>,
+    id: SecretId,
+    user: &str,
+    count: u32,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE rotated_secret SET refused_logins = ?2 WHERE id = ?1",
+        params![id.to_string(), json(&(user, count))],
+    )?;
+    Ok(())
+}
+
 /// The server that is recorded.
 ///
 /// # Errors

@@ -2,6 +2,10 @@
 
 ALTER TABLE rotated_secret RENAME COLUMN oids TO accounts;
 
+-- JSON: a user of the pair whose server counts wrong passwords, and how many of the stored
+-- one we have shown in a row.
+ALTER TABLE rotated_secret ADD COLUMN refused_logins TEXT;
+
 CREATE TABLE owned_account (
     system TEXT NOT NULL,            -- the server's identifier
     account TEXT NOT NULL,           -- PostgreSQL: the OID; MySQL and MariaDB: the name

@@ -220,7 +220,8 @@ fn a_node_that_is_another_server_is_refused_before_anything_changes(engine: Shop
     show(&run);
     expect_no_foreign_words(&run);
     assert!(names_case(&result_of(&run), "unreachable"), "{run:#?}");
-    run.expect_told(&[&place, &shop.managing.name]);
+    // MySQL makes up a way in for a user that it does not know, another one each time.
+    run.expect_told(&[&place, "let the managing user log in there as well"]);
 
     for account in [&shop.managing, &shop.first, &shop.second] {
         let (name, password) = (&account.name, account.password.expose());

@@ -134,7 +134,10 @@ pub(crate) fn stop_before_s3(shop: &Shop, idle: &Account) {
     let before = shop.verifier_of(idle);
     let lock = shop.hold_the_rotation_lock(idle);
     let mut rotation = shop.start(&ROTATE);
-    wait_until("it waits for the lock", || waiting(shop) > 0);
+    // Other tests on the same server may hold it up before there is a password.
+    wait_until("it waits for the lock", || {
+        has_sealed_a_password(shop) && waiting(shop) > 0
+    });
     rotation.signal(Signal::SIGTERM);
     rotation.finish().expect_code(4);
     drop(lock);
@@ -142,6 +145,17 @@ pub(crate) fn stop_before_s3(shop: &Shop, idle: &Account) {
         shop.sessions_of(&shop.managing) == 0
     });
     assert_eq!(shop.verifier_of(idle), before, "nothing was sent");
+}
+
+/// Whether the rotation that is open has made its password.
+fn has_sealed_a_password(shop: &Shop) -> bool {
+    let store = rusqlite::Connection::open(shop.store().join("handover.db")).expect("opens");
+    let sealed = "SELECT count(*) FROM journal WHERE event LIKE '%pending-sealed%' \
+                  AND rotation = (SELECT max(id) FROM rotation)";
+    let count: u32 = store
+        .query_row(sealed, [], |row| row.get(0))
+        .expect("counts");
+    count > 0
 }
 
 /// A shop that verifies by a table which is not there yet.

@@ -182,7 +182,7 @@ impl Run<'_> {
                 "the gate is shut, so the pending password was dropped: {}",
                 self.gate_words
             ),
-            Some(case) => case.meaning(self.subject.engine).to_owned(),
+            Some(case) => case.meaning().to_owned(),
             None => "the rotation had ended before".to_owned(),
         };
         let rotation = self.rotation;

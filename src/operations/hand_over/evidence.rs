@@ -5,9 +5,9 @@
 
 use super::apply::FRESH;
 use super::gate::{look_at_gate, look_at_others};
+use super::guesses::probe_current_counted;
 use super::logins::{
-    Logins, application, probe_current, probe_decoy, probe_pending, probe_poolers, probe_previous,
-    sessions_of,
+    Logins, application, probe_decoy, probe_pending, probe_poolers, probe_previous, sessions_of,
 };
 use super::preflight::twin_look;
 use super::run::Run;
@@ -113,7 +113,7 @@ impl Run<'_> {
             self.look_with_decoy(),
             self.look_at_pending()
         );
-        self.note(current, |epoch| &mut epoch.current);
+        self.note(current?, |epoch| &mut epoch.current);
         self.note(previous, |epoch| &mut epoch.previous);
         self.note(decoy, |epoch| &mut epoch.decoy);
         self.note_pending(pending?);
@@ -123,7 +123,7 @@ impl Run<'_> {
     /// The same for a user whose wrong passwords its server counts: one after the other, the
     /// one last that the journal expects to be right, and none that could be one too many.
     async fn log_in_by_turns(&mut self) -> Result<(), Failure> {
-        let current = self.look_at_current().await;
+        let current = self.look_at_current().await?;
         self.note(current, |epoch| &mut epoch.current);
         let sent = self.journal.is_sent();
         if self.epoch.previous.is_none() && sent && self.subject.previous.password.is_some() {
@@ -195,10 +195,17 @@ impl Run<'_> {
         self.promotion_unknown || self.journal.is_over()
     }
 
-    async fn look_at_current(&self) -> Option<Logins> {
+    async fn look_at_current(&self) -> Result<Option<Logins>, Failure> {
         match self.epoch.current {
-            Some(_) => None,
-            None => Some(probe_current(self.subject).await),
+            Some(_) => Ok(None),
+            None => {
+                let admitted = self.journal.admitted.as_ref();
+                let limit = admitted.and_then(|admitted| admitted.current_limit);
+                let (workspace, subject) = (self.workspace, self.subject);
+                Ok(Some(
+                    probe_current_counted(workspace, subject, limit).await?,
+                ))
+            }
         }
     }
 

@@ -4,10 +4,8 @@
 use std::sync::Arc;
 
 use super::gate::look_at_each_other;
-use super::guesses::probe_uncounted;
-use super::logins::{
-    Logins, application, probe_current, probe_current_through_poolers, probe_decoy, sessions_of,
-};
+use super::guesses::{probe_current_counted, probe_uncounted};
+use super::logins::{Logins, application, probe_current_through_poolers, probe_decoy, sessions_of};
 use super::preflight::owner_of;
 use super::subject::Subject;
 use crate::document::PropertyPath;
@@ -51,6 +49,7 @@ pub(in crate::operations) async fn examine(
         .as_ref()
         .and_then(|managed| managed.as_ref().ok());
     let idle_role = seen.and_then(|managed| managed.facts.roles[1].as_ref());
+    let limit = seen.and_then(|managed| managed.facts.roles[0].as_ref()?.login_limit);
     let is_counted = idle_role.is_some_and(|role| role.login_limit.is_some());
     let decoy = async {
         match is_counted {
@@ -59,12 +58,13 @@ pub(in crate::operations) async fn examine(
         }
     };
     let (current, idle, wrong, pooled, others) = tokio::join!(
-        probe_current(&subject),
+        probe_current_counted(workspace, &subject, limit),
         probe_uncounted(&subject, idle_role),
         decoy,
         probe_current_through_poolers(&subject),
         look_at_each_other(&subject)
     );
+    let current = current?;
     let mut own = sessions_of(&current);
     own.extend(sessions_of(idle.as_deref().unwrap_or_default()));
     own.extend(sessions_of(&wrong));

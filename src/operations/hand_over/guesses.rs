@@ -6,9 +6,12 @@
 //! is tried only as long as that holds. A login that succeeds sets the count back, which is
 //! why the passwords of such a user are tried one after the other, the doubtful one first.
 
-use super::logins::{Logins, probe_previous};
+use super::logins::{Logins, probe_current, probe_previous};
 use super::subject::Subject;
 use crate::model::{LoginOutcome, RoleFacts, UnknownCause};
+use crate::operations::Workspace;
+use crate::secret::SecretId;
+use crate::store::{StoreError, rotated_secrets};
 use crate::untrusted::Untrusted;
 
 /// How many are left to others.
@@ -83,6 +86,56 @@ impl Guesses {
         );
         LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(&text)))
     }
+}
+
+/// X with C. It is expected to be right; where it was not, and the server counts, it is not
+/// shown so often that consumers who have the right one are shut out. The count is kept in
+/// the store, since looking at a dead password is what operators do again and again.
+///
+/// # Errors
+/// The store's own.
+pub(super) async fn probe_current_counted(
+    workspace: &Workspace,
+    subject: &Subject,
+    limit: Option<u32>,
+) -> Result<Logins, StoreError> {
+    let Some(limit) = limit else {
+        return Ok(probe_current(subject).await);
+    };
+    let (id, user) = (
+        subject.record.id,
+        subject.current_user().as_str().to_owned(),
+    );
+    let whose = user.clone();
+    let spent = workspace
+        .store
+        .read(move |transaction| rotated_secrets::refused_logins(transaction, id, &whose))
+        .await?;
+    let mut guesses = Guesses::new(Some(limit), spent);
+    if spent > 0 && !guesses.may_be_wrong() {
+        return Ok(guesses.not_tried(subject));
+    }
+    // Before it is shown, since a kill must not lose count.
+    note_refused(workspace, id, &user, spent + 1).await?;
+    let logins = probe_current(subject).await;
+    guesses.note(&logins);
+    note_refused(workspace, id, &user, guesses.spent()).await?;
+    Ok(logins)
+}
+
+async fn note_refused(
+    workspace: &Workspace,
+    id: SecretId,
+    user: &str,
+    count: u32,
+) -> Result<(), StoreError> {
+    let user = user.to_owned();
+    workspace
+        .store
+        .write(move |transaction| {
+            rotated_secrets::note_refused_logins(transaction, id, &user, count)
+        })
+        .await
 }
 
 /// Y with P where nothing is open whose journal could keep the count: not at all where its

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Observer;
 use super::gate::{look_at_gate, look_at_others};
-use super::guesses::probe_uncounted;
+use super::guesses::{probe_current_counted, probe_uncounted};
 use super::logins::{application, probe_current, probe_previous, sessions_of};
 use super::report::shown;
 use super::subject::Subject;
@@ -99,7 +99,7 @@ pub async fn look(
     let mut paths = Vec::new();
     for path in paths_with_state(workspace, environment).await? {
         let subject = Subject::read(workspace, environment, path).await?;
-        paths.push(look_at(&subject, depth).await?);
+        paths.push(look_at(workspace, &subject, depth).await?);
     }
     Ok(Look {
         environment: environment.clone(),
@@ -126,7 +126,11 @@ async fn paths_with_state(
         .await
 }
 
-async fn look_at(subject: &Subject, depth: Depth) -> Result<PathLook, Failure> {
+async fn look_at(
+    workspace: &Workspace,
+    subject: &Subject,
+    depth: Depth,
+) -> Result<PathLook, Failure> {
     let mut seen = PathLook {
         path: subject.path.to_string(),
         node: subject.node.to_string(),
@@ -160,10 +164,13 @@ async fn look_at(subject: &Subject, depth: Depth) -> Result<PathLook, Failure> {
         // Whether the server counts wrong passwords is asked before one may be shown.
         (Depth::Logins, Engine::Mysql) => {
             let roles = look_as_manager(subject, &[], &mut seen).await;
-            let idle = roles.as_ref().ok().and_then(|roles| roles[1].as_ref());
-            let (current, previous) =
-                tokio::join!(probe_current(subject), probe_uncounted(subject, idle));
-            (roles, current, previous)
+            let known = |index: usize| roles.as_ref().ok().and_then(|roles| roles[index].as_ref());
+            let limit = known(0).and_then(|role| role.login_limit);
+            let (current, previous) = tokio::join!(
+                probe_current_counted(workspace, subject, limit),
+                probe_uncounted(subject, known(1))
+            );
+            (roles, current?, previous)
         }
     };
     let roles = roles.unwrap_or_else(|fault| {

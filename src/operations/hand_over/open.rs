@@ -231,6 +231,7 @@ mod tests {
             accounts: [1.into(), 2.into()],
             statements: 1,
             login_limit: None,
+            current_limit: None,
             hosts: Vec::new(),
             server: ServerIdentity {
                 flavour: crate::model::Flavour::Postgresql,

@@ -2,7 +2,7 @@
 
 use super::Observer;
 use super::gate::{Others, look_at_gate, look_at_others};
-use super::guesses::probe_uncounted;
+use super::guesses::{probe_current_counted, probe_uncounted};
 use super::logins::{Logins, application, probe_current, probe_previous, sessions_of};
 use super::subject::Subject;
 use crate::database::Managing;
@@ -72,10 +72,16 @@ pub(super) async fn look(
         }
         // Whether the server counts wrong passwords is asked before one may be shown.
         Engine::Mysql => {
-            let (managing, others, current) = tokio::join!(manage, others, current);
+            drop(current);
+            let (managing, others) = tokio::join!(manage, others);
             let roles = managing.as_ref().ok().map(|(_, facts, _)| &facts.roles);
-            let previous = probe_uncounted(subject, roles.and_then(|roles| roles[1].as_ref()));
-            let previous = previous.await;
+            let [first, idle] = [0, 1].map(|index| roles.and_then(|roles| roles[index].as_ref()));
+            let limit = first.and_then(|role| role.login_limit);
+            let (current, previous) = tokio::join!(
+                probe_current_counted(workspace, subject, limit),
+                probe_uncounted(subject, idle)
+            );
+            let current = current?;
             (managing, others, current, previous)
         }
     };

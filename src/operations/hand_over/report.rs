@@ -296,7 +296,7 @@ pub(super) fn refused(path: String, user: Option<&UserName>, refusal: &Refusal) 
 pub(super) fn describe(run: &Run<'_>, decision: Decision, path: &mut PathReport) {
     let engine = run.subject.engine;
     path.consumers = Some(run.consumers_words());
-    path.meaning = decision.case.map(|case| case.meaning(engine).to_owned());
+    path.meaning = decision.case.map(|case| case.meaning().to_owned());
     path.evidence = run.evidence_words();
     path.action = Some(decision.action.words().to_owned());
     path.advice = decision.case.map(|case| Advice {

@@ -427,7 +427,7 @@ async fn consumers_end(
         remedy: report::remedy(case, subject.engine, &subject.environment),
     });
     of_path.consumers = Some(run.consumers_words());
-    of_path.meaning = Some(case.meaning(subject.engine).to_owned());
+    of_path.meaning = Some(case.meaning().to_owned());
     of_path.evidence = run.evidence_words();
     of_path.action = Some(Action::Park.words().to_owned());
     Ok(Some((of_path, exit)))

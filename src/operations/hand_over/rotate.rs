@@ -321,6 +321,7 @@ pub(super) fn admitted(subject: &Subject, plan: &Plan) -> Admitted {
         accounts: plan.accounts.clone(),
         statements: plan.statements,
         login_limit: plan.login_limit,
+        current_limit: plan.current_limit,
         hosts: plan
             .rows
             .iter()

@@ -326,7 +326,7 @@ impl Run<'_> {
     }
 
     pub(super) fn explain(&self, case: Case) -> String {
-        let mut words = case.meaning(self.subject.engine).to_owned();
+        let mut words = case.meaning().to_owned();
         for text in self.unsound_words() {
             words = format!("{words}; {text}");
         }
