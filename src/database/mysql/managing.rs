@@ -9,11 +9,13 @@ use mysql_async::{Error, Row};
 use zeroize::Zeroizing;
 
 use super::super::{ChangeOutcome, ChangePart, Managing, NewPassword, Target, Timeouts, Tls};
-use super::accounts::{AccountOfServer, Surroundings, role_facts};
+use super::accounts::{AccountOfServer, Accounts, Surroundings, role_facts};
 use super::answer::{flag, moment, number, text};
 use super::classify::{self, ConnectError};
 use super::connector::{Connection, Connector, Parameters};
 use super::grants::{Grants, Held, Object};
+use super::hosts::Client;
+use super::sessions::Place;
 use super::{MysqlFlavour, sessions, sql, twins, within};
 use crate::model::{
     AccountId, Barrier, Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node,
@@ -202,6 +204,8 @@ struct ServerItself {
     server_time: DateTime<Utc>,
     read_only: bool,
     secure_only: bool,
+    /// `skip_name_resolve`.
+    nameless: bool,
 }
 
 impl MysqlManaging {
@@ -313,6 +317,7 @@ impl MysqlManaging {
             server_time: moment(row, "server_time").unwrap_or(DateTime::<Utc>::MIN_UTC),
             read_only: flag(row, "read_only"),
             secure_only: flag(row, "secure_only"),
+            nameless: flag(row, "nameless"),
         })
     }
 
@@ -321,14 +326,21 @@ impl MysqlManaging {
         &mut self,
         users: [&UserName; 2],
     ) -> Result<Vec<AccountOfServer>, DatabaseFault> {
+        Ok(self.accounts_and_anonymous(users).await?.pair)
+    }
+
+    async fn accounts_and_anonymous(
+        &mut self,
+        users: [&UserName; 2],
+    ) -> Result<Accounts, DatabaseFault> {
         let question = sql::accounts(self.flavour(), users);
         let rows = self.ask(&question).await?;
-        Ok(rows.iter().map(AccountOfServer::read).collect())
+        Ok(Accounts::read(&rows))
     }
 
     async fn look(&mut self, users: [&UserName; 2]) -> Result<ManagingFacts, DatabaseFault> {
         let itself = self.who_is_it().await?;
-        let accounts = self.accounts(users).await?;
+        let accounts = self.accounts_and_anonymous(users).await?;
         let question = sql::own_grants(self.flavour(), self.roles.as_deref());
         // MariaDB shows the hash of the managing user's own password among its rights.
         let grants: Vec<Zeroizing<String>> = self
@@ -347,10 +359,14 @@ impl MysqlManaging {
             may_create_users: has(&own, "CREATE USER"),
             is_system_user: has(&own, "SYSTEM_USER"),
             encrypted: self.encrypted,
-            own_address: seen.own_address.as_deref(),
+            client: seen.own_address.as_deref().map(|shown| Client {
+                shown,
+                nameless: itself.nameless,
+            }),
+            anonymous: &accounts.anonymous,
             secure_only: itself.secure_only,
         };
-        let roles = users.map(|user| role_facts(user, &accounts, around));
+        let roles = users.map(|user| role_facts(user, &accounts.pair, around));
         Ok(ManagingFacts {
             read_only: itself.read_only,
             receiving: seen.receiving,
@@ -371,9 +387,10 @@ impl MysqlManaging {
         };
         let own = self.connection.id;
         let (node, is_mysql) = (self.node.clone(), self.flavour() == MysqlFlavour::MySql);
-        let read = |rows: &[Row], complete| {
+        let read = |rows: &[Row], place, complete| {
             sessions::Seen::read(
                 rows,
+                place,
                 &node,
                 own,
                 complete,
@@ -386,7 +403,9 @@ impl MysqlManaging {
             false => Some(Ok(Vec::new())),
         };
         match rows {
-            Some(Ok(rows)) if sessions::are_all(&rows) => return Ok(read(&rows, true)),
+            Some(Ok(rows)) if sessions::are_all(&rows) => {
+                return Ok(read(&rows, Place::PerformanceSchema, true));
+            }
             Some(Ok(_)) => {}
             Some(Err(error)) if classify::server_code(&error).is_some() => {}
             Some(Err(error)) => return Err(self.fault(&error)),
@@ -406,7 +425,7 @@ impl MysqlManaging {
             None => false,
         };
         let rows = self.ask(sql::SESSIONS_BY_PROCESS_LIST).await?;
-        Ok(read(&rows, complete))
+        Ok(read(&rows, Place::ProcessList, complete))
     }
 
     async fn compare(&mut self, roles: TwinRoles<'_>) -> Result<TwinFacts, DatabaseFault> {
