@@ -125,6 +125,7 @@ pub(super) fn role_facts(
             .iter()
             .any(|row| asks_more(row, around.encrypted).is_some())
             || not_reached.is_some()
+            || is_reached_by_name(&rows, around)
             || may_be_taken_over(&rows, around),
         superuser: protected,
         replication: false,
@@ -231,6 +232,15 @@ fn serves_elsewhere(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Opti
         remedy: "run handover from a host that one of the rows serves, or give the user a row for \
                  this one"
             .to_owned(),
+    })
+}
+
+/// Only a name could let the user in from here, and the server, though it looks for names,
+/// shows an address: a refusal is then more likely about the host than about the password.
+fn is_reached_by_name(rows: &[&AccountOfServer], around: Surroundings<'_>) -> bool {
+    around.client.is_some_and(|client| {
+        let is_open = |row: &&AccountOfServer| client.is_served_by(&row.host) != Serves::Yes;
+        client.is_address() && rows.iter().all(is_open)
     })
 }
 
@@ -401,9 +411,11 @@ mod tests {
             }),
             ..AROUND
         };
-        for (rows, shown) in [(&names[..], "127.0.0.1"), (&[row("127.%")], "localhost")] {
-            let found = facts(rows, seen_as(shown));
-            assert!(!found.is_mute && found.unfit.is_none(), "{shown}");
+        let found = facts(&names, seen_as("127.0.0.1"));
+        assert!(found.is_mute && found.unfit.is_none());
+        for host in ["127.%", "localhost", "%"] {
+            let found = facts(&[row(host)], seen_as("localhost"));
+            assert!(!found.is_mute && found.unfit.is_none(), "{host}");
         }
         assert!(facts(&[row("10.%")], seen_as("127.0.0.1")).is_mute);
     }

@@ -66,16 +66,22 @@ pub(super) struct Client<'a> {
 }
 
 impl Client<'_> {
+    /// Whether the server shows an address: then it knows no name, or has not looked for one.
+    pub(super) fn is_address(self) -> bool {
+        kind(self.shown) == Kind::Address
+    }
+
     /// Whether a row of this host takes logins of the client where no other row does.
     pub(super) fn is_served_by(self, host: &str) -> Serves {
         let fits = match (network(host), self.shown.parse()) {
             (Some(network), Ok(address)) => network.has(address),
             _ => is_like(host, self.shown),
         };
-        let is_address = matches!(kind(self.shown), Kind::Address);
+        let is_address = self.is_address();
         let by_what_is_not_shown = match kind(host) {
             Kind::All => return Serves::Yes,
-            Kind::Address => !is_address || (host.contains('/') && network(host).is_none()),
+            Kind::Address if is_address => host.contains('/') && network(host).is_none(),
+            Kind::Address => may_overlap(self.shown, host),
             Kind::Name => !self.nameless,
             Kind::Either => !is_address || !self.nameless,
         };
@@ -305,10 +311,13 @@ mod tests {
                 ("LOCALHOST", Yes),
                 ("local%", Yes),
                 ("127.0.0.%", Perhaps),
-                ("10.0.0.0/255.0.0.0", Perhaps),
+                ("127.0.0.0/255.0.0.0", Perhaps),
+                ("::1", Perhaps),
                 ("other.example", Perhaps),
+                ("10.%", No),
             ],
         );
+        check("app-1.example", false, &[("10.%", Perhaps)]);
         check("::1", true, &[("::1", Yes), ("::%", Yes), ("127.%", No)]);
     }
 

@@ -110,7 +110,9 @@ fn why_not(error: &ConnectError, node: &Node, user: &UserName, tls: &Tls) -> Dat
         LoginOutcome::PasswordRefused if *tls == Tls::Disable => {
             out("access denied; the server may want TLS, which `tls.mode` leaves out")
         }
-        LoginOutcome::PasswordRefused => out("access denied, or no row of it serves this host"),
+        LoginOutcome::PasswordRefused => {
+            out("access denied, no row of it serves this host, or one without a user name does")
+        }
         LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => out("the account is locked"),
         LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => out("its password has expired"),
         LoginOutcome::PasswordAccepted(Barrier::Database) => out("access denied to the database"),
