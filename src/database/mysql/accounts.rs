@@ -4,6 +4,7 @@
 use mysql_async::Row;
 
 use super::answer::{flag, number, text};
+use super::hosts::{self, Client, Serves};
 use super::{MysqlFlavour, sql};
 use crate::model::{AccountId, AccountRow, RoleFacts, Unfit, UserName};
 use crate::untrusted::Untrusted;
@@ -59,6 +60,27 @@ impl AccountOfServer {
     }
 }
 
+/// The rows that a server keeps of the pair, and what stands before them.
+pub(super) struct Accounts {
+    /// Of both users.
+    pub(super) pair: Vec<AccountOfServer>,
+    /// The hosts of the rows without a user's name, which let in whoever comes: the most
+    /// specific host takes a login, whatever the user.
+    pub(super) anonymous: Vec<String>,
+}
+
+impl Accounts {
+    pub(super) fn read(rows: &[Row]) -> Self {
+        let rows = rows.iter().map(AccountOfServer::read);
+        let (anonymous, pair): (Vec<_>, Vec<_>) = rows.partition(|row| row.user.is_empty());
+        let anonymous = anonymous.into_iter().filter(|row| !row.is_role);
+        Self {
+            pair,
+            anonymous: anonymous.map(|row| row.host).collect(),
+        }
+    }
+}
+
 /// What the managing user may do, and how the line and the server are set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surroundings<'a> {
@@ -69,8 +91,10 @@ pub(super) struct Surroundings<'a> {
     pub(super) is_system_user: bool,
     /// `tls.mode` is not `disable`.
     pub(super) encrypted: bool,
-    /// The address from which the server sees us come, where it told.
-    pub(super) own_address: Option<&'a str>,
+    /// As whom the server sees us come, where it told.
+    pub(super) client: Option<Client<'a>>,
+    /// The hosts of the rows without a user's name.
+    pub(super) anonymous: &'a [String],
     /// The server turns away whoever comes without TLS.
     pub(super) secure_only: bool,
 }
@@ -92,6 +116,7 @@ pub(super) fn role_facts(
     let lacks_system_user = protected && !around.is_system_user;
     let may_alter = around.may_create_users && !lacks_system_user;
     let retained = rows.iter().any(|row| row.retained);
+    let not_reached = serves_elsewhere(&rows, around).or_else(|| taken_over(&rows, around));
     Some(RoleFacts {
         account: AccountId::new(user.as_str()),
         can_log_in: rows.iter().all(|row| !row.locked),
@@ -99,7 +124,9 @@ pub(super) fn role_facts(
         is_mute: rows
             .iter()
             .any(|row| asks_more(row, around.encrypted).is_some())
-            || serves_elsewhere(&rows, around).is_some(),
+            || not_reached.is_some()
+            || is_reached_by_name(&rows, around)
+            || may_be_taken_over(&rows, around),
         superuser: protected,
         replication: false,
         may_alter,
@@ -115,7 +142,7 @@ pub(super) fn role_facts(
         unfit: rows
             .iter()
             .find_map(|row| unfit(row, around))
-            .or_else(|| serves_elsewhere(&rows, around)),
+            .or(not_reached),
         login_limit: rows.iter().filter_map(|row| row.login_limit).min(),
         remarks: remarks(&rows, around),
         rows: rows
@@ -205,8 +232,9 @@ fn not_ours(row: &AccountOfServer, flavour: MysqlFlavour) -> Option<Unfit> {
 /// A user whose rows all serve other hosts is refused from here with the code of a wrong
 /// password, so that nothing could be proven.
 fn serves_elsewhere(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Option<Unfit> {
-    let address = around.own_address?;
-    if rows.iter().any(|row| may_serve(&row.host, address)) {
+    let client = around.client?;
+    let is_certain = |row: &&AccountOfServer| client.is_served_by(&row.host) == Serves::No;
+    if !rows.iter().all(is_certain) {
         return None;
     }
     let shown: Vec<String> = rows.iter().map(|row| row.shown()).collect();
@@ -214,7 +242,7 @@ fn serves_elsewhere(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Opti
         found: format!(
             "has no row that serves this host, which the server sees as {} ({}), so that no login \
              from here proves a password",
-            Untrusted::new(address),
+            Untrusted::new(client.shown),
             shown.join(", ")
         ),
         remedy: "run handover from a host that one of the rows serves, or give the user a row for \
@@ -223,29 +251,53 @@ fn serves_elsewhere(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Opti
     })
 }
 
-/// Whether a row may serve an address. Patterns of addresses are compared; a name may be
-/// any host's, which the server looks up and we do not.
-fn may_serve(host: &str, address: &str) -> bool {
-    let is_address = host
-        .chars()
-        .all(|letter| letter.is_ascii_hexdigit() || ".:%_/".contains(letter));
-    if !is_address || host.contains('/') {
-        return true;
-    }
-    is_like(host.as_bytes(), address.as_bytes())
+/// Only a name could let the user in from here, and the server, though it looks for names,
+/// shows an address: a refusal is then more likely about the host than about the password.
+fn is_reached_by_name(rows: &[&AccountOfServer], around: Surroundings<'_>) -> bool {
+    around.client.is_some_and(|client| {
+        let is_open = |row: &&AccountOfServer| client.is_served_by(&row.host) != Serves::Yes;
+        client.is_address() && rows.iter().all(is_open)
+    })
 }
 
-/// SQL's `LIKE`: `%` is any text, `_` any character.
-fn is_like(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'%', rest)), _) => (0..=text.len()).any(|skipped| is_like(rest, &text[skipped..])),
-        (Some((b'_', rest)), Some((_, others))) => is_like(rest, others),
-        (Some((letter, rest)), Some((other, others))) => {
-            letter.eq_ignore_ascii_case(other) && is_like(rest, others)
-        }
-        (Some(_), None) | (None, Some(_)) => false,
-    }
+/// A row without a user's name that stands before those of the user takes its logins from
+/// here: they are refused, or let in, by another password than the user's.
+fn taken_over(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Option<Unfit> {
+    let client = around.client?;
+    let takes = |host: &&String| {
+        let stands_before = |row: &&AccountOfServer| {
+            client.is_served_by(&row.host) == Serves::No || hosts::is_more_specific(host, &row.host)
+        };
+        client.is_served_by(host) == Serves::Yes && rows.iter().all(stands_before)
+    };
+    let host = around.anonymous.iter().find(takes)?;
+    let row = Untrusted::new(&format!("''@'{host}'"));
+    Some(Unfit {
+        found: format!(
+            "is not reached from this host, which the server sees as {}: the row {row} takes its \
+             logins, whatever the password",
+            Untrusted::new(client.shown)
+        ),
+        remedy: match sql::account("", host) {
+            Some(account) => format!("DROP USER {account};"),
+            None => "drop that row".to_owned(),
+        },
+    })
+}
+
+/// Whether that may be so, as far as the server tells who we are.
+fn may_be_taken_over(rows: &[&AccountOfServer], around: Surroundings<'_>) -> bool {
+    let Some(client) = around.client else {
+        return false;
+    };
+    around.anonymous.iter().any(|host| {
+        // Of rows that are as specific, that of a user comes first.
+        let stands_behind = |row: &&AccountOfServer| {
+            client.is_served_by(&row.host) == Serves::Yes
+                && (row.host == *host || hosts::is_more_specific(&row.host, host))
+        };
+        client.is_served_by(host) != Serves::No && !rows.iter().any(stands_behind)
+    })
 }
 
 fn remarks(rows: &[&AccountOfServer], around: Surroundings<'_>) -> Vec<String> {
@@ -299,7 +351,11 @@ mod tests {
         may_create_users: true,
         is_system_user: false,
         encrypted: true,
-        own_address: Some("127.0.0.1"),
+        client: Some(Client {
+            shown: "127.0.0.1",
+            nameless: true,
+        }),
+        anonymous: &[],
         secure_only: true,
     };
 
@@ -358,23 +414,59 @@ mod tests {
 
     #[test]
     fn rows_that_serve_other_hosts_alone_prove_nothing() {
-        for (host, serves) in [
-            ("%", true),
-            ("127.0.0.1", true),
-            ("127.%", true),
-            ("127.0.0._", true),
-            ("127.0.0.0/255.255.255.0", true),
-            ("localhost", true),
-            ("app-1.example", true),
-            ("10.%", false),
-            ("127.0.0.2", false),
-            ("::1", false),
-        ] {
-            assert_eq!(may_serve(host, "127.0.0.1"), serves, "{host}");
-        }
         let found = facts(&[row("10.%")], AROUND);
         assert!(found.is_mute && found.unfit.is_some());
         assert!(facts(&[row("10.%"), row("%")], AROUND).unfit.is_none());
+        // Names are not compared here; where they are, the server may know us by one.
+        let names = [row("localhost"), row("cafe")];
+        assert!(facts(&names, AROUND).unfit.is_some());
+        let seen_as = |shown| Surroundings {
+            client: Some(Client {
+                shown,
+                nameless: false,
+            }),
+            ..AROUND
+        };
+        let found = facts(&names, seen_as("127.0.0.1"));
+        assert!(found.is_mute && found.unfit.is_none());
+        for host in ["127.%", "localhost", "%"] {
+            let found = facts(&[row(host)], seen_as("localhost"));
+            assert!(!found.is_mute && found.unfit.is_none(), "{host}");
+        }
+        assert!(facts(&[row("10.%")], seen_as("127.0.0.1")).is_mute);
+    }
+
+    #[test]
+    fn a_row_of_nobody_before_the_users_makes_every_answer_worthless() {
+        let check = |hosts: &[&str], anonymous: &str, nameless, expected: (bool, bool)| {
+            let rows: Vec<AccountOfServer> = hosts.iter().copied().map(row).collect();
+            let anonymous = [anonymous.to_owned()];
+            let around = Surroundings {
+                client: Some(Client {
+                    shown: "127.0.0.1",
+                    nameless,
+                }),
+                anonymous: &anonymous,
+                ..AROUND
+            };
+            let found = facts(&rows, around);
+            let words = found.unfit.map(|unfit| (unfit.found, unfit.remedy));
+            let told = (found.is_mute, words.is_some());
+            assert_eq!(told, expected, "{hosts:?} {anonymous:?}");
+            words
+        };
+        let words = check(&["%"], "127.0.0.1", true, (true, true)).expect("is told");
+        assert!(words.0.contains("''@'127.0.0.1'"), "{}", words.0);
+        assert_eq!(words.1, "DROP USER ``@`127.0.0.1`;");
+        check(&["%"], "127.%", true, (true, true));
+        check(&["%", "127.0.0.1"], "127.0.0.1", true, (false, false));
+        check(&["%", "127.0.0.1"], "127.%", true, (false, false));
+        check(&["127.%"], "127.%", true, (false, false));
+        check(&["%"], "%", true, (false, false));
+        check(&["%"], "10.%", true, (false, false));
+        // Whether the server knows us by that name is not told.
+        check(&["%"], "localhost", true, (false, false));
+        check(&["%"], "localhost", false, (true, false));
     }
 
     #[test]

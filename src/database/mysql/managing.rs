@@ -9,11 +9,13 @@ use mysql_async::{Error, Row};
 use zeroize::Zeroizing;
 
 use super::super::{ChangeOutcome, ChangePart, Managing, NewPassword, Target, Timeouts, Tls};
-use super::accounts::{AccountOfServer, Surroundings, role_facts};
+use super::accounts::{AccountOfServer, Accounts, Surroundings, role_facts};
 use super::answer::{flag, moment, number, text};
 use super::classify::{self, ConnectError};
 use super::connector::{Connection, Connector, Parameters};
 use super::grants::{Grants, Held, Object};
+use super::hosts::Client;
+use super::sessions::Place;
 use super::{MysqlFlavour, sessions, sql, twins, within};
 use crate::model::{
     AccountId, Barrier, Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node,
@@ -108,7 +110,9 @@ fn why_not(error: &ConnectError, node: &Node, user: &UserName, tls: &Tls) -> Dat
         LoginOutcome::PasswordRefused if *tls == Tls::Disable => {
             out("access denied; the server may want TLS, which `tls.mode` leaves out")
         }
-        LoginOutcome::PasswordRefused => out("access denied, or no row of it serves this host"),
+        LoginOutcome::PasswordRefused => {
+            out("access denied, no row of it serves this host, or one without a user name does")
+        }
         LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => out("the account is locked"),
         LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => out("its password has expired"),
         LoginOutcome::PasswordAccepted(Barrier::Database) => out("access denied to the database"),
@@ -198,6 +202,8 @@ struct ServerItself {
     server_time: DateTime<Utc>,
     read_only: bool,
     secure_only: bool,
+    /// `skip_name_resolve`.
+    nameless: bool,
 }
 
 impl MysqlManaging {
@@ -309,6 +315,7 @@ impl MysqlManaging {
             server_time: moment(row, "server_time").unwrap_or(DateTime::<Utc>::MIN_UTC),
             read_only: flag(row, "read_only"),
             secure_only: flag(row, "secure_only"),
+            nameless: flag(row, "nameless"),
         })
     }
 
@@ -317,14 +324,21 @@ impl MysqlManaging {
         &mut self,
         users: [&UserName; 2],
     ) -> Result<Vec<AccountOfServer>, DatabaseFault> {
+        Ok(self.accounts_and_anonymous(users).await?.pair)
+    }
+
+    async fn accounts_and_anonymous(
+        &mut self,
+        users: [&UserName; 2],
+    ) -> Result<Accounts, DatabaseFault> {
         let question = sql::accounts(self.flavour(), users);
         let rows = self.ask(&question).await?;
-        Ok(rows.iter().map(AccountOfServer::read).collect())
+        Ok(Accounts::read(&rows))
     }
 
     async fn look(&mut self, users: [&UserName; 2]) -> Result<ManagingFacts, DatabaseFault> {
         let itself = self.who_is_it().await?;
-        let accounts = self.accounts(users).await?;
+        let accounts = self.accounts_and_anonymous(users).await?;
         let question = sql::own_grants(self.flavour(), self.roles.as_deref());
         // MariaDB shows the hash of the managing user's own password among its rights.
         let grants: Vec<Zeroizing<String>> = self
@@ -343,10 +357,14 @@ impl MysqlManaging {
             may_create_users: has(&own, "CREATE USER"),
             is_system_user: has(&own, "SYSTEM_USER"),
             encrypted: self.encrypted,
-            own_address: seen.own_address.as_deref(),
+            client: seen.own_address.as_deref().map(|shown| Client {
+                shown,
+                nameless: itself.nameless,
+            }),
+            anonymous: &accounts.anonymous,
             secure_only: itself.secure_only,
         };
-        let roles = users.map(|user| role_facts(user, &accounts, around));
+        let roles = users.map(|user| role_facts(user, &accounts.pair, around));
         Ok(ManagingFacts {
             read_only: itself.read_only,
             receiving: seen.receiving,
@@ -367,9 +385,10 @@ impl MysqlManaging {
         };
         let own = self.connection.id;
         let (node, is_mysql) = (self.node.clone(), self.flavour() == MysqlFlavour::MySql);
-        let read = |rows: &[Row], complete| {
+        let read = |rows: &[Row], place, complete| {
             sessions::Seen::read(
                 rows,
+                place,
                 &node,
                 own,
                 complete,
@@ -382,7 +401,9 @@ impl MysqlManaging {
             false => Some(Ok(Vec::new())),
         };
         match rows {
-            Some(Ok(rows)) if sessions::are_all(&rows) => return Ok(read(&rows, true)),
+            Some(Ok(rows)) if sessions::are_all(&rows) => {
+                return Ok(read(&rows, Place::PerformanceSchema, true));
+            }
             Some(Ok(_)) => {}
             Some(Err(error)) if classify::server_code(&error).is_some() => {}
             Some(Err(error)) => return Err(self.fault(&error)),
@@ -402,7 +423,7 @@ impl MysqlManaging {
             None => false,
         };
         let rows = self.ask(sql::SESSIONS_BY_PROCESS_LIST).await?;
-        Ok(read(&rows, complete))
+        Ok(read(&rows, Place::ProcessList, complete))
     }
 
     async fn compare(&mut self, roles: TwinRoles<'_>) -> Result<TwinFacts, DatabaseFault> {

@@ -64,6 +64,13 @@ async fn look(connection: &mut Connection, login: &Login<'_>, limit: Duration) -
         }
         Err(error) => return LoginOutcome::Unknown(connection.cause(&error)),
     };
+    let account = text(&row, "account");
+    if let Some(other) = account
+        .as_deref()
+        .and_then(|row| of_other_user(row, login.user.as_str()))
+    {
+        return LoginOutcome::Unknown(UnknownCause::Other(other));
+    }
     let Some(server_time) = moment(&row, "server_time") else {
         let text = "the server's clock cannot be read";
         return LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(text)));
@@ -80,8 +87,19 @@ async fn look(connection: &mut Connection, login: &Login<'_>, limit: Duration) -
     LoginOutcome::LoggedIn {
         session,
         server_time,
-        row: text(&row, "account").map(|account| Untrusted::new(&account)),
+        row: account.map(|account| Untrusted::new(&account)),
     }
+}
+
+/// What there is to say where a row of another user let us in, such as one without a name
+/// whose password happens to be the same: it proves nothing of the user's own.
+fn of_other_user(account: &str, user: &str) -> Option<Untrusted> {
+    let (name, host) = account.rsplit_once('@')?;
+    (name != user).then(|| {
+        Untrusted::new(&format!(
+            "the server let us in by the row '{name}'@'{host}', which is not the user's own"
+        ))
+    })
 }
 
 async fn run_and_roll_back(
@@ -98,4 +116,18 @@ async fn run_and_roll_back(
     let result = connection.conn.query_drop(statement).await;
     connection.conn.query_drop("ROLLBACK").await?;
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_by_another_users_row_proves_nothing() {
+        assert_eq!(of_other_user("app_a@%", "app_a"), None);
+        assert_eq!(of_other_user("app@a@10.%", "app@a"), None);
+        let words = of_other_user("@localhost", "app_a").expect("is another");
+        assert!(words.as_str().contains("''@'localhost'"), "{words}");
+        assert!(of_other_user("APP_A@%", "app_a").is_some());
+    }
 }

@@ -15,7 +15,7 @@ pub(super) struct Seen {
     node: Node,
     complete: bool,
     grant: Option<String>,
-    /// The address from which the server sees us come.
+    /// The address from which the server sees us come, or the name that it resolved for it.
     pub(super) own_address: Option<String>,
     /// A thread that fetches the log of another server runs here.
     pub(super) receiving: bool,
@@ -40,6 +40,7 @@ impl Seen {
     /// `own` is the number of our own connection.
     pub(super) fn read(
         rows: &[Row],
+        place: Place,
         node: &Node,
         own: i64,
         complete: bool,
@@ -50,7 +51,7 @@ impl Seen {
             .map(|row| Listed {
                 id: number(row, "id").unwrap_or(0),
                 user: text(row, "user").unwrap_or_default(),
-                address: text(row, "host").map(|host| address(&host).to_owned()),
+                address: text(row, "host").map(|host| place.address(&host).to_owned()),
                 command: text(row, "command").unwrap_or_default(),
                 application: text(row, "application").unwrap_or_default(),
             })
@@ -118,11 +119,25 @@ impl Listed {
     }
 }
 
-/// The process list has the port behind the address.
-fn address(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((address, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => address,
-        _ => host,
+/// From where the rows are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It has the address alone.
+    PerformanceSchema,
+    /// It has the port behind the address, without brackets around one of IPv6.
+    ProcessList,
+}
+
+impl Place {
+    fn address(self, host: &str) -> &str {
+        match host.rsplit_once(':') {
+            Some((address, port))
+                if self == Self::ProcessList && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                address
+            }
+            _ => host,
+        }
     }
 }
 
@@ -132,8 +147,13 @@ mod tests {
 
     #[test]
     fn a_port_is_no_part_of_the_address() {
-        assert_eq!(address("127.0.0.1:54864"), "127.0.0.1");
-        assert_eq!(address("localhost"), "localhost");
-        assert_eq!(address("db-1.example:3"), "db-1.example");
+        let with_port = |host| Place::ProcessList.address(host);
+        assert_eq!(with_port("127.0.0.1:54864"), "127.0.0.1");
+        assert_eq!(with_port("localhost"), "localhost");
+        assert_eq!(with_port("db-1.example:3"), "db-1.example");
+        assert_eq!(with_port("::1:54864"), "::1");
+        for host in ["::1", "127.0.0.1", "fe80::12"] {
+            assert_eq!(Place::PerformanceSchema.address(host), host);
+        }
     }
 }

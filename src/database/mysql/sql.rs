@@ -35,12 +35,14 @@ pub(super) fn identity(flavour: MysqlFlavour) -> &'static str {
         MysqlFlavour::MariaDb => {
             "SELECT @@global.server_uid AS server, @@global.gtid_current_pos AS gtids, \
              @@global.read_only AS read_only, UNIX_TIMESTAMP(NOW(6)) AS server_time, \
-             @@global.require_secure_transport AS secure_only"
+             @@global.require_secure_transport AS secure_only, \
+             @@global.skip_name_resolve AS nameless"
         }
         MysqlFlavour::MySql => {
             "SELECT @@global.server_uuid AS server, @@global.gtid_executed AS gtids, \
              @@global.read_only AS read_only, UNIX_TIMESTAMP(NOW(6)) AS server_time, \
-             @@global.require_secure_transport AS secure_only"
+             @@global.require_secure_transport AS secure_only, \
+             @@global.skip_name_resolve AS nameless"
         }
     }
 }
@@ -48,7 +50,8 @@ pub(super) fn identity(flavour: MysqlFlavour) -> &'static str {
 /// The same on a MariaDB without `server_uid` (until 10.11.8): host and port say where it is.
 pub(super) const IDENTITY_BY_PLACE: &str = "SELECT CONCAT(@@global.hostname, ':', @@global.port) \
      AS server, @@global.gtid_current_pos AS gtids, @@global.read_only AS read_only, \
-     UNIX_TIMESTAMP(NOW(6)) AS server_time, @@global.require_secure_transport AS secure_only";
+     UNIX_TIMESTAMP(NOW(6)) AS server_time, @@global.require_secure_transport AS secure_only, \
+     @@global.skip_name_resolve AS nameless";
 
 /// Up to where InnoDB's redo log is on the disk. Anybody may ask.
 pub(super) fn redo_log(flavour: MysqlFlavour) -> &'static str {
@@ -58,7 +61,8 @@ pub(super) fn redo_log(flavour: MysqlFlavour) -> &'static str {
     }
 }
 
-/// The rows of both users; the hash is never asked for.
+/// The rows of both users, and those of nobody, which may take their logins; the hash is
+/// never asked for.
 pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
     let [first, second] = users.map(|user| text(user.as_str()));
     match flavour {
@@ -81,7 +85,7 @@ pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
              AS login_limit, \
              COALESCE(JSON_LENGTH(Priv, '$.auth_or'), 0) > 1 AS several, \
              COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) IN ('1', 'true') AS is_role, 0 AS protected \
-             FROM mysql.global_priv WHERE User IN ({first}, {second}) ORDER BY User, Host"
+             FROM mysql.global_priv WHERE User IN ({first}, {second}, '') ORDER BY User, Host"
         ),
         MysqlFlavour::MySql => format!(
             "SELECT u.user AS user, u.host AS host, u.plugin AS plugin, \
@@ -98,7 +102,7 @@ pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
              '$.multi_factor_authentication'), 0) AS several, 0 AS is_role, \
              EXISTS (SELECT 1 FROM mysql.global_grants g WHERE g.user = u.user AND \
              g.host = u.host AND g.priv = 'SYSTEM_USER') AS protected \
-             FROM mysql.user u WHERE u.user IN ({first}, {second}) ORDER BY u.user, u.host"
+             FROM mysql.user u WHERE u.user IN ({first}, {second}, '') ORDER BY u.user, u.host"
         ),
     }
 }

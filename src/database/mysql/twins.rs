@@ -2,23 +2,26 @@
 //!
 //! What counts is what is in effect: a privilege that one was granted directly and the
 //! other has through a role, or on all schemas, is no difference. A row of one user is
-//! compared with the row of the other that lets in from the same hosts.
+//! compared with every row of the other that can take one of its logins: the most specific
+//! row does, so that a narrow row that lacks something stands before a wide one that has it.
 //!
 //! The questions are those of a user that may read the schema `mysql`: without that the
 //! server refuses them, and the refusal goes through to the caller.
+
+use std::collections::BTreeSet;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Row};
 
 use super::grants::{ALL, Grants, Held, Object, Role};
+use super::hosts;
 use super::properties::{Defaults, Found, Properties, is_roomier};
+use super::rows::{inherit, taking};
 use super::sql_twins::{self as sql, Bundle};
 use super::{Account, MysqlFlavour};
 use crate::model::{Capacity, Difference, DifferenceKind, Twin, TwinFacts};
 use crate::untrusted::Untrusted;
 
-/// The host that stands for every other.
-const ANY_HOST: &str = "%";
 /// `SHOW GRANTS` for somebody who has none: on MariaDB the role of everybody is made by the
 /// first grant to it.
 const NO_SUCH_GRANT: u16 = 1141;
@@ -59,6 +62,7 @@ pub(super) async fn look(
         for account in accounts {
             side.push(asking.side(conn, account).await?);
         }
+        inherit(side);
     }
 
     let pair = Pair {
@@ -147,6 +151,7 @@ impl Asking {
         let direct = Grants::read(&lines(conn, whole).await?, Some(&himself));
         let roles = || direct.held.iter().filter_map(sql::member_of);
         let mut effective = direct.clone();
+        let mut takes_wider = true;
         let default_roles: Vec<Role> = match self.flavour {
             MysqlFlavour::MariaDb => direct.default_role.iter().cloned().collect(),
             MysqlFlavour::MySql => {
@@ -167,6 +172,8 @@ impl Asking {
                 // A default role that was taken away since would make it an error.
                 let is_active = |role: &&Role| self.all_roles || default_roles.contains(role);
                 let active: Vec<Role> = roles().filter(is_active).cloned().collect();
+                // Those that everybody has may be in effect, too.
+                takes_wider = active.is_empty() && !self.all_roles;
                 if !active.is_empty() {
                     let question = one(sql::grants_with(account, &active))?;
                     effective = Grants::read(&lines(conn, question).await?, Some(&himself));
@@ -177,6 +184,8 @@ impl Asking {
             account: account.clone(),
             direct,
             effective,
+            takes_wider,
+            inherited: BTreeSet::new(),
             default_roles,
             properties: one(properties)?,
         })
@@ -204,12 +213,17 @@ fn one<T>(answer: Option<T>) -> Result<T, Error> {
 
 /// A row of one of the pair.
 #[derive(Debug)]
-struct Side {
-    account: Account,
+pub(super) struct Side {
+    pub(super) account: Account,
     /// What it was granted.
-    direct: Grants,
+    pub(super) direct: Grants,
     /// What a new session has.
-    effective: Grants,
+    pub(super) effective: Grants,
+    /// Whether a session has what wider rows of the user were granted on schemas and what is
+    /// in them: MySQL looks there as long as no role is active.
+    pub(super) takes_wider: bool,
+    /// What it has in that way.
+    pub(super) inherited: BTreeSet<Held>,
     default_roles: Vec<Role>,
     properties: Properties,
 }
@@ -231,10 +245,16 @@ impl Pair {
             let has_several = mine.len() > 1 || others.len() > 1;
             for side in mine {
                 let account = &side.account;
-                for one in self.beyond(holder, side, others) {
-                    let what = match has_several {
-                        true => format!("{}, as {}@{}", one.what, account.user, account.host),
-                        false => one.what,
+                for (one, lacking) in self.beyond(holder, side, mine, others) {
+                    let what = match (lacking, has_several) {
+                        (Some(row), _) => format!(
+                            "{}, as {}@{} and not as {}@{}",
+                            one.what, account.user, account.host, row.user, row.host
+                        ),
+                        (None, true) => {
+                            format!("{}, as {}@{}", one.what, account.user, account.host)
+                        }
+                        (None, false) => one.what,
                     };
                     found.push(Difference {
                         kind: one.kind,
@@ -251,27 +271,53 @@ impl Pair {
         found
     }
 
-    /// What a row has that the other user lacks where it would log in from the same hosts.
-    fn beyond(&self, holder: Twin, side: &Side, others: &[Side]) -> Vec<Found> {
-        let row_of = |host: &str| others.iter().find(|other| other.account.host == host);
-        if let Some(other) = row_of(&side.account.host) {
-            return self.beyond_row(holder, side, other);
+    /// What a row has that the other user lacks where it would log in from the same hosts,
+    /// with the row that lacks it where that is one of another host.
+    fn beyond<'a>(
+        &self,
+        holder: Twin,
+        side: &Side,
+        mine: &[Side],
+        others: &'a [Side],
+    ) -> Vec<(Found, Option<&'a Account>)> {
+        let host = &side.account.host;
+        let (mut found, mut is_served) = (Vec::new(), false);
+        for other in taking(side, mine, others) {
+            let its_host = &other.account.host;
+            let beyond = self.beyond_row(holder, side, other);
+            if its_host == host {
+                found.extend(beyond.into_iter().map(|one| (one, None)));
+                is_served = true;
+            } else if hosts::contains(its_host, host) {
+                // A row for more hosts serves as well, but only as it is: what this row has
+                // must not be given to all of them.
+                is_served |= beyond.is_empty();
+            } else {
+                let is_narrower = hosts::contains(host, its_host);
+                found.extend(beyond.into_iter().map(|one| {
+                    let one = Found {
+                        give: one.give.filter(|_| is_narrower),
+                        // The hosts of the other row are not the only ones of this.
+                        take: None,
+                        ..one
+                    };
+                    (one, Some(&other.account))
+                }));
+            }
         }
-        // The row for every host serves as well, but only as it is: what this row has must
-        // not be given to every host.
-        let serves = |other: &Side| self.beyond_row(holder, side, other).is_empty();
-        if row_of(ANY_HOST).is_some_and(serves) {
-            return Vec::new();
+        if !is_served {
+            // A new row takes logins over from a wider one, and its password is not the
+            // user's before the next rotation: for X, which is in use, none is made.
+            let other = others.first().filter(|_| holder == Twin::Current);
+            let logins = Found {
+                kind: DifferenceKind::Attribute,
+                what: format!("logins from {host}"),
+                give: other.and_then(|other| self.create(side, other)),
+                take: None,
+            };
+            found.insert(0, (logins, None));
         }
-        // A new row takes logins over from a wider one, and its password is not the user's
-        // before the next rotation: for X, which is in use, none is made.
-        let other = others.first().filter(|_| holder == Twin::Current);
-        vec![Found {
-            kind: DifferenceKind::Attribute,
-            what: format!("logins from {}", side.account.host),
-            give: other.and_then(|other| self.create(side, other)),
-            take: None,
-        }]
+        found
     }
 
     fn beyond_row(&self, holder: Twin, side: &Side, other: &Side) -> Vec<Found> {
@@ -322,7 +368,8 @@ impl Pair {
     }
 
     fn grants(&self, side: &Side, other: &Side) -> Vec<Found> {
-        let mut missing: Vec<Held> = side.direct.held.iter().cloned().collect();
+        let granted = side.direct.held.union(&side.inherited);
+        let mut missing: Vec<Held> = granted.cloned().collect();
         // Where both have a privilege on all schemas, one may have it withheld on some.
         let withheld = other.effective.withheld.iter();
         missing.extend(withheld.filter(|held| side.effective.covers(held)).cloned());
@@ -339,7 +386,14 @@ impl Pair {
                 Object::Proxy(_) => DifferenceKind::Other,
             };
             let give = self.give(&bundle, side, other);
+            let is_inherited = |held: &Held| {
+                held.object == *bundle.object
+                    && bundle.privileges.contains(&&*held.privilege)
+                    && !side.direct.held.contains(held)
+            };
             let take = match bundle.take(&side.account, &other.direct) {
+                // It was granted to a wider row.
+                _ if side.inherited.iter().any(is_inherited) => None,
                 None if self.flavour == MysqlFlavour::MariaDb => match bundle.object {
                     Object::Role(role) => sql::take_admin_option(role, &side.account),
                     _ => None,

@@ -9,13 +9,17 @@ fn side(user: &str, host: &str, lines: &[&str]) -> Side {
     Side {
         effective: direct.clone(),
         default_roles: direct.default_role.iter().cloned().collect(),
+        takes_wider: true,
+        inherited: BTreeSet::new(),
         account,
         direct,
         properties: Properties::of_plugin("caching_sha2_password"),
     }
 }
 
-fn pair(flavour: MysqlFlavour, current: Vec<Side>, idle: Vec<Side>) -> Pair {
+fn pair(flavour: MysqlFlavour, mut current: Vec<Side>, mut idle: Vec<Side>) -> Pair {
+    inherit(&mut current);
+    inherit(&mut idle);
     Pair {
         flavour,
         defaults: Defaults::default(),
@@ -279,5 +283,134 @@ fn the_narrowest_row_counts_and_the_servers_own_limit_is_overruled() {
     assert_eq!(
         pair.unlimit(1, 151),
         "ALTER USER `y`@`%` WITH MAX_USER_CONNECTIONS 151;"
+    );
+}
+
+/// What is missing, in words, with the statement that gives it.
+fn lacking(x: Vec<Side>, y: Vec<Side>) -> Vec<(Twin, String, Option<String>)> {
+    let differences = pair(MysqlFlavour::MySql, x, y).differences().into_iter();
+    differences
+        .map(|one| (one.holder, one.what.as_str().to_owned(), one.give))
+        .collect()
+}
+
+#[test]
+fn a_narrow_row_that_takes_the_logins_must_have_what_the_wide_one_has() {
+    let all = ["GRANT PROCESS ON *.* TO `x`@`%`"];
+    let x = || vec![side("x", "%", &all)];
+    let y = |host| {
+        vec![
+            side("y", "%", &["GRANT PROCESS ON *.* TO `y`@`%`"]),
+            side("y", host, &[]),
+        ]
+    };
+    let found = lacking(x(), y("127.0.0.2"));
+    let what = "PROCESS on *.*, as x@% and not as y@127.0.0.2".to_owned();
+    let give = "GRANT PROCESS ON *.* TO `y`@`127.0.0.2`;".to_owned();
+    assert_eq!(found, [(Twin::Current, what, Some(give))]);
+    // The other way round it is one rotation later that it is lacking.
+    let found = lacking(y("127.0.0.2"), x());
+    assert_eq!((found.len(), found[0].0), (1, Twin::Idle));
+    // Where X has that row, too, it is that row's logins that Y's takes.
+    let mut with_row = x();
+    with_row.push(side("x", "127.0.0.2", &[]));
+    assert_eq!(lacking(with_row, y("127.0.0.2")), []);
+    // A row that serves only some of the hosts may be that of a login; a name in doubt.
+    let office = vec![side(
+        "x",
+        "10.%.1",
+        &["GRANT PROCESS ON *.* TO `x`@`10.%.1`"],
+    )];
+    for (host, is_lacking) in [("10.0.%", 1), ("app.example", 1), ("192.%", 0)] {
+        let mut found = lacking(office_of(&office), y(host));
+        found.retain(|one| one.0 == Twin::Current);
+        assert_eq!(found.len(), is_lacking, "{host}: {found:?}");
+        assert!(found.iter().all(|one| one.2.is_none()), "{found:?}");
+    }
+}
+
+fn office_of(rows: &[Side]) -> Vec<Side> {
+    let line = "GRANT PROCESS ON *.* TO `x`@`10.%.1`";
+    rows.iter()
+        .map(|row| side("x", &row.account.host, &[line]))
+        .collect()
+}
+
+#[test]
+fn roles_and_limits_of_a_narrow_row_count_as_well() {
+    let mut x = side("x", "%", &["GRANT `r`@`%` TO `x`@`%`"]);
+    let role = Role {
+        name: "r".to_owned(),
+        host: Some("%".to_owned()),
+    };
+    x.default_roles = vec![role.clone()];
+    let mut wide = side("y", "%", &["GRANT `r`@`%` TO `y`@`%`"]);
+    wide.default_roles = vec![role];
+    let found = lacking(vec![x], vec![wide, side("y", "127.0.0.2", &[])]);
+    let gives: Vec<Option<&str>> = found.iter().map(|one| one.2.as_deref()).collect();
+    assert_eq!(
+        gives,
+        [
+            Some("GRANT `r`@`%` TO `y`@`127.0.0.2`;"),
+            Some("SET DEFAULT ROLE `r`@`%` TO `y`@`127.0.0.2`;"),
+        ]
+    );
+}
+
+#[test]
+fn a_session_through_a_narrow_row_has_what_the_wide_one_has_on_schemas() {
+    let x = || {
+        vec![side(
+            "x",
+            "%",
+            &["GRANT SELECT, INSERT ON `d_b`.* TO `x`@`%`"],
+        )]
+    };
+    let y = |lines: &[&str]| {
+        vec![
+            side("y", "%", &["GRANT SELECT, INSERT ON `d_b`.* TO `y`@`%`"]),
+            side("y", "127.0.0.2", lines),
+        ]
+    };
+    assert_eq!(lacking(x(), y(&[])), []);
+    // A row of its own for the schema stands before that of the wide one.
+    let found = lacking(x(), y(&["GRANT SELECT ON `d_b`.* TO `y`@`127.0.0.2`"]));
+    assert_eq!(
+        found[0].2.as_deref(),
+        Some("GRANT INSERT ON `d_b`.* TO `y`@`127.0.0.2`;")
+    );
+    // With a role MySQL looks at the row alone.
+    let mut rows = y(&[]);
+    rows[1].takes_wider = false;
+    assert_eq!(lacking(x(), rows).len(), 1);
+}
+
+#[test]
+fn what_is_had_through_a_wider_row_is_not_taken_from_the_narrow_one() {
+    let x = vec![
+        side("x", "%", &["GRANT SELECT ON `d_b`.* TO `x`@`%`"]),
+        side("x", "127.0.0.2", &[]),
+    ];
+    let y = vec![
+        side("y", "%", &["GRANT SELECT ON `d_b`.* TO `y`@`%`"]),
+        side(
+            "y",
+            "127.0.0.2",
+            &["GRANT INSERT ON `d_b`.* TO `y`@`127.0.0.2`"],
+        ),
+    ];
+    let differences = pair(MysqlFlavour::MySql, x, y).differences();
+    let of_current: Vec<_> = mended(&differences)
+        .into_iter()
+        .filter(|one| one.1 == Twin::Current)
+        .collect();
+    assert_eq!(
+        of_current,
+        [(
+            DifferenceKind::Database,
+            Twin::Current,
+            "GRANT SELECT ON `d_b`.* TO `y`@`127.0.0.2`;",
+            "-"
+        )]
     );
 }

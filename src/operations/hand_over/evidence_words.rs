@@ -140,7 +140,7 @@ impl Run<'_> {
                 }
                 (Some(role), RoleKnowledge::Mute) => match &role.unfit {
                     Some(unfit) => unfit.found.clone(),
-                    None => "cannot be let in by a password alone".to_owned(),
+                    None => "may be refused from here whatever its password".to_owned(),
                 },
                 (None, _) => "does not exist on the server".to_owned(),
                 (Some(_), _) => "was dropped and made anew since the rotation began".to_owned(),
