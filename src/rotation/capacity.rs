@@ -3,7 +3,7 @@
 use super::examine::Examination;
 use super::finding::{Check, Finding};
 use super::words::shown;
-use crate::model::{Capacity, Session, SessionKind, TwinFacts};
+use crate::model::{Capacity, Engine, Session, SessionKind, TwinFacts};
 use crate::untrusted::Untrusted;
 
 /// During the overlap both users have sessions: Y needs as many as X has now.
@@ -67,7 +67,10 @@ pub(super) fn replication(
     if facts.subscriptions.is_empty() {
         return Finding::ok(
             Check::Replication,
-            "no stream and no subscription uses them",
+            match it.engine {
+                Engine::Postgres => "no stream and no subscription uses them",
+                Engine::Mysql => "no replica fetches its log as one of them",
+            },
         );
     }
     let names: Vec<&str> = facts.subscriptions.iter().map(Untrusted::as_str).collect();

@@ -120,7 +120,9 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
             sessions,
             ..
         }) => {
-            findings.extend(twins::compare(&facts.differences, it.users));
+            let there_is: Vec<Check> = twins::checks(it.engine).collect();
+            let compared = twins::compare(&facts.differences, it.users).into_iter();
+            findings.extend(compared.filter(|one| there_is.contains(&one.check)));
             findings.push(connections(it, &facts.capacity, sessions));
             findings.push(replication(it, facts, sessions));
             findings.push(server_full(it, &facts.capacity));
@@ -134,10 +136,16 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
                 _ => None,
             };
             let last = [Check::Connections, Check::Replication, Check::ServerFull];
-            findings.extend(twins::checks().chain(last).map(|check| match fault {
-                Some(fault) => Finding::unknown(check, format!("not answered: {fault}"), None),
-                None => not_looked(check),
-            }));
+            findings.extend(
+                twins::checks(it.engine)
+                    .chain(last)
+                    .map(|check| match fault {
+                        Some(fault) => {
+                            Finding::unknown(check, format!("not answered: {fault}"), None)
+                        }
+                        None => not_looked(check),
+                    }),
+            );
         }
     }
     findings

@@ -6,7 +6,7 @@
 
 use super::finding::{Check, Finding, FindingStatus};
 use super::words::shown;
-use crate::model::{Difference, DifferenceKind, Twin, UserName};
+use crate::model::{Difference, DifferenceKind, Engine, Twin, UserName};
 
 /// All kinds, in the order of the checks.
 const KINDS: [DifferenceKind; 16] = [
@@ -32,9 +32,21 @@ const KINDS: [DifferenceKind; 16] = [
 const NAMED: usize = 8;
 
 /// The checks that compare the pair.
-pub(super) fn checks() -> impl Iterator<Item = Check> {
-    KINDS.into_iter().map(Check::Twins)
+pub(super) fn checks(engine: Engine) -> impl Iterator<Item = Check> {
+    let there_is = move |kind: &DifferenceKind| {
+        engine == Engine::Postgres || !OF_POSTGRES_ALONE.contains(kind)
+    };
+    KINDS.into_iter().filter(there_is).map(Check::Twins)
 }
+
+/// Of these MySQL and MariaDB have nothing: what looks alike there is not looked at.
+const OF_POSTGRES_ALONE: [DifferenceKind; 5] = [
+    DifferenceKind::Sequence,
+    DifferenceKind::Schema,
+    DifferenceKind::DefaultPrivilege,
+    DifferenceKind::Policy,
+    DifferenceKind::Owned,
+];
 
 /// One finding for each kind, or two where each has something that the other lacks.
 pub(super) fn compare(differences: &[Difference], [current, idle]: [&UserName; 2]) -> Vec<Finding> {
@@ -191,7 +203,7 @@ mod tests {
     }
 
     fn checks_in_order() -> Vec<Check> {
-        checks().collect()
+        checks(Engine::Postgres).collect()
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::cases::passed;
 use crate::contract::{assert_refused, result_of};
+use crate::harness::wait_until;
 use crate::identity::copy_data;
 use crate::mysql_scenarios::expect_no_foreign_words;
 use crate::mysql_world::{
