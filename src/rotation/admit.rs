@@ -365,6 +365,17 @@ fn check_current<'a>(
     }
     for (node, outcome) in facts.current_logins {
         match outcome {
+            // It is refused whatever its password, so that consumers may well be let in.
+            LoginOutcome::PasswordRefused if role.is_mute => {
+                return Err(Refusal {
+                    case: AdmitCase::NoSuchUser,
+                    message: format!(
+                        "consumers read {name}, and {node} refuses it from here, which says \
+                         nothing of its password"
+                    ),
+                    remedy: "run handover from a host where the user can log in".to_owned(),
+                });
+            }
             LoginOutcome::PasswordRefused => {
                 return dead(format!("{node} refuses its password"));
             }

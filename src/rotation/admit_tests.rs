@@ -382,6 +382,11 @@ fn current_dead() {
         let refusal = facts.refused(AdmitCase::CurrentDead);
         assert_eq!(refusal.remedy, "handover recover shop/orders");
     }
+    // A refusal that says nothing of the password is no reason to say that they are down.
+    let mut facts = Sound::new();
+    facts.logins[0].1 = LoginOutcome::PasswordRefused;
+    facts.spoil_role(0, |role| role.is_mute = true);
+    facts.refused(AdmitCase::NoSuchUser);
 }
 
 fn twins(differences: &[(Twin, DifferenceKind)]) -> TwinFacts {
