@@ -14,6 +14,8 @@ demo:
 # on the system's PostgreSQL, and again on PostgreSQL 18 what depends on its version. The last
 # is a table of the cases that were seen: every case on every engine, or what kept it away.
 CASES = $(CURDIR)/target/cases-of-this-run
+# Live tests wait more than they work.
+test: export RUST_TEST_THREADS = $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 test: servers
 	rm -f $(CASES) && mkdir -p $(dir $(CASES))
 	HANDOVER_CASES=$(CASES) cargo test --locked
