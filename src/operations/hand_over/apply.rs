@@ -122,8 +122,8 @@ impl Run<'_> {
             self.managing = Some(managing);
             return Ok(Turn::Again);
         }
-        // From an earlier send some rows may have the new password already.
-        let in_parts = self.is_in_parts();
+        // From an earlier send some rows, or all, may have the new password already.
+        let may_be_set = self.may_be_set_already();
         let detail = json!({"user": Untrusted::new(self.subject.user().as_str()),
             "node": self.subject.node.to_string(), "generation": pending.generation});
         self.append(Event::ApplySent, "rotation.apply-sent", detail)
@@ -149,8 +149,8 @@ impl Run<'_> {
         self.epoch.renew();
         self.gate = None;
         match outcome {
-            ChangeOutcome::Refused { code, message, .. } if in_parts => {
-                self.park_in_parts(&code, &message).await
+            ChangeOutcome::Refused { code, message, .. } if may_be_set => {
+                self.park_as_open(&code, &message).await
             }
             ChangeOutcome::Confirmed => self.note_confirmed(None).await,
             ChangeOutcome::AppliedLocally { position } => self.note_confirmed(Some(position)).await,
@@ -231,8 +231,8 @@ impl Run<'_> {
         else {
             return Ok(Turn::Again);
         };
-        if self.is_in_parts() {
-            return self.park_in_parts(&code, &message).await;
+        if self.may_be_set_already() {
+            return self.park_as_open(&code, &message).await;
         }
         let detail = json!({"code": code, "message": message});
         let event = Event::ApplyRefused {
@@ -246,12 +246,17 @@ impl Run<'_> {
         Ok(Turn::Again)
     }
 
-    /// A refusal of now says nothing of the rows that an earlier send has changed: the journal
-    /// keeps that they may have N, and whoever mends what the server names sends all again.
-    async fn park_in_parts(&mut self, code: &str, message: &Untrusted) -> Result<Turn, Failure> {
+    /// An earlier send may have set N, wholly or on some rows, and nobody could look.
+    fn may_be_set_already(&self) -> bool {
+        self.is_in_parts() || self.is_untried()
+    }
+
+    /// A refusal of now says nothing of what an earlier send has changed: the journal keeps
+    /// that N may be set, and whoever mends what the server names sends all again.
+    async fn park_as_open(&mut self, code: &str, message: &Untrusted) -> Result<Turn, Failure> {
         let words = format!(
-            "some rows of {} may have the new password and others not; the server refused to go \
-             on: {message} ({code})",
+            "{} may have the new password already, on some rows or on all; the server refused to \
+             go on: {message} ({code})",
             Untrusted::new(self.subject.user().as_str())
         );
         self.epoch.renew();

@@ -381,7 +381,7 @@ impl Run<'_> {
     }
 
     /// S3 was sent and not answered, and N may not be guessed.
-    fn is_untried(&self) -> bool {
+    pub(super) fn is_untried(&self) -> bool {
         matches!(self.journal.progress, Reached::Sent { .. })
             && !self.may_guess()
             && self
