@@ -243,8 +243,23 @@ fn a_recover_is_asked_to_stop_like_a_rotation() {
     let mut rotation = shop.start(&ROTATE);
     wait_for_alter(&shop);
     rotation.kill();
+    // The killed one's session may go on waiting for a while.
+    let waiting = || {
+        let query = format!(
+            "SELECT string_agg(pid::text, ',') FROM pg_stat_activity \
+             WHERE usename = {} AND wait_event_type = 'Lock'",
+            literal(&shop.managing.name)
+        );
+        let rows = shop.run_sql(&query);
+        let pids = rows[0][0].clone().unwrap_or_default();
+        pids.split(',').map(str::to_owned).collect::<Vec<String>>()
+    };
+    let before = waiting();
     let mut recovering = shop.start(&["recover", "shop/orders", "--yes", "--output", "json"]);
-    wait_until("both wait", || crate::rotation::waiting_sessions(&shop) > 0);
+    wait_until("the recover waits", || {
+        let is_new = |pid: &String| !pid.is_empty() && !before.contains(pid);
+        waiting().iter().any(is_new)
+    });
     recovering.signal(Signal::SIGTERM);
     let run = recovering.finish();
     assert_interrupted(&run, 4, Signal::SIGTERM, "S2");
