@@ -90,11 +90,9 @@ impl Run<'_> {
         if !self.weigh().current.is_everywhere() {
             // What became of P tells a restored server and an old store from a dead user.
             let previous = match self.may_guess() {
-                true => self.look_at_previous(true).await,
+                true => self.guess_previous().await?,
                 false => None,
             };
-            self.guesses
-                .note(previous.as_ref().unwrap_or(&Logins::new()));
             self.note(previous, |epoch| &mut epoch.previous);
         }
         if self.weigh().pending.is_everywhere() {
@@ -128,14 +126,9 @@ impl Run<'_> {
         let sent = self.journal.is_sent();
         if self.epoch.previous.is_none() && sent && self.subject.previous.password.is_some() {
             let previous = match self.may_guess() {
-                true => {
-                    self.record_guesses(self.guesses.spent() + 1).await?;
-                    self.look_at_previous(true).await
-                }
+                true => self.guess_previous().await?,
                 false => Some(self.guesses.not_tried(self.subject)),
             };
-            self.guesses
-                .note(previous.as_ref().unwrap_or(&Logins::new()));
             self.note(previous, |epoch| &mut epoch.previous);
         }
         // After a confirmed change N is expected to be right.
@@ -156,6 +149,20 @@ impl Run<'_> {
             self.note_pending(pending);
         }
         self.record_guesses(self.guesses.spent()).await
+    }
+
+    /// Y with P, unless it was tried; what it costs is written down before and after, where
+    /// the server counts.
+    async fn guess_previous(&mut self) -> Result<Option<Logins>, Failure> {
+        if self.epoch.previous.is_some() || !self.guesses.are_counted() {
+            return Ok(self.look_at_previous(true).await);
+        }
+        self.record_guesses(self.guesses.spent() + 1).await?;
+        let previous = self.look_at_previous(true).await;
+        self.guesses
+            .note(previous.as_ref().unwrap_or(&Logins::new()));
+        self.record_guesses(self.guesses.spent()).await?;
+        Ok(previous)
     }
 
     /// Who only looks leaves no trace, and so must not spend what nobody would know of.
