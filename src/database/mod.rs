@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{
     AccountId, Credential, DatabaseFault, Engine, LoginOutcome, ManagingFacts, Node, RoleFacts,
-    RoleRemedies, ServerIdentity, SessionView, TwinFacts, TwinRoles, UserName,
+    RoleRemedies, Sample, ServerIdentity, SessionView, TwinFacts, TwinRoles, UserName,
 };
 use crate::rotation::RefusalClass;
 use crate::secret::{SALT_LENGTH, Secret};
@@ -123,6 +123,46 @@ pub struct ChangePart {
     pub words: Untrusted,
 }
 
+/// What a change does to a user.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// S3: a new password, and the right to log in.
+    Password(NewPassword<'a>),
+    /// It may not log in any more; its password stays, and so do its sessions.
+    Lock(&'a UserName),
+    /// It may log in again.
+    Unlock(&'a UserName),
+    /// A new password, and nothing else: a locked user stays locked.
+    Scramble(NewPassword<'a>),
+}
+
+/// One session that an operator wants to end.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionToEnd<'a> {
+    /// Whose it must be.
+    pub account: &'a AccountId,
+    /// Its number.
+    pub pid: i64,
+    /// When it must have begun, where the engine tells: numbers are used again.
+    pub started: Option<DateTime<Utc>>,
+}
+
+/// What became of a session that was to be ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The server ended it.
+    Ended,
+    /// There is no such session of this user any more.
+    Gone,
+    /// The managing user may not.
+    NoRight {
+        /// The statement that lets it.
+        grant: String,
+    },
+    /// The server was told and the session is still there.
+    StillThere,
+}
+
 /// The new password of a user, and the salt of what is sent instead of it.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPassword<'a> {
@@ -147,12 +187,32 @@ pub trait Database: Send + Sync {
         application: &'a str,
     ) -> BoxFuture<'a, Result<Box<dyn Managing>, DatabaseFault>>;
 
+    /// Opens a connection to `node` that samples, and can do nothing else.
+    fn watch<'a>(
+        &'a self,
+        node: &'a Node,
+        login: &'a Credential,
+        application: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Watching>, DatabaseFault>>;
+
     /// What S3 will send, with a mark in place of the verifier. `facts` are those of S1, with
     /// the user as the second of the pair; without them it is told as far as it is known.
     fn change_statement(&self, user: &UserName, facts: Option<&ManagingFacts>) -> String;
 
     /// The statements that mend what may be wrong with a user.
     fn remedies(&self, user: &UserName, role: Option<&RoleFacts>) -> RoleRemedies;
+}
+
+/// A kept connection that samples the sessions of outgoing users. It changes nothing.
+pub trait Watching: Send {
+    /// One look at all these users, in one round.
+    fn sample<'a>(
+        &'a mut self,
+        accounts: &'a [AccountId],
+    ) -> BoxFuture<'a, Result<Sample, DatabaseFault>>;
+
+    /// Says goodbye to the server and waits, briefly, until the line is closed.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
 /// The managing connection. It is opened for S1 and S3 and closed.
@@ -205,8 +265,14 @@ pub trait Managing: Send + Sync {
     fn change<'a>(
         &'a mut self,
         part: &'a ChangePart,
-        new: NewPassword<'a>,
+        change: Change<'a>,
     ) -> BoxFuture<'a, ChangeOutcome>;
+
+    /// Ends one session, if it is still the one that is meant.
+    fn end_session<'a>(
+        &'a mut self,
+        session: SessionToEnd<'a>,
+    ) -> BoxFuture<'a, Result<Ending, DatabaseFault>>;
 
     /// Ends the change without changing anything.
     fn give_up(&mut self) -> BoxFuture<'_, ()>;

@@ -1,8 +1,18 @@
 //! The drain: from observed sessions to what may be said of them.
 //!
-//! Pure. Today it answers the one question the gate asks before a password is
-//! changed: does anybody still use the user whose password it is? Unknown is never
-//! an open gate.
+//! Pure. It answers whether anybody still uses the outgoing user: since when, until when, and
+//! how that is known. Unknown is never an open gate.
+
+mod status;
+mod timeline;
+
+pub use status::{
+    Arrival, Counts, Coverage, Drain, Forecast, HistoryPoint, LateLogin, Method, NodeCoverage,
+    PoolerNote, Straggler, StragglerSession, Verdict, View, Window,
+};
+pub use timeline::{
+    CountedLogins, Ended, FoldedClient, LastLook, NodeTimeline, Run, SeenSession, Timeline,
+};
 
 use std::time::Duration;
 

@@ -7,6 +7,9 @@ mod engine;
 mod gate;
 mod names;
 mod node;
+mod overlap;
+mod owners;
+mod sample;
 mod server;
 pub mod settings;
 mod steps;
@@ -17,6 +20,9 @@ pub use engine::{AccountId, Engine, Flavour, Terms};
 pub use gate::{Gate, Shut};
 pub use names::{EnvironmentName, NameError, RotationId};
 pub use node::{Address, Node, NodeError};
+pub use overlap::{NodeTime, Overlap, Stage};
+pub use owners::OwnerNote;
+pub use sample::{AccountSample, CounterSource, LoginCounter, ObservedSession, Sample};
 pub use server::{
     AccountRow, Barrier, DatabaseFault, LoginOutcome, ManagingFacts, OwnSession, RoleFacts,
     RoleRemedies, ServerIdentity, Session, SessionKind, SessionView, Standby, Unfit, UnknownCause,

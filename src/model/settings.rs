@@ -64,6 +64,49 @@ pub enum Gate {
     Block,
 }
 
+/// Who retires the outgoing user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RetireMode {
+    /// An operator presses the key; the agent never does.
+    #[default]
+    Ask,
+    /// The agent locks it once it is drained.
+    Lock,
+    /// Nobody: it stays valid until its next rotation.
+    None,
+}
+
+/// What follows when nobody was refused for the whole time of listening.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RetireEnd {
+    /// Its password is scrambled.
+    #[default]
+    Scramble,
+    /// It stays locked.
+    Keep,
+}
+
+/// How the outgoing user is retired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retire {
+    /// Who does it.
+    pub mode: RetireMode,
+    /// How long refused logins are listened for once it is locked.
+    pub listen: Duration,
+    /// What follows.
+    pub then: RetireEnd,
+}
+
+impl Default for Retire {
+    fn default() -> Self {
+        Self {
+            mode: RetireMode::default(),
+            listen: Duration::from_secs(24 * 3600),
+            then: RetireEnd::default(),
+        }
+    }
+}
+
 /// The settings of one rotated secret, with all defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseSettings {
@@ -87,8 +130,17 @@ pub struct DatabaseSettings {
     pub propagation: Duration,
     /// How long nobody may have been seen.
     pub quiet: Duration,
-    /// What happens before that.
+    /// The longest time between two samples after which the window does not begin anew.
+    pub max_gap: Duration,
+    /// The time from one sample to the next.
+    pub sample: Duration,
+    /// What happens before it is drained.
     pub gate: Gate,
+    /// How the outgoing user is retired.
+    pub retire: Retire,
+    /// The login that samples, as an expression that gives `username` and `password`; else the
+    /// managing user.
+    pub monitor: Option<String>,
     /// For a connection with its TLS and its login.
     pub connect_timeout: Duration,
     /// For one statement.
@@ -110,7 +162,11 @@ impl Default for DatabaseSettings {
             statements: Vec::new(),
             propagation: Duration::from_secs(15 * 60),
             quiet: Duration::ZERO,
+            max_gap: Duration::from_secs(10 * 60),
+            sample: Duration::from_secs(5),
             gate: Gate::default(),
+            retire: Retire::default(),
+            monitor: None,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(3),

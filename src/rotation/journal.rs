@@ -3,11 +3,10 @@
 //! The journal is the rotation's only memory: every effect has an intent before it
 //! and an outcome after it. Events hold sealed text, never a plaintext.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Case;
-use crate::model::{AccountId, Node, ServerIdentity, Step};
+use crate::model::{AccountId, NodeTime, ServerIdentity, Step};
 
 /// How the server's refusal of S3 is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,15 +18,6 @@ pub enum RefusalClass {
     Password,
     /// No right, no such role, read-only server.
     Final,
-}
-
-/// A node and its clock at a moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeTime {
-    /// Which node.
-    pub node: Node,
-    /// Its clock.
-    pub server_time: DateTime<Utc>,
 }
 
 /// What S1 established for one path.

@@ -43,7 +43,7 @@ pub use finding::{Check, Finding, FindingStatus};
 pub use identity::{
     ServerMatch, describe_server, is_other_certificate, mark_words, match_server, raised,
 };
-pub use journal::{Admitted, Event, NodeTime, PathJournal, Pending, Progress, RefusalClass, fold};
+pub use journal::{Admitted, Event, PathJournal, Pending, Progress, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession};
 pub use refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
 pub use standbys::{count_unnamed, replication, unnamed_standbys};

@@ -6,9 +6,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::model::AccountId;
-use crate::model::ServerIdentity;
-use crate::rotation::{NodeTime, raised};
+use crate::model::{AccountId, NodeTime, ServerIdentity};
+use crate::rotation::raised;
 use crate::secret::SecretId;
 
 /// Who said that a server is the right one, and when.

@@ -5,7 +5,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use handover::database::{ChangeOutcome, Database, NewPassword, Target, Timeouts, Tls, connect};
+use handover::database::{
+    Change, ChangeOutcome, Database, NewPassword, Target, Timeouts, Tls, connect,
+};
 use handover::model::{
     AccountId, Credential, DatabaseFault, Engine, ManagingFacts, Node, UnknownCause, UserName,
 };
@@ -319,11 +321,11 @@ async fn change(
     let outcome = managing
         .change(
             &parts[0],
-            NewPassword {
+            Change::Password(NewPassword {
                 user: &user(role),
                 password: &Secret::new(password.to_owned()),
                 salt: &[7; SALT_LENGTH],
-            },
+            }),
         )
         .await;
     managing.close().await;

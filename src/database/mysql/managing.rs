@@ -8,7 +8,9 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Error, Row};
 use zeroize::Zeroizing;
 
-use super::super::{ChangeOutcome, ChangePart, Managing, NewPassword, Target, Timeouts, Tls};
+use super::super::{
+    Change, ChangeOutcome, ChangePart, Ending, Managing, SessionToEnd, Target, Timeouts, Tls,
+};
 use super::accounts::{AccountOfServer, Accounts, Surroundings, role_facts};
 use super::answer::{flag, moment, number, text};
 use super::classify::{self, ConnectError};
@@ -22,6 +24,7 @@ use crate::model::{
     ServerIdentity, SessionView, TwinFacts, TwinRoles, UnknownCause, UserName,
 };
 use crate::process::failpoint::{self, Failpoint};
+use crate::rotation::RefusalClass;
 use crate::untrusted::Untrusted;
 
 /// Longer than the server's own time-outs, so that its answer, if any, arrives first.
@@ -182,9 +185,28 @@ impl Managing for MysqlManaging {
     fn change<'a>(
         &'a mut self,
         part: &'a ChangePart,
-        new: NewPassword<'a>,
+        change: Change<'a>,
     ) -> BoxFuture<'a, ChangeOutcome> {
-        self.alter(part, new).boxed()
+        async move {
+            match change {
+                Change::Password(new) => self.alter(part, new).await,
+                Change::Lock(_) | Change::Unlock(_) | Change::Scramble(_) => {
+                    ChangeOutcome::Refused {
+                        class: RefusalClass::Final,
+                        code: "unsupported".to_owned(),
+                        message: Untrusted::new("users cannot be locked yet"),
+                    }
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn end_session<'a>(
+        &'a mut self,
+        _: SessionToEnd<'a>,
+    ) -> BoxFuture<'a, Result<Ending, DatabaseFault>> {
+        async { Ok(Ending::StillThere) }.boxed()
     }
 
     fn give_up(&mut self) -> BoxFuture<'_, ()> {

@@ -32,7 +32,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use self::connector::Connector;
-use super::{Database, Login, Managing, Target};
+use super::{Database, Login, Managing, Target, Watching};
 use crate::model::{
     Credential, DatabaseFault, Flavour, LoginOutcome, ManagingFacts, Node, RoleFacts, RoleRemedies,
     UserName,
@@ -94,6 +94,22 @@ impl Database for Mysql {
             let session =
                 managing::open(&self.connector, &self.target, node, manager, application).await?;
             Ok(Box::new(session) as Box<dyn Managing>)
+        }
+        .boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        node: &'a Node,
+        _: &'a Credential,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Watching>, DatabaseFault>> {
+        async move {
+            Err(DatabaseFault::Server {
+                node: node.clone(),
+                code: "unsupported".to_owned(),
+                message: crate::untrusted::Untrusted::new("sessions cannot be sampled yet"),
+            })
         }
         .boxed()
     }

@@ -7,7 +7,9 @@ use futures_util::future::{BoxFuture, FutureExt, try_join3, try_join4};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
-use super::super::{ChangeOutcome, ChangePart, Managing, NewPassword, Target, Timeouts};
+use super::super::{
+    Change, ChangeOutcome, ChangePart, Ending, Managing, SessionToEnd, Target, Timeouts,
+};
 use super::connection::{Connection, Connector, Parameters};
 use super::{classify, replication, sql, twins, within};
 use crate::model::{
@@ -16,6 +18,7 @@ use crate::model::{
     UnknownCause, UserName,
 };
 use crate::process::failpoint::{self, Failpoint};
+use crate::rotation::RefusalClass;
 use crate::untrusted::Untrusted;
 
 /// Longer than the server's own time-outs, so that its answer, if any, arrives first.
@@ -163,9 +166,28 @@ impl Managing for PostgresManaging {
     fn change<'a>(
         &'a mut self,
         _: &'a ChangePart,
-        new: NewPassword<'a>,
+        change: Change<'a>,
     ) -> BoxFuture<'a, ChangeOutcome> {
-        self.alter_and_commit(new).boxed()
+        async move {
+            match change {
+                Change::Password(new) => self.alter_and_commit(new).await,
+                Change::Lock(_) | Change::Unlock(_) | Change::Scramble(_) => {
+                    ChangeOutcome::Refused {
+                        class: RefusalClass::Final,
+                        code: "unsupported".to_owned(),
+                        message: Untrusted::new("users cannot be locked yet"),
+                    }
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn end_session<'a>(
+        &'a mut self,
+        _: SessionToEnd<'a>,
+    ) -> BoxFuture<'a, Result<Ending, DatabaseFault>> {
+        async { Ok(Ending::StillThere) }.boxed()
     }
 
     fn give_up(&mut self) -> BoxFuture<'_, ()> {

@@ -17,7 +17,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use tokio_postgres::Client;
 
 use self::connection::{Connection, Connector};
-use super::{Database, Login, Managing, Target};
+use super::{Database, Login, Managing, Target, Watching};
 use crate::model::{
     Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node, OwnSession, RoleFacts,
     RoleRemedies, UnknownCause, UserName,
@@ -53,6 +53,22 @@ impl Database for Postgres {
             let session =
                 managing::open(&self.connector, &self.target, node, manager, application).await?;
             Ok(Box::new(session) as Box<dyn Managing>)
+        }
+        .boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        node: &'a Node,
+        _: &'a Credential,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Watching>, DatabaseFault>> {
+        async move {
+            Err(DatabaseFault::Server {
+                node: node.clone(),
+                code: "unsupported".to_owned(),
+                message: Untrusted::new("sessions cannot be sampled yet"),
+            })
         }
         .boxed()
     }

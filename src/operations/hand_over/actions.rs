@@ -8,12 +8,12 @@ use super::Progress as Told;
 use super::effects;
 use super::run::{Run, Stop, Turn};
 use crate::environment::Unseal;
-use crate::model::{LoginOutcome, Step};
+use crate::model::{LoginOutcome, NodeTime, Step};
 use crate::operations::loading::EnvironmentKey;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::{generate_password, random_bytes};
-use crate::rotation::{Case, Event, Intent, NodeTime, Progress};
+use crate::rotation::{Case, Event, Intent, Progress};
 use crate::secret::{EnvelopeHeader, SALT_LENGTH, Secret, seal};
 use crate::store::{StoreError, journal, rotated_secrets};
 
@@ -113,9 +113,15 @@ impl Run<'_> {
             .iter()
             .flatten()
             .filter_map(|(node, outcome)| match outcome {
-                LoginOutcome::LoggedIn { server_time, .. } => Some(NodeTime {
+                LoginOutcome::LoggedIn {
+                    server_time,
+                    session,
+                    ..
+                } => Some(NodeTime {
                     node: node.clone(),
                     server_time: *server_time,
+                    // Where no session tells its start, later ones are known by their number.
+                    connection: session.started.is_none().then_some(session.pid),
                 }),
                 _ => None,
             })

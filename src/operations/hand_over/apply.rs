@@ -8,7 +8,7 @@ use super::Progress as Told;
 use super::gate::{look_at_gate, look_at_others};
 use super::logins::{Logins, probe_current, probe_previous, sessions_of};
 use super::run::{Run, Turn};
-use crate::database::{ChangeOutcome, ChangePart, LONGEST_SILENCE, Managing, NewPassword};
+use crate::database::{Change, ChangeOutcome, ChangePart, LONGEST_SILENCE, Managing, NewPassword};
 use crate::model::Step;
 use crate::operations::{Exit, Failure};
 use crate::process::Deadline;
@@ -178,7 +178,7 @@ impl Run<'_> {
             message: Untrusted::new("the user is gone from the server"),
         };
         for (index, part) in parts.iter().enumerate() {
-            outcome = managing.change(part, new).await;
+            outcome = managing.change(part, Change::Password(new)).await;
             match &outcome {
                 ChangeOutcome::Confirmed | ChangeOutcome::AppliedLocally { .. } => {}
                 ChangeOutcome::Refused { message, .. } if index > 0 => {

@@ -9,11 +9,11 @@ use super::effects;
 use super::run::Run;
 use crate::document::{Fragment, PropertyPath, Segment, edit};
 use crate::model::settings::DatabaseSettings;
-use crate::model::{RotationId, ServerIdentity, Step};
+use crate::model::{NodeTime, RotationId, ServerIdentity, Step};
 use crate::operations::loading::Head;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::{Admitted, Event, NodeTime, Pending};
+use crate::rotation::{Admitted, Event, Pending};
 use crate::secret::SecretId;
 use crate::store::{NewRevision, StoreError, journal, revisions, rotated_secrets};
 

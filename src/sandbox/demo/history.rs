@@ -14,9 +14,10 @@ use super::fixtures::{Application, MANAGER, Passwords};
 use super::server::Server;
 use super::{broken, engine, environment, rotated_path};
 use crate::database::{self, Target, Timeouts, Tls};
-use crate::model::{AccountId, Credential, DatabaseFault, Node, ServerIdentity, UserName};
+use crate::model::{
+    AccountId, Credential, DatabaseFault, Node, NodeTime, ServerIdentity, UserName,
+};
 use crate::operations::{Failure, Workspace};
-use crate::rotation::NodeTime;
 use crate::store::{NewRevision, StoreError, environments, revisions, rotated_secrets};
 
 /// Far more than a server on loopback takes.
@@ -43,6 +44,7 @@ pub(super) async fn write_promote(
     let promoted = [NodeTime {
         node: node(server),
         server_time: at,
+        connection: None,
     }];
     let path = rotated_path()?.to_string();
     let master = Arc::clone(&workspace.master);
