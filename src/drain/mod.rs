@@ -3,9 +3,11 @@
 //! Pure. It answers whether anybody still uses the outgoing user: since when, until when, and
 //! how that is known. Unknown is never an open gate.
 
+mod record;
 mod status;
 mod timeline;
 
+pub use record::{Looked, Silence, Write};
 pub use status::{
     Arrival, Counts, Coverage, Drain, Forecast, HistoryPoint, LateLogin, Method, NodeCoverage,
     PoolerNote, Straggler, StragglerSession, Verdict, View, Window,
