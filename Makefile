@@ -15,7 +15,7 @@ demo:
 # is a table of the cases that were seen: every case on every engine, or what kept it away.
 CASES = $(CURDIR)/target/cases-of-this-run
 # Live tests wait more than they work.
-test: export RUST_TEST_THREADS = $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
+test: export RUST_TEST_THREADS = $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN))
 test: servers
 	rm -f $(CASES) && mkdir -p $(dir $(CASES))
 	HANDOVER_CASES=$(CASES) cargo test --locked

@@ -4,6 +4,7 @@
 //! Each module is a room with one job; a room uses only rooms on lower floors. See
 //! `ARCHITECTURE.md` for the map.
 
+pub mod agent;
 pub mod cli;
 pub mod console;
 pub mod database;

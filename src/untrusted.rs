@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Longest text that is kept, in characters; the rest is cut with a mark.
+/// Longest text that is kept, in characters, marks included; the rest is cut with a mark.
 const LONGEST: usize = 400;
 
 /// Text in which control, bidi and zero-width characters are visible marks.
@@ -16,16 +16,21 @@ const LONGEST: usize = 400;
 pub struct Untrusted(String);
 
 impl Untrusted {
-    /// Takes raw text and replaces everything that a terminal would act upon.
+    /// Takes raw text and replaces everything that a terminal would act upon. Text that has
+    /// passed stays as it is when it passes again, such as on its way back from the store.
     #[must_use]
     pub fn new(raw: &str) -> Self {
         let mut safe = String::with_capacity(raw.len());
-        for (index, character) in raw.chars().enumerate() {
-            if index == LONGEST {
+        let mut length = 0;
+        for character in raw.chars() {
+            let before = safe.len();
+            push_visible(&mut safe, character);
+            length += safe.get(before..).map_or(0, |added| added.chars().count());
+            if length > LONGEST {
+                safe.truncate(before);
                 safe.push('…');
                 break;
             }
-            push_visible(&mut safe, character);
         }
         Self(safe)
     }
@@ -102,6 +107,13 @@ mod tests {
         fn no_control_character_survives(raw in any::<String>()) {
             let safe = Untrusted::new(&raw);
             prop_assert!(!safe.as_str().chars().any(char::is_control));
+        }
+
+        #[test]
+        fn what_has_passed_stays_as_it_is(raw in "[a\u{1b}\u{202e}…]{0,500}") {
+            let safe = Untrusted::new(&raw);
+            prop_assert!(safe.as_str().chars().count() <= LONGEST + 1);
+            prop_assert_eq!(Untrusted::new(safe.as_str()), safe);
         }
     }
 }

@@ -6,12 +6,14 @@
 //! hand-over or command goes to standard output, errors included.
 
 mod abandon;
+mod agent;
 mod arguments;
 mod ask;
 mod audit;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
+mod drain;
 mod environment;
 mod environment_edit;
 mod failure;
@@ -20,6 +22,7 @@ mod output;
 mod pages;
 mod recover;
 mod report;
+mod retire;
 mod retry;
 mod rotate;
 mod runbook;
@@ -29,6 +32,7 @@ mod stopping;
 mod store;
 mod style;
 mod table;
+mod terminate;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -159,9 +163,19 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
             let workspace = open(Access::Write).await;
             recover::run(workspace, arguments, printer).await
         }
+        Command::Retire(arguments) => {
+            retire::run(&open(Access::Write).await?, arguments, printer).await
+        }
+        Command::Terminate(arguments) => {
+            terminate::run(&open(Access::Write).await?, arguments, printer).await
+        }
         Command::Status(arguments) => {
             status::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
         }
+        Command::Drain(arguments) => {
+            drain::run(open(Access::ReadIfNeedBe).await?, arguments, printer).await
+        }
+        Command::Agent(_) => agent::run(open(Access::Write).await?, printer).await,
         Command::Doctor(arguments) => {
             let access = match arguments.accept_server {
                 true => Access::Write,

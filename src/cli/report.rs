@@ -98,6 +98,9 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
     for warning in &plan.warnings {
         lines.push(format!("warning    {warning}"));
     }
+    for (label, words) in plan.blast_radius() {
+        lines.push(format!("{label:<11}{words}"));
+    }
     for waived in &plan.waived {
         lines.push(format!("waived     {waived}"));
     }
@@ -164,7 +167,7 @@ pub(super) fn finish(
 pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
     if printer.is_json() {
         printer.json(report);
-        return report.exit.0;
+        return report.whole_exit();
     }
     let good = matches!(
         report.status,
@@ -198,7 +201,7 @@ pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
             printer.note(&line);
         }
     }
-    report.exit.0
+    report.whole_exit()
 }
 
 fn verdict(printer: &Printer, report: &Report) -> String {

@@ -2,9 +2,10 @@
 
 use super::arguments::RotateArguments;
 use super::output::Printer;
-use super::{ask, report, stopping};
+use super::{ask, report, retire, stopping};
 use crate::operations::hand_over::{
-    Confirmation, HandOverStatus, Observer, Report, RotateRequest, plan, rotate,
+    self, Confirmation, HandOverStatus, Observer, Report, RetireRequest, RotateRequest, plan,
+    rotate,
 };
 use crate::operations::{Exit, Failure, Workspace};
 
@@ -18,7 +19,52 @@ pub(super) async fn run(
         Ok(workspace) => hand_over(&workspace, arguments, printer).await,
         Err(failure) => Err(failure),
     };
-    Ok(report::finish(printer, environment, answer))
+    let retired = match &answer {
+        Ok(report) => report.retired.clone(),
+        Err(_) => Vec::new(),
+    };
+    let exit = report::finish(printer, environment, answer);
+    if !printer.is_json() {
+        for one in &retired {
+            retire::finish(one, printer);
+        }
+    }
+    Ok(exit)
+}
+
+/// Ends the sessions that go on with a password that leaked, after whose they are was typed.
+async fn end_sessions(
+    workspace: &Workspace,
+    request: &RotateRequest,
+    answer: &mut Report,
+) -> Result<(), Failure> {
+    for retired in &mut answer.retired {
+        if retired.sessions.is_empty() {
+            continue;
+        }
+        let user = retired.user.to_string();
+        let question = format!(
+            "{} sessions of {user} go on with the password that leaked. End them?",
+            retired.sessions.len()
+        );
+        let Confirmation::Named(user) = ask::ask(&question, Some(&user)) else {
+            continue;
+        };
+        let Ok(path) = retired.path.parse() else {
+            continue;
+        };
+        let again = RetireRequest {
+            environment: request.environment.clone(),
+            path,
+            undo: false,
+            confirmation: request.confirmation.clone(),
+            reason: request.reason.clone(),
+            waiver: None,
+            end_sessions: Some(user),
+        };
+        *retired = hand_over::retire(workspace, &again, &Observer::default()).await?;
+    }
+    Ok(())
 }
 
 async fn hand_over(
@@ -32,6 +78,7 @@ async fn hand_over(
         confirmation: ask::from_options(arguments.yes, arguments.confirm.as_ref()),
         reason: arguments.reason,
         waiver: arguments.waive_drain,
+        compromised: arguments.compromised,
     };
     if arguments.plan {
         return plan(workspace, &request, &Observer::default()).await;
@@ -45,6 +92,9 @@ async fn hand_over(
         for line in report::plans_lines(&planned) {
             printer.note(&line);
         }
+        if request.compromised {
+            printer.note("leaked     what consumers read now is locked right after, and its password scrambled");
+        }
         let name = request.environment.to_string();
         let typed = planned.protected.then_some(name.as_str());
         request.confirmation = ask::ask("Rotate now?", typed);
@@ -56,5 +106,9 @@ async fn hand_over(
     if let Some(watching) = watching {
         let _ = watching.await;
     }
-    answer
+    let mut answer = answer?;
+    if ask::can_ask(printer) {
+        end_sessions(workspace, &request, &mut answer).await?;
+    }
+    Ok(answer)
 }

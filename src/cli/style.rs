@@ -25,6 +25,12 @@ impl Style {
         }
     }
 
+    /// Without any colour.
+    #[cfg(test)]
+    pub(super) fn plain() -> Self {
+        Self { coloured: false }
+    }
+
     pub(super) fn is_coloured(self) -> bool {
         self.coloured
     }

@@ -4,7 +4,7 @@
 //! now stays visible and says why.
 
 use super::keys::Key;
-use super::model::{Model, Need, Screen};
+use super::model::{Entry as DrainEntry, Model, Need, Pane, Screen, entries};
 
 /// What an operator can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub(super) enum Command {
     Back,
     NextPane,
     PreviousPane,
+    NumberedPane,
+    Unfold,
+    Drains,
     Rotate,
     Recover,
     Filter,
@@ -34,7 +37,8 @@ pub(super) enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     Everywhere,
-    Environments,
+    /// Where rows lead to an environment.
+    Rows,
     Environment,
     /// Where an environment is selected or open.
     Target,
@@ -96,7 +100,7 @@ pub(super) const TABLE: &[Entry] = &[
         Command::Open,
         "open",
         "Open the selected environment",
-        Scope::Environments,
+        Scope::Rows,
         &["enter", "l", "right"],
     )
     .in_footer(),
@@ -129,8 +133,24 @@ pub(super) const TABLE: &[Entry] = &[
         Command::Filter,
         "filter",
         "Show only rows that contain the words",
-        Scope::Environments,
+        Scope::Rows,
         &["/"],
+    )
+    .in_footer(),
+    entry(
+        Command::Drains,
+        "drains",
+        "Monitor all open overlaps, the worst first",
+        Scope::Everywhere,
+        &["d"],
+    )
+    .in_footer(),
+    entry(
+        Command::Unfold,
+        "unfold",
+        "Show or hide the sessions of the selected straggler",
+        Scope::Environment,
+        &["enter", "space"],
     )
     .in_footer(),
     entry(
@@ -147,6 +167,13 @@ pub(super) const TABLE: &[Entry] = &[
         "Give the keys to the pane before",
         Scope::Environment,
         &["shift-tab"],
+    ),
+    entry(
+        Command::NumberedPane,
+        "pane",
+        "Give the keys to the pane of that number",
+        Scope::Environment,
+        &["1", "2", "3", "4"],
     ),
     entry(
         Command::Refresh,
@@ -273,12 +300,9 @@ pub(super) fn meaning(model: &Model, key: Key) -> Meaning {
 pub(super) fn is_here(model: &Model, scope: Scope) -> bool {
     match scope {
         Scope::Everywhere => true,
-        Scope::Environments => *model.screen() == Screen::Environments,
+        Scope::Rows => matches!(model.screen(), Screen::Environments | Screen::Drains),
         Scope::Environment => matches!(model.screen(), Screen::Environment(_)),
-        Scope::Target => matches!(
-            model.screen(),
-            Screen::Environments | Screen::Environment(_)
-        ),
+        Scope::Target => *model.screen() != Screen::Run,
     }
 }
 
@@ -319,6 +343,25 @@ pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
         Command::Open | Command::Copy => target
             .is_none()
             .then(|| "no environment is selected".to_owned()),
+        Command::Unfold if model.pane != Pane::Drain => {
+            Some("the drain has not got the keys: 1 gives them".to_owned())
+        }
+        Command::Unfold => {
+            let drain = target.and_then(|target| model.drain(target));
+            let Some((_, drain)) = drain else {
+                return Some("no overlap is open here".to_owned());
+            };
+            let entries = entries(drain, &model.cursor.expanded);
+            let selected = entries.get(model.cursor.position(&entries));
+            let unfolds = matches!(
+                selected,
+                Some(DrainEntry::Straggler(_) | DrainEntry::Session(..))
+            );
+            (!unfolds).then(|| "only stragglers have sessions".to_owned())
+        }
+        Command::Drains => {
+            (*model.screen() == Screen::Drains).then(|| "this is the drain monitor".to_owned())
+        }
         _ => None,
     }
 }

@@ -5,14 +5,17 @@
 //! connection to each at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::message::{Effect, Message};
 use super::model::{Problem, Target};
 use super::terminal;
 use crate::document::PropertyPath;
 use crate::model::EnvironmentName;
+use crate::operations::drain::{self, Pace};
 use crate::operations::hand_over::{
     self, Confirmation, Observer, Purpose, Report, ResumeRequest, RotateRequest,
 };
@@ -21,6 +24,8 @@ use crate::process::StopSignal;
 
 /// Looks at the same time.
 const MOST_LOOKS: usize = 4;
+/// How long sampling may take to say goodbye to its servers.
+const GOODBYE: Duration = Duration::from_millis(500);
 /// Audit entries that an environment's screen holds.
 const MOST_ENTRIES: u64 = 200;
 
@@ -30,6 +35,8 @@ pub(super) struct Effects {
     answers: mpsc::Sender<Message>,
     looks: Arc<Semaphore>,
     stop: StopSignal,
+    /// What samples; ends when its other half is dropped.
+    watching: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 /// What an effect means for the loop itself.
@@ -49,6 +56,7 @@ impl Effects {
     ) -> Self {
         Self {
             stop,
+            watching: None,
             workspace,
             answers,
             looks: Arc::new(Semaphore::new(MOST_LOOKS)),
@@ -56,7 +64,7 @@ impl Effects {
     }
 
     /// Begins an effect and does not wait for it.
-    pub(super) fn begin(&self, effect: Effect) -> ForTheLoop {
+    pub(super) fn begin(&mut self, effect: Effect) -> ForTheLoop {
         let workspace = Arc::clone(&self.workspace);
         match effect {
             Effect::ReadStatus => self.answer(async move {
@@ -81,6 +89,9 @@ impl Effects {
                     }
                 });
             }
+            Effect::WatchDrains => self.watch_drains(),
+            // It says goodbye to the servers by itself.
+            Effect::EndDrainWatch => self.watching = None,
             Effect::PlanRotation { target, review } => self.answer(async move {
                 let result = plan(&workspace, &target).await;
                 Message::Reviewed {
@@ -120,6 +131,34 @@ impl Effects {
             Effect::Quit => return ForTheLoop::Quit,
         }
         ForTheLoop::Nothing
+    }
+
+    /// Samples until that is ended, or told to begin anew.
+    fn watch_drains(&mut self) {
+        let (going, mut over) = oneshot::channel();
+        let mut watch = drain::watch(&self.workspace, None, Pace::EveryRound);
+        let answers = self.answers.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = &mut over => break,
+                    report = watch.next() => {
+                        let _ = answers.send(Message::Drained(Box::new(report))).await;
+                    }
+                }
+            }
+            watch.end().await;
+        });
+        self.watching = Some((going, task));
+    }
+
+    /// Ends what goes on by itself; a server that hangs does not hold up the leaving.
+    pub(super) async fn end(self) {
+        if let Some((going, task)) = self.watching {
+            drop(going);
+            let _ = tokio::time::timeout(GOODBYE, task).await;
+        }
     }
 
     /// Runs a task whose result is one message.
@@ -189,6 +228,7 @@ fn rotate_request(target: &Target, confirmation: Confirmation) -> Result<RotateR
         confirmation,
         reason: None,
         waiver: None,
+        compromised: false,
     })
 }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::keys::Key;
 use super::model::{Problem, Target};
 use crate::model::EnvironmentName;
+use crate::operations::drain::DrainReport;
 use crate::operations::hand_over::{Confirmation, Depth, Look, Progress, Report};
 use crate::operations::{AuditEntry, History, Status};
 
@@ -32,6 +33,8 @@ pub(super) enum Message {
         environment: EnvironmentName,
         result: Result<Look, Problem>,
     },
+    /// The drains of an environment were judged anew.
+    Drained(Box<DrainReport>),
     /// The history and the audit entries of an environment were read.
     Detail {
         environment: EnvironmentName,
@@ -68,6 +71,9 @@ pub(super) enum Effect {
         environment: EnvironmentName,
         depth: Depth,
     },
+    /// Sample all open overlaps, from now on until that is ended.
+    WatchDrains,
+    EndDrainWatch,
     // What is reviewed; nothing is changed by it.
     PlanRotation {
         target: Target,

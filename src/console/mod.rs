@@ -153,7 +153,7 @@ async fn turn(
     };
     let mut model = Model::new(options.banner, Utc::now());
     let (answers, mut messages) = mpsc::channel(WAITING_MESSAGES);
-    let effects = Effects::new(workspace, answers, stop.clone());
+    let mut effects = Effects::new(workspace, answers, stop.clone());
     screen.draw(|area, buffer| view::view(&model, &theme, area, buffer))?;
     for effect in update::start() {
         effects.begin(effect);
@@ -164,7 +164,7 @@ async fn turn(
     // A terminal that is gone is neither read nor written to any more: there is nobody to
     // show anything to, and what runs is told to stop.
     let mut is_gone = false;
-    loop {
+    let left = 'turns: loop {
         let first = tokio::select! {
             biased;
             _ = stop.raised(), if !is_asked_to_end => {
@@ -193,8 +193,8 @@ async fn turn(
                     ForTheLoop::Nothing => {}
                     ForTheLoop::Suspend => is_gone |= screen.suspend().is_err(),
                     ForTheLoop::Redraw => screen.forget(),
-                    ForTheLoop::Quit if is_asked_to_end => return Ok(Left::asked_for(&model)),
-                    ForTheLoop::Quit => return Ok(Left::wanted()),
+                    ForTheLoop::Quit if is_asked_to_end => break 'turns Left::asked_for(&model),
+                    ForTheLoop::Quit => break 'turns Left::wanted(),
                 }
             }
         }
@@ -205,7 +205,9 @@ async fn turn(
         if is_gone {
             stop.raise(Signal::HangUp);
         }
-    }
+    };
+    effects.end().await;
+    Ok(left)
 }
 
 /// A journey has to see that a panic gives the terminal back. Release builds lack this.

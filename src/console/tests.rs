@@ -2,6 +2,8 @@
 //! types are only ever written out and a reader made for tests alone would be one more
 //! way to be wrong.
 
+pub(super) mod drain_tests;
+
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::json;
 
@@ -279,6 +281,7 @@ pub(super) fn planned(of: &Target) -> Report {
             user(&environment, 'a')
         ),
         sessions: Vec::<PlannedSession>::new(),
+        seen: Vec::new(),
         first_promotion: false,
         waived: Vec::new(),
         warnings: Vec::new(),

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::model::Need;
+use super::model::{Need, Standing};
 use super::theme::Role;
+use crate::drain::{Arrival, View};
 
 /// A need's glyph, word and colour role.
 pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
@@ -24,6 +25,98 @@ pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
 
 /// Stands for healthy while nobody has looked yet.
 pub(super) const UNSEEN: (&str, &str, Role) = ("◌", "not seen yet", Role::Muted);
+
+/// A drain's glyph, word and colour role. Late logins are told by the column of their count.
+pub(super) fn standing(standing: Standing) -> (&'static str, &'static str, Role) {
+    match standing {
+        Standing::Late => ("▲", "active", Role::Danger),
+        Standing::Active => ("◑", "active", Role::Draining),
+        Standing::Unknown => ("?", "unknown", Role::Warn),
+        Standing::Quiet => ("◔", "quiet", Role::Info),
+        Standing::Drained => ("●", "drained", Role::Ok),
+    }
+}
+
+/// When a session began, as far as the promote is concerned.
+pub(super) fn arrival(arrival: Arrival) -> (&'static str, &'static str, Role) {
+    match arrival {
+        Arrival::Before => ("◑", "before", Role::Draining),
+        Arrival::CatchingUp => ("◔", "catching up", Role::Info),
+        Arrival::Late => ("▲", "late", Role::Danger),
+    }
+}
+
+/// What may be said by a node.
+pub(super) fn view(view: View) -> (&'static str, &'static str, Role) {
+    match view {
+        View::Complete => ("●", "complete", Role::Ok),
+        View::Masked => ("?", "masked", Role::Warn),
+        View::Unreachable => ("✗", "no answer", Role::Danger),
+        View::Stale => ("?", "stale", Role::Warn),
+        View::NeverSampled => ("◌", "not asked yet", Role::Muted),
+    }
+}
+
+/// A length of time in its two largest units.
+pub(super) fn span(seconds: u64) -> String {
+    let (large, small, unit) = match seconds {
+        0..=119 => return format!("{seconds}s"),
+        120..=3599 => return format!("{}m", seconds / 60),
+        3600..=172_799 => (format!("{}h", seconds / 3600), seconds % 3600 / 60, "m"),
+        _ => (format!("{}d", seconds / 86400), seconds % 86400 / 3600, "h"),
+    };
+    match small {
+        0 => large,
+        small => format!("{large} {small}{unit}"),
+    }
+}
+
+/// How long something has lasted; minutes are the smallest unit, as for an age.
+pub(super) fn lasting(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    match u64::try_from((now - since).num_minutes()) {
+        Ok(1..) => in_minutes(now - since),
+        _ => "less than 1m".to_owned(),
+    }
+}
+
+/// How long it takes until something; minutes are the smallest unit.
+pub(super) fn until(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    match u64::try_from((at - now).num_minutes()) {
+        Ok(1..) => in_minutes(at - now),
+        _ => "1m".to_owned(),
+    }
+}
+
+fn in_minutes(length: chrono::Duration) -> String {
+    match u64::try_from(length.num_minutes()).unwrap_or(0) {
+        1 => "1m".to_owned(),
+        minutes => span(minutes * 60),
+    }
+}
+
+/// A count with its noun.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
+/// Cuts or fills a text to a width in columns; its last column stays blank.
+pub(super) fn pad(text: &str, width: usize) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let text = cut(text, width.saturating_sub(1));
+    let fill = width.saturating_sub(text.width());
+    format!("{text}{}", " ".repeat(fill))
+}
+
+/// A number at the right of its column, the last column of which stays blank.
+pub(super) fn right(text: &str, width: usize) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let text = cut(text, width.saturating_sub(1));
+    let fill = width.saturating_sub(text.width() + 1);
+    format!("{}{text} ", " ".repeat(fill))
+}
 
 /// An age for people: minutes are the smallest unit, so that nothing has to be
 /// redrawn more often.
@@ -124,6 +217,25 @@ mod tests {
         assert_eq!(after(119 * 60), "119 min");
         assert_eq!(after(120 * 60), "2 h");
         assert_eq!(after(3 * 86400), "3 d");
+    }
+
+    #[test]
+    fn spans_have_at_most_two_units() {
+        for (seconds, words) in [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (11_520, "3h 12m"),
+            (90_000, "25h"),
+            (172_800, "2d"),
+            (262_000, "3d"),
+            (280_000, "3d 5h"),
+        ] {
+            assert_eq!(span(seconds), words);
+        }
+        assert_eq!(counted(1, "session"), "1 session");
+        assert_eq!(right("3", 5), "   3 ");
+        assert_eq!(pad("abcdef", 5), "abc… ");
     }
 
     proptest! {

@@ -39,9 +39,10 @@ pub struct Drain {
     pub counts: Counts,
     /// How many there were over the whole overlap, oldest first; a point for each change.
     pub history: Vec<HistoryPoint>,
-    /// Logins after `propagation` had passed, newest first.
+    /// Logins after `propagation` had passed, newest first, the newest 500 of them.
     pub late: Vec<LateLogin>,
-    /// Who is still there, by application and client, oldest session first.
+    /// Who is still there, by application and client: the worst arrival first, then the
+    /// oldest session.
     pub stragglers: Vec<Straggler>,
     /// When it will be empty.
     pub forecast: Forecast,
@@ -173,9 +174,10 @@ pub struct Counts {
     pub late: u64,
     /// Prepared transactions, which are counted among the sessions.
     pub prepared: u64,
-    /// Late logins in the window, those that have ended included.
+    /// Late logins in the last `drain.quiet`, those included that have ended or were only
+    /// counted.
     pub late_logins: u64,
-    /// Logins in the window that no sample saw, where the server counts them.
+    /// Logins in the last `drain.quiet` that no sample saw, where the server counts them.
     pub unseen_logins: u64,
 }
 
@@ -184,7 +186,8 @@ pub struct Counts {
 pub struct HistoryPoint {
     /// From when on, by this host's clock.
     pub at: DateTime<Utc>,
-    /// How many; `null` where nobody looked.
+    /// How many; `null` where nobody looked at any node. Where only some were looked at, the
+    /// others count as they were last seen.
     pub sessions: Option<u64>,
 }
 

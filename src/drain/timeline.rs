@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{LoginCounter, Node, ObservedSession, OwnSession, Standby};
+use crate::model::{LoginCounter, Node, ObservedSession, OwnSession, SessionKind, Standby};
+use crate::untrusted::Untrusted;
 
 /// All observations of one overlap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,9 +16,19 @@ pub struct Timeline {
     /// Node by node, in the order of the settings.
     pub nodes: Vec<NodeTimeline>,
     /// Sessions of our own as the outgoing user: they are left out of everything.
-    pub own: Vec<OwnSession>,
+    pub own: Vec<OwnLogin>,
     /// Clients whose ended sessions are not kept one by one any more.
     pub folded: Vec<FoldedClient>,
+}
+
+/// A login of our own as the outgoing user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnLogin {
+    /// Its session.
+    pub session: OwnSession,
+    /// When it was noted, by this host's clock, within ten minutes after it: where the engine
+    /// does not tell when a session began, a restarted server hands the same number out again.
+    pub noted_at: DateTime<Utc>,
 }
 
 /// The observations of one node.
@@ -33,6 +44,9 @@ pub struct NodeTimeline {
     pub sessions: Vec<SeenSession>,
     /// What the server counted, a row for each change, oldest first.
     pub counters: Vec<CountedLogins>,
+    /// When the server was started, as told by its last sample: connections are numbered anew
+    /// from then on.
+    pub server_started: Option<DateTime<Utc>>,
     /// The standbys that the node fed at its last sample.
     pub standbys: Vec<Standby>,
     /// Whether it was a standby itself at its last sample.
@@ -41,17 +55,44 @@ pub struct NodeTimeline {
     pub can_log_in: Option<bool>,
 }
 
+impl NodeTimeline {
+    /// A node at which nobody has looked yet.
+    #[must_use]
+    pub fn new(node: Node) -> Self {
+        Self {
+            node,
+            last: None,
+            runs: Vec::new(),
+            sessions: Vec::new(),
+            counters: Vec::new(),
+            server_started: None,
+            standbys: Vec::new(),
+            receiving: false,
+            can_log_in: None,
+        }
+    }
+}
+
 /// The last attempt at a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastLook {
     /// When, by this host's clock.
     pub at: DateTime<Utc>,
-    /// The clock of the node then, when it answered.
-    pub server_time: Option<DateTime<Utc>>,
-    /// Why nothing is known, if so, in words.
+    /// The last answer: of this attempt, or of an earlier one if this one failed.
+    pub answered: Option<Answered>,
+    /// Why this attempt told nothing, if so, in words.
     pub problem: Option<String>,
     /// The statement that mends a view that is not complete.
     pub grant: Option<String>,
+}
+
+/// Both clocks at an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// This host's.
+    pub at: DateTime<Utc>,
+    /// The node's.
+    pub server_time: DateTime<Utc>,
 }
 
 /// A stretch of samples of one node, each at most `max-gap` after the one before. A sample
@@ -85,10 +126,35 @@ pub struct SeenSession {
     pub ended: Option<Ended>,
 }
 
+impl SeenSession {
+    /// By what its row is found again.
+    #[must_use]
+    pub fn key(&self) -> SessionKey {
+        let is_prepared = self.session.kind == SessionKind::PreparedTransaction;
+        SessionKey {
+            pid: self.session.pid,
+            first_seen: self.first_seen,
+            prepared: is_prepared.then(|| self.session.application.clone()),
+        }
+    }
+}
+
+/// By what the row of a session is found again, on its node.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// Its number.
+    pub pid: i64,
+    /// When it was first seen.
+    pub first_seen: DateTime<Utc>,
+    /// The identifier of a prepared transaction, of which all have the number 0; `None` for
+    /// everything else, whose application may change its name.
+    pub prepared: Option<Untrusted>,
+}
+
 /// The end of a session lies between two samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
-    /// The last sample that saw it.
+    /// The last sample that is known to have seen it.
     pub last_seen: DateTime<Utc>,
     /// The first sample that did not.
     pub gone_at: DateTime<Utc>,

@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use super::expression::{Environment, Rotation};
+use super::expression::{Environment, Expression, ExpressionKind, Rotation};
 use super::inputs;
+use super::interpolation::{RawPart, split};
 use super::value::Value;
-use crate::document::{Diagnostic, PropertyPath, has_errors, nearest};
-use crate::model::{RotatedState, RotationInputs};
+use crate::document::{Diagnostic, PropertyPath, Segment, has_errors, nearest};
+use crate::model::{Credential, RotatedState, RotationInputs};
 use crate::secret::Secret;
 
 mod session;
@@ -171,6 +172,41 @@ impl<'a> Evaluator<'a> {
         finished(read.map(Some), diagnostics)
     }
 
+    /// The user and password that a reference of the settings leads to, such as
+    /// `${environments.shop.managing.monitor}`. `name` is what the settings call it.
+    ///
+    /// # Errors
+    /// It is no reference, leads nowhere, or to something else. None of them has a place: they
+    /// are about the settings, whose text is not known here.
+    pub fn credential(&self, name: &str, text: &str) -> Result<Credential, Vec<Diagnostic>> {
+        let steps = lone_reference(text).map_err(|summary| {
+            let hint = "write a reference to an object with `username` and `password`, such as \
+                        ${environments.shop.managing.monitor}";
+            vec![Diagnostic::error(summary).with_path(name).with_hint(hint)]
+        })?;
+        let session = Session::begin(self, Mode::Open);
+        let asking = Expression {
+            id: usize::MAX,
+            span: self.environment.values.span,
+            path: vec![Segment::from(name)],
+            kind: ExpressionKind::Null,
+        };
+        let value = session.reference(&session.root(), &asking, &steps);
+        let mut diagnostics = session.finish();
+        let mut read = None;
+        if !has_errors(&diagnostics) {
+            let source = &self.environment.source;
+            read = inputs::read_credential(&value, &asking, source, &mut diagnostics);
+        }
+        finished(read, diagnostics).map_err(|found| {
+            let without_place = |mut one: Diagnostic| {
+                one.place = None;
+                one
+            };
+            found.into_iter().map(without_place).collect()
+        })
+    }
+
     fn rotation(&self, path: &PropertyPath) -> Result<&'a Rotation, Vec<Diagnostic>> {
         if let Some((_, rotation)) = self.environment.rotation(path) {
             return Ok(rotation);
@@ -190,6 +226,23 @@ impl<'a> Evaluator<'a> {
             diagnostic = diagnostic.with_hint(format!("there are: {}", known.join(", ")));
         }
         Err(vec![diagnostic])
+    }
+}
+
+/// The steps of a text that is one reference and nothing else.
+fn lone_reference(text: &str) -> Result<Vec<Segment>, String> {
+    let (mut parts, faults) = split(text.trim());
+    if let Some(fault) = faults.first() {
+        return Err(fault.summary.to_owned());
+    }
+    match parts.pop() {
+        Some(RawPart {
+            text,
+            access: Some(access),
+        }) if parts.is_empty() && text.is_empty() => {
+            Ok(access.into_iter().map(|step| step.segment).collect())
+        }
+        _ => Err("expected a reference and nothing else".to_owned()),
     }
 }
 

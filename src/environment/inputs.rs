@@ -134,6 +134,22 @@ pub(super) fn read_state(
     })
 }
 
+/// Reads a user with a password.
+pub(super) fn read_credential(
+    value: &Value,
+    expression: &Expression,
+    source: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Credential> {
+    let mut reader = Reader {
+        source,
+        unknowns: Unknowns::Refused,
+        diagnostics,
+    };
+    let root = Field::root(value, expression);
+    reader.credential(&root, &["password", "username"], &[])
+}
+
 /// A value with the nearest expression that it came from.
 struct Field<'a> {
     value: &'a Value,

@@ -728,3 +728,42 @@ proptest! {
         let _ = check_for_saving(&environment);
     }
 }
+
+#[test]
+fn the_login_that_samples_is_a_reference_to_a_user_with_a_password() {
+    let text = "values:\n  own: {username: watcher, password: {fn::secret: first-password}}\n  \
+                number: 7\n  half: {username: watcher}\n";
+    let environment = parsed(text);
+    let shelf = Shelf::with(
+        "shop/managing",
+        "values: {monitor: {username: m, password: {fn::secret: second-password}}}",
+    );
+    let evaluator = Evaluator::new(&environment, "shop/orders", &shelf, &Brackets);
+    for (reference, user) in [
+        ("${own}", "watcher"),
+        (" ${environments.shop.managing.monitor} ", "m"),
+    ] {
+        let found = evaluator.credential("monitor", reference);
+        let found = found.unwrap_or_else(|found| panic!("{reference}: {found:?}"));
+        assert_eq!(found.username.as_str(), user);
+        assert!(found.password.is_some());
+    }
+    for (reference, summary) in [
+        ("watcher", "expected a reference and nothing else"),
+        ("${own}-x", "expected a reference and nothing else"),
+        ("${own", "missing closing brace '}' in interpolation"),
+        ("${onw}", "unknown property \"onw\"; did you mean \"own\"?"),
+        ("${number}", "expected object, got number"),
+        ("${half}", "missing required properties: password"),
+        (
+            "${environments.shop.nobody.x}",
+            "there is no environment shop/nobody",
+        ),
+    ] {
+        let found = evaluator
+            .credential("monitor", reference)
+            .expect_err(reference);
+        assert!(found.iter().any(|one| one.summary == summary), "{found:?}");
+        assert!(found.iter().all(|one| one.place.is_none()), "{found:?}");
+    }
+}

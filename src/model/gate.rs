@@ -19,6 +19,13 @@ pub enum Shut {
     },
     /// Standbys that a server feeds and the settings do not name: who is there is not seen.
     UnseenStandbys(Vec<Untrusted>),
+    /// Nobody is there now, and that is not known for long enough.
+    NotDrained {
+        /// Why, in the drain's words.
+        why: String,
+        /// How long it still takes when nobody comes, where that can be said.
+        remaining: Option<Duration>,
+    },
     /// Consumers may still be reading the old credential.
     Propagating {
         /// When `propagation` will have passed, by the server's clock.

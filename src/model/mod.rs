@@ -20,9 +20,9 @@ pub use engine::{AccountId, Engine, Flavour, Terms};
 pub use gate::{Gate, Shut};
 pub use names::{EnvironmentName, NameError, RotationId};
 pub use node::{Address, Node, NodeError};
-pub use overlap::{NodeTime, Overlap, Stage};
+pub use overlap::{NodeTime, Overlap, RetireStep, Stage};
 pub use owners::OwnerNote;
-pub use sample::{AccountSample, CounterSource, LoginCounter, ObservedSession, Sample};
+pub use sample::{AccountSample, CounterSource, LoginCounter, ObservedSession, Sample, SeenClient};
 pub use server::{
     AccountRow, Barrier, DatabaseFault, LoginOutcome, ManagingFacts, OwnSession, RoleFacts,
     RoleRemedies, ServerIdentity, Session, SessionKind, SessionView, Standby, Unfit, UnknownCause,

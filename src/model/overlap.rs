@@ -47,6 +47,18 @@ impl fmt::Display for Stage {
     }
 }
 
+/// One change of the outgoing user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetireStep {
+    /// It may not log in any more; its password stays.
+    Lock,
+    /// It may log in again.
+    Unlock,
+    /// It gets a random password that nobody keeps.
+    Scramble,
+}
+
 /// A node and its clock at a moment, such as that of the promote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeTime {

@@ -67,11 +67,24 @@ pub struct ObservedSession {
     pub command: Option<Untrusted>,
 }
 
+/// Who was seen as an outgoing user, by application and client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeenClient {
+    /// `application_name`.
+    pub application: Untrusted,
+    /// The client's address, where it was told.
+    pub client: Option<Untrusted>,
+    /// How many sessions it had.
+    pub sessions: u64,
+    /// When one of them was seen last, by its server's clock.
+    pub last_seen: DateTime<Utc>,
+}
+
 /// Who counts logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CounterSource {
-    /// MySQL: `performance_schema.accounts`.
+    /// MySQL: `performance_schema.users`, which sums up `accounts`.
     Accounts,
     /// MariaDB: `information_schema.user_statistics`.
     UserStatistics,

@@ -301,8 +301,8 @@ pub struct SessionView {
 /// Why the managing connection could not do its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseFault {
-    /// The managing user's login was refused.
-    #[error("the managing user {} cannot log in: {message}", Untrusted::new(.user.as_str()))]
+    /// The login of the managing user, or of the one that samples, was refused.
+    #[error("handover cannot log in as {}: {message}", Untrusted::new(.user.as_str()))]
     ManagerOut {
         /// Who tried.
         user: UserName,
@@ -317,8 +317,8 @@ pub enum DatabaseFault {
         /// What happened.
         cause: UnknownCause,
     },
-    /// The managing user may not ask what has to be known.
-    #[error("{node} does not let the managing user {} look: {message}", Untrusted::new(.user.as_str()))]
+    /// The managing user, or the one that samples, may not ask what has to be known.
+    #[error("{node} does not let the user {} look: {message}", Untrusted::new(.user.as_str()))]
     NoRight {
         /// Which address.
         node: Node,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Address, Engine};
+use super::{Address, Engine, OwnerNote};
 use crate::document::{
     Diagnostic, Document, Literal, Node as DocumentNode, PropertyPath, Segment, Span, nearest,
 };
@@ -161,7 +161,7 @@ impl Default for DatabaseSettings {
             twin: TwinCheck::default(),
             statements: Vec::new(),
             propagation: Duration::from_secs(15 * 60),
-            quiet: Duration::ZERO,
+            quiet: Duration::from_secs(25 * 3600),
             max_gap: Duration::from_secs(10 * 60),
             sample: Duration::from_secs(5),
             gate: Gate::default(),
@@ -196,7 +196,13 @@ struct Layer {
     statements: Option<Vec<String>>,
     propagation: Option<Duration>,
     quiet: Option<Duration>,
+    max_gap: Option<Duration>,
+    sample: Option<Duration>,
     gate: Option<Gate>,
+    retire_mode: Option<RetireMode>,
+    retire_listen: Option<Duration>,
+    retire_end: Option<RetireEnd>,
+    monitor: Option<String>,
     connect_timeout: Option<Duration>,
     statement_timeout: Option<Duration>,
     lock_timeout: Option<Duration>,
@@ -221,7 +227,15 @@ impl Layer {
         put(self.statements.as_ref(), &mut settings.statements);
         put(self.propagation.as_ref(), &mut settings.propagation);
         put(self.quiet.as_ref(), &mut settings.quiet);
+        put(self.max_gap.as_ref(), &mut settings.max_gap);
+        put(self.sample.as_ref(), &mut settings.sample);
         put(self.gate.as_ref(), &mut settings.gate);
+        put(self.retire_mode.as_ref(), &mut settings.retire.mode);
+        put(self.retire_listen.as_ref(), &mut settings.retire.listen);
+        put(self.retire_end.as_ref(), &mut settings.retire.then);
+        if self.monitor.is_some() {
+            settings.monitor.clone_from(&self.monitor);
+        }
         put(self.connect_timeout.as_ref(), &mut settings.connect_timeout);
         put(
             self.statement_timeout.as_ref(),
@@ -247,6 +261,7 @@ pub struct Settings {
     protection: Protection,
     for_all: Layer,
     by_path: BTreeMap<PropertyPath, Named>,
+    owners: Vec<OwnerNote>,
     files: Vec<(Vec<Segment>, String)>,
 }
 
@@ -263,6 +278,12 @@ impl Settings {
     #[must_use]
     pub fn protection(&self) -> Protection {
         self.protection
+    }
+
+    /// Whom to call about a client, in the order in which they are written.
+    #[must_use]
+    pub fn owners(&self) -> &[OwnerNote] {
+        &self.owners
     }
 
     /// What holds for one rotated secret: its own entry over `"*"` over the defaults.
@@ -338,7 +359,8 @@ impl Settings {
 }
 
 /// Reads `500ms`, `2s`, `15m`, `25h`, `7d`.
-fn duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;

@@ -5,6 +5,7 @@
 
 mod audit;
 mod doctor;
+pub mod drain;
 mod environment_init;
 mod environment_read;
 mod environment_remove;
@@ -16,6 +17,7 @@ mod key_list;
 mod key_rotate;
 mod loading;
 mod ownership;
+mod place;
 mod server_accept;
 mod settings;
 mod slot_source;

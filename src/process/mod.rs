@@ -13,7 +13,7 @@ mod random;
 mod requester;
 mod signals;
 
-pub use clock::Deadline;
+pub use clock::{Deadline, Moment};
 pub use hardening::harden;
 pub use keys::{
     Ask, KeyAccess, KeyError, KeySource, NewKeySource, PassphraseParameters, create_key,

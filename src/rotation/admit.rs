@@ -4,6 +4,7 @@
 //! order of the table. Every refusal names what was found and what mends it.
 
 use super::admit_server::{check_certificate, check_owner, check_server};
+use super::admit_users::{check_current, check_right, check_user};
 use super::finding::Finding;
 use super::plan::{Plan, PlannedSession};
 use super::refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
@@ -11,8 +12,8 @@ use super::twins::{Lacks, lacks};
 use super::words::{describe, mend, shown};
 use crate::model::settings::TlsMode;
 use crate::model::{
-    AccountId, Barrier, DatabaseFault, Engine, EnvironmentName, Gate, LoginOutcome, ManagingFacts,
-    Node, RoleFacts, RoleRemedies, RotationId, ServerIdentity, Shut, TwinFacts, UserName,
+    AccountId, DatabaseFault, Engine, EnvironmentName, Gate, LoginOutcome, ManagingFacts, Node,
+    RoleRemedies, RotationId, SeenClient, ServerIdentity, Shut, TwinFacts, UserName,
 };
 use crate::untrusted::Untrusted;
 
@@ -61,6 +62,10 @@ pub struct Facts<'a> {
     pub twin_strict: bool,
     /// The gate on Y; looked at only when the managing connection answered.
     pub gate: &'a Gate,
+    /// Who was seen as Y while it was watched.
+    pub seen: &'a [SeenClient],
+    /// We have locked Y, or may have: S3 gives it the right to log in back.
+    pub retired: bool,
     /// Whether we promoted this rotated secret before.
     pub promoted_before: bool,
     /// Whether the first promotion is acknowledged, or will be asked for.
@@ -92,7 +97,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
     let remarks = user.remarks.iter();
     warnings.extend(remarks.map(|remark| format!("{name}: {remark}")));
     warnings.extend(check_twins(facts)?);
-    let waived = check_drained(facts)?;
+    let waived = check_drained(facts, "would get another password")?;
     check_acknowledged(facts)?;
     Ok(Plan {
         environment: facts.environment.clone(),
@@ -109,6 +114,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
         current_limit: current.login_limit,
         statement: facts.statement.to_owned(),
         sessions: planned_sessions(facts.gate),
+        seen: facts.seen.to_vec(),
         first_promotion: !facts.promoted_before,
         waived,
         warnings,
@@ -145,7 +151,7 @@ pub fn admit_unseen(
     Ok(())
 }
 
-fn check_managing<'a>(facts: &Facts<'a>) -> Result<&'a ManagingFacts, Refusal> {
+pub(super) fn check_managing<'a>(facts: &Facts<'a>) -> Result<&'a ManagingFacts, Refusal> {
     let fault = match facts.managing {
         Ok(managing) => return Ok(managing),
         Err(fault) => fault,
@@ -227,7 +233,7 @@ fn unreachable<T>(message: String, remedy: &str) -> Result<T, Refusal> {
 }
 
 /// A login as X that says nothing of its password stops us: C must be known to work.
-fn check_reachable(facts: &Facts<'_>) -> Result<(), Refusal> {
+pub(super) fn check_reachable(facts: &Facts<'_>) -> Result<(), Refusal> {
     for (node, outcome) in facts.current_logins {
         if let LoginOutcome::Unknown(cause) = outcome {
             let fault = DatabaseFault::Unreachable {
@@ -244,155 +250,6 @@ fn check_reachable(facts: &Facts<'_>) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-fn check_right(
-    facts: &Facts<'_>,
-    managing: &ManagingFacts,
-    user: Option<&RoleFacts>,
-) -> Result<(), Refusal> {
-    if managing.read_only {
-        return refuse(
-            AdmitCase::NoRight,
-            format!("{} {}", facts.node, facts.engine.terms().not_writable),
-            "name the primary in `inputs.database.host`".to_owned(),
-        );
-    }
-    let Some(user) = user else {
-        return Ok(());
-    };
-    if user.may_alter {
-        return Ok(());
-    }
-    let remedy = match &user.grant {
-        Some(grant) => format!("as {}: {grant}", facts.engine.terms().administrator),
-        None => facts.engine.terms().plain_users.to_owned(),
-    };
-    refuse(
-        AdmitCase::NoRight,
-        format!(
-            "the managing user {} may not change the password of {}",
-            shown(facts.manager),
-            shown(facts.user)
-        ),
-        remedy,
-    )
-}
-
-fn check_user<'a>(
-    facts: &Facts<'_>,
-    user: Option<&'a RoleFacts>,
-) -> Result<&'a RoleFacts, Refusal> {
-    let name = shown(facts.user);
-    let no_such_user = |message: String, remedy: String| {
-        Err(Refusal {
-            case: AdmitCase::NoSuchUser,
-            message,
-            remedy,
-        })
-    };
-    let Some(role) = user else {
-        return no_such_user(
-            format!("the user {name} does not exist on {}", facts.node),
-            format!(
-                "{} and give it what the other user has",
-                facts.remedies.create
-            ),
-        );
-    };
-    if let Some(recorded) = facts.recorded_account
-        && *recorded != role.account
-    {
-        return no_such_user(
-            format!(
-                "the user {name} was dropped and made again since the last rotation (OID {} is now {})",
-                recorded.as_str(),
-                role.account.as_str()
-            ),
-            "find out who made it again; then begin anew with `handover env init` and today's `state`"
-                .to_owned(),
-        );
-    }
-    if !role.can_log_in {
-        return no_such_user(
-            format!("the user {name} may not log in, and not because of us"),
-            facts.remedies.let_in.clone(),
-        );
-    }
-    if let Some(unfit) = &role.unfit {
-        return no_such_user(
-            format!("the user {name} {}", unfit.found),
-            unfit.remedy.clone(),
-        );
-    }
-    if role.expired && !facts.engine.terms().change_ends_expiry {
-        return no_such_user(
-            format!(
-                "the user {name} has expired ({})",
-                facts.engine.terms().expired
-            ),
-            facts.remedies.prolong.clone(),
-        );
-    }
-    Ok(role)
-}
-
-/// What consumers read must log in before anything is touched.
-fn check_current<'a>(
-    facts: &Facts<'_>,
-    current: Option<&'a RoleFacts>,
-) -> Result<&'a RoleFacts, Refusal> {
-    let name = shown(facts.current);
-    let dead = |what: String| {
-        Err(Refusal {
-            case: AdmitCase::CurrentDead,
-            message: format!("consumers read {name}, and {what}"),
-            remedy: format!("handover recover {}", facts.environment),
-        })
-    };
-    let Some(role) = current else {
-        return dead(format!("the user does not exist on {}", facts.node));
-    };
-    if let Some(unfit) = &role.unfit {
-        return Err(Refusal {
-            case: AdmitCase::NoSuchUser,
-            message: format!("consumers read {name}, and the user {}", unfit.found),
-            remedy: unfit.remedy.clone(),
-        });
-    }
-    if role.expired {
-        return dead(format!("it has expired ({})", facts.engine.terms().expired));
-    }
-    for (node, outcome) in facts.current_logins {
-        match outcome {
-            // It is refused whatever its password, so that consumers may well be let in.
-            LoginOutcome::PasswordRefused if role.is_mute => {
-                return Err(Refusal {
-                    case: AdmitCase::NoSuchUser,
-                    message: format!(
-                        "consumers read {name}, and {node} refuses it from here, which says \
-                         nothing of its password"
-                    ),
-                    remedy: "run handover from a host where the user can log in".to_owned(),
-                });
-            }
-            LoginOutcome::PasswordRefused => {
-                return dead(format!("{node} refuses its password"));
-            }
-            LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => {
-                let locked = facts.engine.terms().locked;
-                return dead(format!("{node} does not let it log in ({locked})"));
-            }
-            LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => {
-                return dead(format!("on {node} its password has expired"));
-            }
-            LoginOutcome::LoggedIn { .. }
-            | LoginOutcome::StatementFailed { .. }
-            | LoginOutcome::PasswordAccepted(_)
-            | LoginOutcome::Unknown(_) => {}
-        }
-    }
-    Ok(role)
 }
 
 /// What Y lacks breaks applications as soon as they read it. The answer is what should be
@@ -424,7 +281,7 @@ fn check_twins(facts: &Facts<'_>) -> Result<Vec<String>, Refusal> {
 }
 
 /// The gate. A waiver passes it; what it passed stands in the plan.
-fn check_drained(facts: &Facts<'_>) -> Result<Vec<String>, Refusal> {
+pub(super) fn check_drained(facts: &Facts<'_>, what: &str) -> Result<Vec<String>, Refusal> {
     let Gate::Shut(reasons) = facts.gate else {
         return Ok(Vec::new());
     };
@@ -447,7 +304,7 @@ fn check_drained(facts: &Facts<'_>) -> Result<Vec<String>, Refusal> {
     refuse(
         AdmitCase::NotDrained,
         format!(
-            "the password of {} would be changed, and it is not drained: {}",
+            "{} {what}, and it is not drained: {}",
             shown(facts.user),
             texts.join("; ")
         ),

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Capacity, Difference, DifferenceKind, OwnSession, Session, SessionKind, SessionView, Twin,
-    UnknownCause,
+    Barrier, Capacity, Difference, DifferenceKind, OwnSession, RoleFacts, Session, SessionKind,
+    SessionView, Twin, UnknownCause,
 };
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -30,6 +30,7 @@ struct Sound {
     owner: Option<Owner>,
     twins: Option<TwinFacts>,
     twin_strict: bool,
+    retired: bool,
 }
 
 fn user(name: &str) -> UserName {
@@ -107,6 +108,7 @@ impl Sound {
             owner: None,
             twins: Some(twins(&[])),
             twin_strict: true,
+            retired: false,
             managing: Ok(managing),
             logins: vec![(node.clone(), login)],
             node,
@@ -152,6 +154,8 @@ impl Sound {
             twins: self.twins.as_ref(),
             twin_strict: self.twin_strict,
             gate: &self.gate,
+            seen: &[],
+            retired: self.retired,
             promoted_before: self.promoted_before,
             acknowledged: self.acknowledged,
             waiver: self.waiver.as_deref(),

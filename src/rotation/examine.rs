@@ -4,8 +4,8 @@
 
 use super::admit::fault_remedy;
 use super::admit_server::{accept_remedy, certificate_words};
-use super::assess::{RoleKnowledge, assess};
 use super::capacity::{connections, replication, server_full};
+use super::examine_logins::{current_login, idle_login, trust};
 use super::finding::{Check, Finding};
 use super::identity::{ServerMatch, describe_server, is_other_certificate, match_server};
 use super::places;
@@ -14,7 +14,7 @@ use super::twins;
 use super::words::shown;
 use crate::model::settings::TlsMode;
 use crate::model::{
-    AccountId, Barrier, DatabaseFault, Engine, EnvironmentName, LoginOutcome, ManagingFacts, Node,
+    AccountId, DatabaseFault, Engine, EnvironmentName, LoginOutcome, ManagingFacts, Node,
     RoleFacts, RoleRemedies, RotationId, ServerIdentity, Session, TwinFacts, UnknownCause,
     UserName,
 };
@@ -57,6 +57,8 @@ pub struct Examination<'a> {
     pub recorded_certificate: Option<&'a str>,
     /// What made Y the same user at the last promote.
     pub recorded_account: Option<&'a AccountId>,
+    /// We have locked the idle user, or may have.
+    pub retired: bool,
     /// What the managing connection was told.
     pub managing: Result<&'a Managed, &'a DatabaseFault>,
     /// X with C, per node.
@@ -154,7 +156,7 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
 /// What stands where a check had nothing to look at.
 pub const NOT_LOOKED: &str = "not looked at, because of what was found above";
 
-fn not_looked(check: Check) -> Finding {
+pub(super) fn not_looked(check: Check) -> Finding {
     Finding::unknown(check, NOT_LOOKED, None)
 }
 
@@ -346,6 +348,12 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
             "find out who made it again; then begin anew with `handover env init`",
         );
     }
+    if !role.can_log_in && it.retired && check == Check::IdleRole {
+        let found = format!(
+            "{name} may not log in since it was retired; the next rotation lets it in again"
+        );
+        return Finding::ok(check, found);
+    }
     if !role.can_log_in {
         return problem(
             format!("{name} may not log in ({})", it.engine.terms().locked),
@@ -373,118 +381,5 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
     match role.remarks.is_empty() {
         true => Finding::ok(check, found),
         false => Finding::warning(check, format!("{name}: {}", role.remarks.join("; ")), None),
-    }
-}
-
-fn current_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
-    let name = shown(it.users[0]);
-    let outcomes = it.current_logins.iter().map(|(_, outcome)| outcome);
-    let standing = assess(outcomes, RoleKnowledge::of(role, None));
-    let recover = Some(format!("handover recover {}", it.environment));
-    if standing.is_everywhere() {
-        return Finding::ok(
-            Check::CurrentLogin,
-            format!("the password of {name} logs in"),
-        );
-    }
-    if standing.barred > 0 {
-        let (what, remedy) = match standing.barred > standing.expired {
-            true => ("the user may not log in", &it.remedies[0].let_in),
-            false => ("it has expired", &it.remedies[0].prolong),
-        };
-        let found = format!("the password of {name} is right, and {what}");
-        return Finding::problem(Check::CurrentLogin, found, Some(remedy.clone()));
-    }
-    if standing.refused > 0 {
-        let found = format!("consumers read {name}, and its password is refused");
-        return Finding::problem(Check::CurrentLogin, found, recover);
-    }
-    match unknown_cause(it.current_logins.iter().map(|(_, outcome)| outcome)) {
-        Some(cause) => Finding::unknown(
-            Check::CurrentLogin,
-            format!("whether {name} can log in is not known: {cause}"),
-            None,
-        ),
-        None => Finding::unknown(
-            Check::CurrentLogin,
-            format!("{name} is refused; whether that is the password is not known"),
-            None,
-        ),
-    }
-}
-
-fn unknown_cause<'a>(outcomes: impl Iterator<Item = &'a LoginOutcome>) -> Option<&'a UnknownCause> {
-    let mut causes = outcomes.filter_map(|outcome| match outcome {
-        LoginOutcome::Unknown(cause) => Some(cause),
-        _ => None,
-    });
-    causes.next()
-}
-
-/// The earlier password is the way back, no condition of going forward.
-fn idle_login(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
-    let name = shown(it.users[1]);
-    let Some(logins) = it.idle_logins else {
-        let found = format!("no password of {name} is known; none is needed");
-        return Finding::ok(Check::IdleLogin, found);
-    };
-    if let Some(limit) = role.and_then(|role| role.login_limit) {
-        let found = format!(
-            "the earlier password of {name} was not tried, since {limit} wrong ones in a row shut \
-             it out; none is needed"
-        );
-        return Finding::ok(Check::IdleLogin, found);
-    }
-    let outcomes = logins.iter().map(|(_, outcome)| outcome);
-    let standing = assess(outcomes, RoleKnowledge::of(role, None));
-    let found = format!("the earlier password of {name}: {}", standing.word());
-    match standing {
-        standing if standing.is_everywhere() => Finding::ok(Check::IdleLogin, found),
-        standing if standing.refused > 0 || standing.barred > 0 => Finding::warning(
-            Check::IdleLogin,
-            found,
-            Some("none needed to rotate; until then there is no way back to it".to_owned()),
-        ),
-        _ => Finding::unknown(Check::IdleLogin, found, None),
-    }
-}
-
-/// The probe with a random password; it costs the user one failed login.
-fn trust(it: &Examination<'_>, role: Option<&RoleFacts>) -> Finding {
-    let name = shown(it.users[1]);
-    if let Some(limit) = role.and_then(|role| role.login_limit) {
-        return Finding::ok(
-            Check::Trust,
-            format!(
-                "a random password of {name} was not tried, since {limit} wrong ones in a row shut \
-                 it out; its plugin asks for a password"
-            ),
-        );
-    }
-    let terms = it.engine.terms();
-    let accepted = format!(
-        "a random password of {name} is accepted: {}",
-        terms.accepts_any
-    );
-    let remedy = terms.accept_one;
-    match it.wrong_login {
-        LoginOutcome::LoggedIn { .. }
-        | LoginOutcome::StatementFailed { .. }
-        | LoginOutcome::PasswordAccepted(
-            Barrier::NotPermitted
-            | Barrier::ConnectionLimit
-            | Barrier::Database
-            | Barrier::PasswordExpired,
-        ) => Finding::problem(Check::Trust, accepted, Some(remedy.to_owned())),
-        LoginOutcome::PasswordRefused if role.is_some() => Finding::ok(
-            Check::Trust,
-            format!("a random password of {name} is refused (this cost one failed login)"),
-        ),
-        LoginOutcome::PasswordRefused => not_looked(Check::Trust),
-        LoginOutcome::Unknown(cause) => Finding::unknown(
-            Check::Trust,
-            format!("no answer to a random password: {cause}"),
-            None,
-        ),
     }
 }

@@ -79,6 +79,9 @@ pub enum Event {
         waiver: Option<String>,
         /// The revision that the rotation started from.
         revision: u64,
+        /// What consumers read so far leaked: it is locked at once after the promote.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        compromised: bool,
     },
     /// S1 is done for a path.
     Admitted(Admitted),

@@ -7,7 +7,9 @@
 
 mod action;
 mod admit;
+mod admit_retire;
 mod admit_server;
+mod admit_users;
 mod adopt;
 mod assess;
 mod capacity;
@@ -15,6 +17,7 @@ mod case;
 mod decide;
 mod evidence;
 mod examine;
+mod examine_logins;
 mod finding;
 mod gtid;
 mod identity;
@@ -33,6 +36,7 @@ mod words;
 
 pub use action::{Action, Decision};
 pub use admit::{Facts, admit, admit_unseen};
+pub use admit_retire::admit_retire;
 pub use adopt::{Idle, adopt};
 pub use assess::{RoleKnowledge, Standing, assess};
 pub use case::Case;
@@ -44,9 +48,9 @@ pub use identity::{
     ServerMatch, describe_server, is_other_certificate, mark_words, match_server, raised,
 };
 pub use journal::{Admitted, Event, PathJournal, Pending, Progress, RefusalClass, fold};
-pub use plan::{Plan, PlannedSession};
+pub use plan::{Plan, PlannedSession, client_lines};
 pub use refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
 pub use standbys::{count_unnamed, replication, unnamed_standbys};
 pub use twins::{Lacks, lacks};
 pub use verdict::{Verdict, verdict};
-pub use words::describe_gate;
+pub use words::{describe_gate, seconds};

@@ -1,10 +1,12 @@
 //! What a rotation is about to do, as it is shown, agreed to and recorded.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::{AccountId, EnvironmentName, Node, ServerIdentity};
+use crate::model::{AccountId, EnvironmentName, Node, SeenClient, ServerIdentity};
 use crate::untrusted::Untrusted;
 
 /// A session that will be affected, or that keeps the gate shut.
@@ -56,6 +58,9 @@ pub struct Plan {
     pub statement: String,
     /// Sessions of Y that a waiver would cut off.
     pub sessions: Vec<PlannedSession>,
+    /// Who was seen as Y while it was watched, those that are gone included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<SeenClient>,
     /// We never promoted this rotated secret: somebody has to acknowledge that the
     /// idle user really is idle.
     pub first_promotion: bool,
@@ -66,6 +71,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whom changing the password of Y would cut off, each in words: who is connected now, and
+    /// who was seen while it was watched. Empty where nobody is and was.
+    #[must_use]
+    pub fn blast_radius(&self) -> Vec<(&'static str, String)> {
+        client_lines(&self.sessions, &self.seen)
+    }
+
     /// A digest that a waiver is bound to. It leaves out what changes between two
     /// looks at the same situation: the server's mark and the list of sessions.
     #[must_use]
@@ -74,8 +86,49 @@ impl Plan {
         stable.server.position = 0;
         stable.server.transaction = 0;
         stable.sessions.clear();
+        stable.seen.clear();
         stable.waived.clear();
         let text = serde_json::to_vec(&stable).expect("a plan is plain data");
         hex::encode(&Sha256::digest(text)[..16])
+    }
+}
+
+/// Who is connected as a user now, and who was seen as it, by application and client: each
+/// with a label of one word.
+#[must_use]
+pub fn client_lines(
+    sessions: &[PlannedSession],
+    seen: &[SeenClient],
+) -> Vec<(&'static str, String)> {
+    let mut connected: BTreeMap<_, u64> = BTreeMap::new();
+    for session in sessions {
+        *connected
+            .entry((&session.application, &session.client))
+            .or_default() += 1;
+    }
+    let connected = connected.into_iter().map(|((application, client), count)| {
+        let words = client_words(application, client.as_ref(), count);
+        ("connected", words)
+    });
+    let seen = seen.iter().map(|seen| {
+        let who = client_words(&seen.application, seen.client.as_ref(), seen.sessions);
+        let last = seen.last_seen.format("%Y-%m-%d %H:%M:%S UTC");
+        ("seen", format!("{who}, last at {last}"))
+    });
+    connected.chain(seen).collect()
+}
+
+fn client_words(application: &Untrusted, client: Option<&Untrusted>, sessions: u64) -> String {
+    let application = match application.as_str() {
+        "" => "no application name".to_owned(),
+        name => format!("\"{name}\""),
+    };
+    let from = match client {
+        Some(client) => format!(" from {client}"),
+        None => String::new(),
+    };
+    match sessions {
+        1 => format!("{application}{from}, 1 session"),
+        _ => format!("{application}{from}, {sessions} sessions"),
     }
 }

@@ -55,6 +55,7 @@ pub(super) fn describe(reason: &Shut, engine: Engine) -> String {
                 names.join(", ")
             )
         }
+        Shut::NotDrained { why, .. } => why.clone(),
         Shut::Propagating { until, remaining } => format!(
             "consumers may still read it: `propagation` has not passed since the last promote; \
              until {} ({} left)",
@@ -96,7 +97,14 @@ pub(super) fn mend(reason: &Shut, user: &UserName, engine: Engine) -> String {
         Shut::UnseenStandbys(_) => {
             "name them under `databases.\"*\".nodes` in the settings".to_owned()
         }
-        Shut::Propagating { remaining, .. } => format!("rotate in {}", seconds(*remaining)),
+        Shut::Propagating { remaining, .. }
+        | Shut::NotDrained {
+            remaining: Some(remaining),
+            ..
+        } => format!("rotate in {}", seconds(*remaining)),
+        Shut::NotDrained {
+            remaining: None, ..
+        } => "have it watched by `handover agent`, and see `handover drain`".to_owned(),
     }
 }
 
@@ -113,7 +121,8 @@ fn plural(count: usize, one: &str, many: &str) -> String {
 }
 
 /// A span for people, rounded up so that waiting this long is enough.
-fn seconds(span: Duration) -> String {
+#[must_use]
+pub fn seconds(span: Duration) -> String {
     let whole = span.as_secs() + u64::from(span.subsec_nanos() > 0);
     match whole {
         0..=119 => format!("{whole} s"),

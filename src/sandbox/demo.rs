@@ -278,6 +278,7 @@ async fn rotate(
         paths: vec![rotated_path()?],
         confirmation: Confirmation::Yes,
         reason: Some(reason.to_owned()),
+        compromised: false,
         waiver: None,
     };
     let report = hand_over::rotate(workspace, &request, &Observer::default()).await?;

@@ -24,6 +24,16 @@ pub struct Superuser {
     pub password: Secret,
 }
 
+impl Superuser {
+    /// The same for another server. It is spelled out, as with every secret.
+    pub(super) fn duplicate(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            password: self.password.duplicate(),
+        }
+    }
+}
+
 /// What a server said to a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginOutcome {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::folder::{append, write_files};
+use super::folder::append;
 use super::lifecycle::{Lifecycle, prepare, read_log};
 use super::login::{LoginOutcome, Row, Superuser};
 use super::{Authority, SandboxError, random_hex};
@@ -16,10 +16,15 @@ mod binaries;
 mod configuration;
 mod door;
 mod replica;
+mod template;
 
 use binaries::Programs;
 pub use binaries::{MariadbBinaries, MysqlBinaries};
 pub use door::MysqlDoor;
+use template::Template;
+
+/// Where servers' folders are made unless options say otherwise.
+const PARENT: &str = "/tmp";
 
 /// The two servers that speak this protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +58,9 @@ pub struct MysqlOptions {
     /// Where the server's own folder is made. The user that runs the server must be able
     /// to reach it.
     pub parent_folder: PathBuf,
+    /// Whether its new data may be a copy of what was made for another server of this
+    /// program. All such servers have one superuser; an identity of its own each has.
+    pub copied_data: bool,
     /// Lines that are added to the section `[mysqld]`; a later line wins over an earlier one.
     pub configuration: Vec<String>,
     /// How long the server may take to accept logins.
@@ -68,7 +76,8 @@ impl MysqlOptions {
             flavour,
             binaries: None,
             cache: None,
-            parent_folder: PathBuf::from("/tmp"),
+            parent_folder: PathBuf::from(PARENT),
+            copied_data: false,
             configuration: Vec::new(),
             time_limit: Duration::from_secs(60),
         }
@@ -80,6 +89,8 @@ impl MysqlOptions {
 pub struct MysqlServer {
     lifecycle: Lifecycle,
     programs: Programs,
+    /// Of what its data is a copy, which that of its replicas is then, too.
+    template: Option<Arc<Template>>,
     /// Kept for the certificates of replicas, which share it.
     authority: Arc<Authority>,
     authority_pem: String,
@@ -98,14 +109,16 @@ impl MysqlServer {
             MysqlFlavour::MySql => Programs::MySql(MysqlBinaries::find(binaries, cache)?),
             MysqlFlavour::MariaDb => Programs::MariaDb(MariadbBinaries::find(binaries, cache)?),
         };
-        // A password for replication has at most 32 characters, and it is this one.
-        let superuser = Superuser {
-            name: "root".to_owned(),
-            password: Secret::new(format!("sandbox-test-{}", random_hex(9)?)),
+        let template = options.copied_data.then(|| Template::of(&programs));
+        let template = template.transpose()?;
+        let superuser = match &template {
+            Some(template) => template.superuser.duplicate(),
+            None => new_superuser()?,
         };
         let authority = Arc::new(Authority::new("handover sandbox authority")?);
         let new = New {
             programs,
+            template,
             authority,
             superuser,
             parent: &options.parent_folder,
@@ -255,6 +268,7 @@ impl MysqlServer {
 /// A server that is about to be made.
 struct New<'a> {
     programs: Programs,
+    template: Option<Arc<Template>>,
     authority: Arc<Authority>,
     superuser: Superuser,
     parent: &'a Path,
@@ -268,25 +282,17 @@ impl New<'_> {
     fn start(self, configuration: &[String]) -> Result<MysqlServer, SandboxError> {
         let Self {
             programs,
+            template,
             authority,
             superuser,
             parent,
             time_limit,
             number,
         } = self;
-        let mut prepared = prepare(parent, |folder| programs.commands(folder))?;
+        let data = template.as_ref().map(|template| template.data());
+        let mut prepared = prepare(parent, |folder| programs.commands(folder, data.as_deref()))?;
+        template::initialise(&mut prepared, &programs, &authority, &superuser, number)?;
         let folder = prepared.folder.clone();
-        let settings = configuration::settings(&programs, &folder, number);
-        let first_statements = configuration::first_statements(&superuser);
-        write_files(
-            &folder,
-            prepared.user.as_ref(),
-            &authority,
-            &[("my.cnf", &settings), ("init.sql", &first_statements)],
-        )?;
-        prepared.initialise()?;
-        fs::remove_file(folder.join("init.sql"))
-            .map_err(SandboxError::io("remove the file of the first statements"))?;
         let lines = [
             configuration::later_settings(&programs).as_slice(),
             configuration,
@@ -301,11 +307,20 @@ impl New<'_> {
             door: MysqlDoor::new(lifecycle.port(), &authority_pem),
             lifecycle,
             programs,
+            template,
             authority,
             authority_pem,
             superuser,
         })
     }
+}
+
+fn new_superuser() -> Result<Superuser, SandboxError> {
+    // A password for replication has at most 32 characters, and it is this one.
+    Ok(Superuser {
+        name: "root".to_owned(),
+        password: Secret::new(format!("sandbox-test-{}", random_hex(9)?)),
+    })
 }
 
 fn try_superuser(door: &MysqlDoor, superuser: &Superuser) -> LoginOutcome {

@@ -1,5 +1,5 @@
 //! One lock per environment: an operating-system file lock, so that `kill -9` frees
-//! it, and a row that says who holds it.
+//! it, and a row that says who holds it. Another one for whoever samples an overlap.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -75,13 +75,7 @@ impl Store {
         &self,
         environment: &str,
     ) -> Result<(File, Result<(), TryLockError>), StoreError> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(self.lock_file(environment))
-            .map_err(|error| self.cannot_lock(environment, &error))?;
+        let file = self.open_lock_file(environment)?;
         let mut asked = file.try_lock();
         for _ in 0..5 {
             // Somebody who only looks holds the lock for an instant.
@@ -94,14 +88,22 @@ impl Store {
         Ok((file, asked))
     }
 
-    fn lock_file(&self, environment: &str) -> PathBuf {
-        self.folder()
-            .join(LOCKS)
-            .join(format!("{environment}.lock"))
+    fn open_lock_file(&self, name: &str) -> Result<File, StoreError> {
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.lock_file(name))
+            .map_err(|error| self.cannot_lock(name, &error))
     }
 
-    fn cannot_lock(&self, environment: &str, error: &std::io::Error) -> StoreError {
-        let path = self.lock_file(environment);
+    fn lock_file(&self, name: &str) -> PathBuf {
+        self.folder().join(LOCKS).join(format!("{name}.lock"))
+    }
+
+    fn cannot_lock(&self, name: &str, error: &std::io::Error) -> StoreError {
+        let path = self.lock_file(name);
         StoreError::CannotWrite(format!("{}: {error}", path.display()))
     }
 }
@@ -122,6 +124,59 @@ impl Store {
         let environment = environment.to_owned();
         self.read(move |transaction| holder(transaction, &environment))
             .await
+    }
+}
+
+/// The right to sample an overlap; it is free again when this is dropped or the process ends.
+#[derive(Debug)]
+pub struct SamplerLock {
+    _file: File,
+}
+
+impl Store {
+    /// Asks to be the one who samples an overlap, and does not wait. `None` when somebody
+    /// else samples it, or an earlier one of the same rotated secret: whoever wants to take
+    /// over asks again now and then, and reads the store meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::CannotWrite`] when the lock file cannot be made, else the store's own.
+    pub async fn lock_sampler(&self, overlap: i64) -> Result<Option<SamplerLock>, StoreError> {
+        let name = self.sampler_of(overlap).await?;
+        let file = self.open_lock_file(&name)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(SamplerLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(self.cannot_lock(&name, &error)),
+        }
+    }
+
+    /// Whether somebody samples an overlap at this moment.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn is_sampled(&self, overlap: i64) -> Result<bool, StoreError> {
+        let name = self.sampler_of(overlap).await?;
+        let Ok(file) = File::open(self.lock_file(&name)) else {
+            return Ok(false);
+        };
+        Ok(matches!(
+            file.try_lock_shared(),
+            Err(TryLockError::WouldBlock)
+        ))
+    }
+
+    /// The name of the lock. It is that of the rotated secret, so that no file is left
+    /// behind for each overlap that there ever was.
+    async fn sampler_of(&self, overlap: i64) -> Result<String, StoreError> {
+        self.read(move |transaction| {
+            let secret: String = transaction.query_row(
+                "SELECT rotated_secret FROM overlap WHERE id = ?1",
+                [overlap],
+                |row| row.get(0),
+            )?;
+            Ok(format!("sampler-{secret}"))
+        })
+        .await
     }
 }
 

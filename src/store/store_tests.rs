@@ -8,7 +8,7 @@ use super::*;
 use crate::process::{random_bytes, random_key};
 use crate::secret::{DataKey, MasterKey, SecretId};
 
-fn private_folder() -> tempfile::TempDir {
+pub(super) fn private_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("chmod");
     folder
@@ -475,7 +475,7 @@ async fn a_damaged_or_foreign_backup_leaves_nothing_behind() {
 }
 
 /// Two environments with a rotated secret each, and what the work answers.
-async fn with_two_secrets<T: Send + 'static>(
+pub(super) async fn with_two_secrets<T: Send + 'static>(
     work: impl FnOnce(&Transaction<'_>, [SecretId; 2]) -> T + Send + 'static,
 ) -> T {
     let folder = private_folder();

@@ -19,14 +19,15 @@ const HEIGHTS: [(&str, u32); 18] = [
     ("publish", 21),
     ("operations", 30),
     ("sandbox", 40),
-    ("agent", 41),
+    ("agent", 40),
     ("cli", 41),
     ("console", 41),
     ("main", 50),
 ];
 
-/// Throw-away servers are for the command line's demo and for tests alone.
-const NEVER: [(&str, &str); 2] = [("console", "sandbox"), ("agent", "sandbox")];
+/// Throw-away servers are for the command line's demo and for tests alone, and the console
+/// samples by itself.
+const NEVER: [(&str, &str); 2] = [("console", "sandbox"), ("console", "agent")];
 
 fn height(room: &str) -> Option<u32> {
     HEIGHTS

@@ -20,31 +20,31 @@ use sha2::{Digest, Sha256};
 
 use crate::harness::{HeldSession, literal, postgres_options, server, single, wait_until};
 
-fn user(name: &str) -> UserName {
+pub(crate) fn user(name: &str) -> UserName {
     UserName::new(name).expect("a name")
 }
 
-fn node_of(server: &PostgresServer) -> Node {
+pub(crate) fn node_of(server: &PostgresServer) -> Node {
     Node {
         host: "127.0.0.1".to_owned(),
         port: server.port(),
     }
 }
 
-fn superuser_of(server: &PostgresServer) -> Credential {
+pub(crate) fn superuser_of(server: &PostgresServer) -> Credential {
     Credential {
         username: user(&server.superuser().name),
         password: Some(server.superuser().password.duplicate()),
     }
 }
 
-fn full(server: &PostgresServer) -> Tls {
+pub(crate) fn full(server: &PostgresServer) -> Tls {
     Tls::VerifyFull {
         authority: Some(server.ca_pem().to_owned()),
     }
 }
 
-fn database(tls: Tls, statement: Duration) -> Arc<dyn Database> {
+pub(crate) fn database(tls: Tls, statement: Duration) -> Arc<dyn Database> {
     connect(Target {
         engine: Engine::Postgres,
         database: "postgres".to_owned(),

@@ -49,6 +49,7 @@ fn start(flavour: MysqlFlavour) -> MysqlServer {
 fn options(flavour: MysqlFlavour) -> MysqlOptions {
     MysqlOptions {
         cache: Some(super::cache_folder()),
+        copied_data: true,
         ..MysqlOptions::new(flavour)
     }
 }

@@ -45,6 +45,8 @@ impl Account {
 pub(crate) struct ShopOptions {
     pub(crate) engine: ShopEngine,
     pub(crate) propagation: &'static str,
+    /// The rest of `drain`: without a window, one look is enough.
+    pub(crate) drain: &'static str,
     pub(crate) connect_timeout: &'static str,
     pub(crate) statement_timeout: &'static str,
     pub(crate) lock_timeout: &'static str,
@@ -71,6 +73,7 @@ impl Default for ShopOptions {
         Self {
             engine: ShopEngine::Postgres,
             propagation: "0s",
+            drain: "quiet: 0s",
             connect_timeout: "5s",
             statement_timeout: "10s",
             lock_timeout: "3s",
@@ -328,10 +331,11 @@ impl Shop {
         let text = format!(
             "{protect}databases:\n  \"*\":\n    \
              tls: {{mode: verify-full, ca: {ca}}}\n    \
-             drain: {{propagation: {propagation}}}\n    \
+             drain: {{propagation: {propagation}, {drain}}}\n    \
              timeouts: {{connect: {connect}, statement: {statement}, lock: {lock}}}\n{more}",
             ca = quoted(&self.file("ca.pem").display().to_string()),
             propagation = self.options.propagation,
+            drain = self.options.drain,
             connect = self.options.connect_timeout,
             statement = self.options.statement_timeout,
             lock = self.options.lock_timeout,

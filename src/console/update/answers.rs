@@ -11,6 +11,11 @@ use crate::operations::{AuditEntry, History, Status};
 pub(super) fn status(model: &mut Model, result: Result<Status, Problem>) -> Vec<Effect> {
     match result {
         Ok(status) => {
+            let exists = |name: &EnvironmentName| {
+                let all = &status.environments;
+                all.iter().any(|status| status.environment == *name)
+            };
+            model.drains.retain(|name, _| exists(name));
             model.status = Some(status);
             model.status_at = Some(model.now);
             model.status_problem = None;
@@ -18,6 +23,7 @@ pub(super) fn status(model: &mut Model, result: Result<Status, Problem>) -> Vec<
         Err(problem) => model.status_problem = Some(problem),
     }
     keep_selection(model);
+    super::drains::keep_selection(model);
     if model.frozen {
         return Vec::new();
     }

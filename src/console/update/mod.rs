@@ -4,6 +4,7 @@
 //! only from a review that was agreed to.
 
 mod answers;
+mod drains;
 mod moves;
 mod review;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use std::time::Duration;
 use super::commands::{Command, Meaning, disabled, meaning};
 use super::keys::Key;
 use super::message::{Effect, Message, Timer};
-use super::model::{Model, Overlay, Screen, Target, Toast, UNLOCKED_FOR, Verb};
+use super::model::{Model, Overlay, Pane, Screen, Target, Toast, UNLOCKED_FOR, Verb};
 use crate::operations::hand_over::Depth;
 
 /// How often the console looks by itself.
@@ -28,6 +29,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) fn start() -> Vec<Effect> {
     vec![
         Effect::ReadStatus,
+        Effect::WatchDrains,
         Effect::StartTimer {
             timer: Timer::Refresh,
             after: REFRESH,
@@ -64,6 +66,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             environment,
             result,
         } => answers::looked(model, environment, result),
+        Message::Drained(report) => drains::drained(model, *report),
         Message::Detail {
             environment,
             result,
@@ -129,7 +132,7 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     let found = meaning(model, key);
     model.pending_key = None;
     match found {
-        Meaning::Command(command) => obey(model, command),
+        Meaning::Command(command) => obey(model, command, key),
         Meaning::Begins(first) => {
             model.pending_key = Some(first);
             Vec::new()
@@ -138,7 +141,7 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     }
 }
 
-fn obey(model: &mut Model, command: Command) -> Vec<Effect> {
+fn obey(model: &mut Model, command: Command, key: Key) -> Vec<Effect> {
     if let Some(reason) = disabled(model, command) {
         return refuse(model, reason);
     }
@@ -151,6 +154,9 @@ fn obey(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Bottom => moves::by(model, isize::MAX),
         Command::NextPane => moves::pane(model, true),
         Command::PreviousPane => moves::pane(model, false),
+        Command::NumberedPane => moves::numbered_pane(model, key),
+        Command::Unfold => drains::unfold(model),
+        Command::Drains => drains::monitor(model),
         Command::Open => open(model),
         Command::Back => moves::back(model),
         Command::Filter => {
@@ -169,15 +175,16 @@ fn obey(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Freeze => {
             model.frozen = !model.frozen;
             let text = match model.frozen {
-                true => "frozen: nothing is looked at until p is pressed again",
+                true => "frozen: nothing is looked at or sampled until p is pressed again",
                 false => "live again",
             };
             tell(model, text);
             if model.frozen {
-                Vec::new()
-            } else {
-                refresh(model)
+                return vec![Effect::EndDrainWatch];
             }
+            let mut effects = refresh(model);
+            effects.push(Effect::WatchDrains);
+            effects
         }
         Command::Unlock => unlock(model),
         Command::Copy => copy_command(model),
@@ -194,7 +201,7 @@ fn page(model: &Model) -> isize {
 }
 
 fn open(model: &mut Model) -> Vec<Effect> {
-    let Some(target) = model.selected.clone() else {
+    let Some(target) = model.target().cloned() else {
         return Vec::new();
     };
     let run = model.run.as_ref().filter(|run| run.ended.is_none());
@@ -203,6 +210,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
         model.screens.push(Screen::Run);
         return Vec::new();
     }
+    drains::choose_pane(model, &target);
     model.screens.push(Screen::Environment(target.clone()));
     model.scroll = 0;
     let mut effects = vec![Effect::ReadDetail(target.environment.clone())];
@@ -261,6 +269,10 @@ pub(super) fn equivalent_command(model: &Model) -> Option<String> {
             Verb::Recover => format!("handover recover {name}"),
         },
         _ if open => format!("handover recover {name}"),
+        (_, Screen::Drains) => format!("handover drain {name}{path}"),
+        (_, Screen::Environment(_)) if model.pane == Pane::Drain => {
+            format!("handover drain {name}{path}")
+        }
         (_, Screen::Environment(_)) if target.path.is_some() => {
             format!("handover rotate {name}{path} --plan")
         }

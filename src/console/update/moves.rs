@@ -1,5 +1,6 @@
 //! Moving about: selection, panes, screens, the filter.
 
+use super::drains;
 use crate::console::keys::Key;
 use crate::console::message::Effect;
 use crate::console::model::{Model, Pane, Screen, Target};
@@ -8,6 +9,8 @@ use crate::console::model::{Model, Pane, Screen, Target};
 pub(super) fn by(model: &mut Model, rows: isize) -> Vec<Effect> {
     match model.screen() {
         Screen::Environments => select(model, rows),
+        Screen::Drains => drains::select(model, rows),
+        Screen::Environment(_) if model.pane == Pane::Drain => drains::by(model, rows),
         Screen::Environment(_) => {
             let last = lines_of_pane(model).saturating_sub(1);
             model.scroll = shifted(model.scroll, rows, last);
@@ -31,7 +34,7 @@ fn select(model: &mut Model, rows: isize) {
     model.selected_row = index;
 }
 
-fn shifted(index: usize, rows: isize, last: usize) -> usize {
+pub(super) fn shifted(index: usize, rows: isize, last: usize) -> usize {
     index.saturating_add_signed(rows).min(last)
 }
 
@@ -52,21 +55,15 @@ pub(super) fn keep_selection(model: &mut Model) {
 }
 
 fn lines_of_pane(model: &Model) -> usize {
-    let Some(known) = model
-        .target()
-        .and_then(|target| model.known.get(&target.environment))
-    else {
+    let Some(target) = model.target() else {
+        return 0;
+    };
+    let Some(known) = model.known.get(&target.environment) else {
         return 0;
     };
     match model.pane {
-        Pane::Sessions => known
-            .look
-            .iter()
-            .flat_map(|look| &look.paths)
-            .fold(0, |sum, path| {
-                let count = |sessions: &Option<Vec<_>>| sessions.as_ref().map_or(0, Vec::len);
-                sum + count(&path.current.sessions) + count(&path.previous.sessions)
-            }),
+        Pane::Drain => 0,
+        Pane::Sessions => model.listed_sessions(target).count(),
         Pane::Revisions => known
             .history
             .as_ref()
@@ -77,17 +74,34 @@ fn lines_of_pane(model: &Model) -> usize {
 
 /// Gives the keys to another pane.
 pub(super) fn pane(model: &mut Model, forward: bool) -> Vec<Effect> {
-    model.pane = match (model.pane, forward) {
-        (Pane::Sessions, true) | (Pane::Audit, false) => Pane::Revisions,
-        (Pane::Revisions, true) | (Pane::Sessions, false) => Pane::Audit,
-        (Pane::Audit, true) | (Pane::Revisions, false) => Pane::Sessions,
-    };
+    let count = Pane::ALL.len();
+    let present = Pane::ALL.iter().position(|pane| *pane == model.pane);
+    let step = if forward { 1 } else { count - 1 };
+    model.pane = Pane::ALL[(present.unwrap_or(0) + step) % count];
     model.scroll = 0;
     Vec::new()
 }
 
-/// Back one screen; on the first one the filter is cleared.
+/// Gives the keys to the pane of a number.
+pub(super) fn numbered_pane(model: &mut Model, key: Key) -> Vec<Effect> {
+    let Key::Char(digit) = key else {
+        return Vec::new();
+    };
+    let numbered = ('1'..).zip(Pane::ALL).find(|(number, _)| *number == digit);
+    if let Some((_, pane)) = numbered {
+        model.pane = pane;
+        model.scroll = 0;
+    }
+    Vec::new()
+}
+
+/// Back one screen; a filter is cleared first.
 pub(super) fn back(model: &mut Model) -> Vec<Effect> {
+    if *model.screen() == Screen::Drains && !model.monitor.filter.text().is_empty() {
+        model.monitor.filter.clear();
+        drains::keep_selection(model);
+        return Vec::new();
+    }
     if model.screens.len() > 1 {
         model.screens.pop();
         model.scroll = 0;
@@ -100,16 +114,18 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
 
 /// While the filter has the keys, rows narrow with each letter.
 pub(super) fn type_filter(model: &mut Model, key: Key) -> Vec<Effect> {
+    let filter = model.filter_here_mut();
     match key {
-        Key::Char(character) => model.filter.push(character),
-        Key::Backspace => model.filter.backspace(),
+        Key::Char(character) => filter.push(character),
+        Key::Backspace => filter.backspace(),
         Key::Enter | Key::Down | Key::Up | Key::Tab => model.filtering = false,
         Key::Escape | Key::Ctrl('c') => {
-            model.filter.clear();
+            filter.clear();
             model.filtering = false;
         }
         _ => {}
     }
     keep_selection(model);
+    drains::keep_selection(model);
     Vec::new()
 }

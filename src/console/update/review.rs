@@ -91,8 +91,7 @@ pub(super) fn type_into(model: &mut Model, character: char) {
     };
     if !typing {
         if model.filtering {
-            model.filter.push(character);
-            super::moves::keep_selection(model);
+            super::moves::type_filter(model, Key::Char(character));
         }
         return;
     }

@@ -5,11 +5,13 @@
 //! brackets: `R <planned> y`.
 
 mod any_tests;
+mod drain_tests;
 
 use chrono::Duration;
 
 use super::*;
 use crate::console::model::{Pane, Stage};
+use crate::console::tests::drain_tests as drain_states;
 use crate::console::tests::{
     console, detail, done, every_need, evidence, healthy, looked, named, parked, planned, problem,
     quiet, refused, running, status, stopped, target,
@@ -74,6 +76,20 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
             result: Ok(detail(argument)),
             environment: of.environment,
         },
+        "late" => drain_states::sampled(
+            &of.environment.to_string(),
+            vec![drain_states::late(argument)],
+        ),
+        "quiet" => drain_states::sampled(
+            &of.environment.to_string(),
+            vec![drain_states::quiet_drain(argument)],
+        ),
+        "thousand" => drain_states::sampled(
+            &of.environment.to_string(),
+            vec![drain_states::thousand(argument)],
+        ),
+        "no-overlap" => drain_states::sampled(&of.environment.to_string(), Vec::new()),
+        "no-drain" => drain_states::not_sampled(&of.environment.to_string()),
         "status" => Message::Status(model.status.clone().ok_or_else(problem)),
         "refresh" => Message::TimeUp(Timer::Refresh),
         "minute" => Message::TimeUp(Timer::Minute),
@@ -110,14 +126,20 @@ fn stands(model: &Model) -> String {
         words.push(match screen {
             Screen::Environments => "home".to_owned(),
             Screen::Environment(target) => format!("in {}", target.environment),
+            Screen::Drains => "drains".to_owned(),
             Screen::Run => "run".to_owned(),
         });
+    }
+    if *model.screen() == Screen::Drains {
+        let selected = model.monitor.selected.as_ref();
+        words.extend(selected.map(|target| format!("on {}", target.environment)));
     }
     if let Some(target) = &model.selected {
         words.push(format!("at {}", target.environment));
     }
-    if !model.filter.text().is_empty() || model.filtering {
-        words.push(format!("filter {:?}", model.filter.text()));
+    let filter = model.filter_here().text();
+    if !filter.is_empty() || model.filtering {
+        words.push(format!("filter {filter:?}"));
     }
     match &model.overlay {
         None => {}
@@ -168,6 +190,8 @@ fn asked(effects: &[Effect]) -> String {
                 };
                 format!("look {environment} {depth}")
             }
+            Effect::WatchDrains => "watch drains".to_owned(),
+            Effect::EndDrainWatch => "end drain watch".to_owned(),
             Effect::PlanRotation { target, .. } => format!("plan {}", target.environment),
             Effect::GatherEvidence { target, .. } => format!("evidence {}", target.environment),
             Effect::Rotate {
@@ -387,8 +411,10 @@ fn panes_take_turns_and_scroll_within_what_they_hold() {
         ("tab", Pane::Revisions, 0),
         ("tab G", Pane::Revisions, 2),
         ("tab tab G", Pane::Audit, 2),
-        ("j tab tab tab", Pane::Sessions, 0),
-        ("shift-tab", Pane::Audit, 0),
+        ("j tab tab tab tab", Pane::Sessions, 0),
+        ("shift-tab", Pane::Drain, 0),
+        ("j 3", Pane::Revisions, 0),
+        ("4 G 2", Pane::Sessions, 0),
     ] {
         let mut model = entered();
         run(&mut model, keys);
@@ -643,19 +669,29 @@ fn what_hangs_is_not_asked_a_second_time() {
 #[test]
 fn frozen_looks_at_nothing_by_itself_until_it_goes_on() {
     let frozen = "home | at shop/alpha | frozen";
-    let says = "says \"frozen: nothing is looked at until p is pressed again\"";
-    check(quiet(), "p", &format!("{frozen} | {says}"), "");
+    let says = "says \"frozen: nothing is looked at or sampled until p is pressed again\"";
+    check(
+        quiet(),
+        "p",
+        &format!("{frozen} | {says}"),
+        "end drain watch",
+    );
     check(quiet(), "p j k <refresh>", frozen, "");
     check(quiet(), "p j k <status>", frozen, "");
     check(
         quiet(),
         "p p",
         "home | at shop/alpha | says \"live again\"",
-        "status",
+        "status, watch drains",
     );
     check(quiet(), "<refresh>", "home | at shop/alpha", "status");
     // Who asks is answered.
     check(quiet(), "p r", frozen, "status");
+}
+
+#[test]
+fn overlaps_are_sampled_from_the_start() {
+    assert_eq!(asked(&start()), "status, watch drains");
 }
 
 #[test]
@@ -758,8 +794,7 @@ fn a_run_tells_its_steps_and_its_end() {
 
 #[test]
 fn a_toast_lasts_until_the_next_key() {
-    let says =
-        "home | at shop/alpha | says \"frozen: nothing is looked at until p is pressed again\"";
+    let says = "home | at shop/alpha | says \"frozen: nothing is looked at or sampled until p is pressed again\"";
     let frozen = says.replace("| says", "| frozen | says");
     check(quiet(), "p <minute> <looked>", &frozen, "");
     check(quiet(), "p j k", "home | at shop/alpha | frozen", "");

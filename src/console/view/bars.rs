@@ -55,6 +55,7 @@ fn crumbs(model: &Model) -> String {
     let names = model.screens.iter().map(|screen| match screen {
         Screen::Environments => "▸ environments ".to_owned(),
         Screen::Environment(target) => format!("▸ {} ", target.environment),
+        Screen::Drains => "▸ drains ".to_owned(),
         Screen::Run => match model.run.as_ref().map(|run| run.verb) {
             Some(Verb::Recover) => "▸ recovery ".to_owned(),
             _ => "▸ rotation ".to_owned(),
@@ -97,12 +98,20 @@ fn liveness(model: &Model) -> (Role, String) {
     let Some(mut oldest) = model.status_at else {
         return (Role::Muted, "◌ reading the store".to_owned());
     };
+    for (environment, view) in &model.drains {
+        let here = match model.screen() {
+            Screen::Environment(target) => target.environment == *environment,
+            Screen::Drains => true,
+            Screen::Environments | Screen::Run => false,
+        };
+        oldest = view.at.filter(|_| here).map_or(oldest, |at| at.min(oldest));
+    }
     let mut waiting = 0;
     for environment in model.lookable() {
         let here = match model.screen() {
             Screen::Environments => true,
             Screen::Environment(target) => target.environment == environment,
-            Screen::Run => false,
+            Screen::Run | Screen::Drains => false,
         };
         let known = model.known.get(&environment);
         let look = known.and_then(|known| known.look.as_ref());
@@ -136,14 +145,15 @@ pub(super) fn toast(
     area: Rect,
     buffer: &mut Buffer,
 ) -> Option<Position> {
-    let on_home = *model.screen() == Screen::Environments;
-    if on_home && (model.filtering || !model.filter.text().is_empty()) && model.toast.is_none() {
+    let has_rows = is_here(model, Scope::Rows);
+    let filter = model.filter_here().text();
+    if has_rows && (model.filtering || !filter.is_empty()) && model.toast.is_none() {
         let line = Line::from(vec![
             Span::styled(" / ", theme.style(Role::Key)),
-            Span::styled(model.filter.text().to_owned(), theme.style(Role::Match)),
+            Span::styled(filter.to_owned(), theme.style(Role::Match)),
         ]);
         put(buffer, area, 0, &line);
-        let typed = u16::try_from(model.filter.text().width()).unwrap_or(u16::MAX);
+        let typed = u16::try_from(filter.width()).unwrap_or(u16::MAX);
         let x = area.x.saturating_add(3).saturating_add(typed);
         return (model.filtering && x < area.right()).then_some(Position { x, y: area.y });
     }
@@ -222,11 +232,15 @@ pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
     put(buffer, area, 0, &Line::from(spans));
 }
 
-/// Unlocking is offered only where something is locked.
+/// Unlocking is offered only where something is locked, and what belongs to another pane or
+/// is where one already is would only be in the way.
 fn needless(model: &Model, entry: &Entry) -> bool {
     let off = disabled(model, entry.command).is_some();
-    matches!(entry.command, Command::Unlock) && off
-        || matches!(entry.scope, Scope::Target) && model.target().is_none()
+    let only_when_on = matches!(
+        entry.command,
+        Command::Unlock | Command::Unfold | Command::Drains
+    );
+    only_when_on && off || matches!(entry.scope, Scope::Target) && model.target().is_none()
 }
 
 fn label<'a>(theme: &Theme, key: &str, name: &str, off: bool) -> [Span<'a>; 3] {

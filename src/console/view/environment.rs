@@ -1,24 +1,31 @@
-//! One environment: its users, their sessions, its revisions and audit entries.
+//! One environment: its users, the drain of the outgoing one, sessions, revisions and audit
+//! entries.
 //!
 //! ```text
-//! ┌ db on localhost:5432 (PostgreSQL 15.18) ───────────────────────┐
-//! │ current   orders_b   ● valid     4 sessions   since 4 min      │
-//! │ previous  orders_a   ● valid     0 sessions                    │
+//! ┌ shop/orders revision 3 ────────────────────────────────────────┐
+//! │ db  promoted 4 h ago  PostgreSQL 15.18 on db-1.example:5432    │
+//! │   current   orders_b   ● valid     4 sessions                  │
+//! │   previous  orders_a   ● valid     0 sessions                  │
 //! └────────────────────────────────────────────────────────────────┘
-//! ┌ ▸ sessions ─────────────┐┌ revisions ──────────────────────────┐
+//! ┌ ▸ [1] drain ───────────────────────────────────────────────────┐
+//! └────────────────────────────────────────────────────────────────┘
+//! ┌ [2] sessions ───────────┐┌ [3] revisions ──────────────────────┐
 //! └─────────────────────────┘└─────────────────────────────────────┘
-//! ┌ audit ─────────────────────────────────────────────────────────┐
+//! ┌ [4] audit ─────────────────────────────────────────────────────┐
 //! ```
+//! Where there is no room for all panes, the one that has the keys is shown, with the names of
+//! the others in its frame.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{pane, put, put_all};
-use crate::console::model::{Known, Model, Pane, Target};
+use super::{drain, environment_lists as lists, pane, put, put_all, tabs};
+use crate::console::model::{DrainView, Known, Model, Pane, Target};
 use crate::console::theme::{Role, Theme};
 use crate::console::words;
+use crate::drain::Drain;
 use crate::operations::EnvironmentStatus;
 use crate::operations::hand_over::{PathLook, UserLook};
 
@@ -51,59 +58,121 @@ pub(super) fn draw(model: &Model, target: &Target, theme: &Theme, area: Rect, bu
         height: area.bottom().saturating_sub(top.bottom()),
         ..area
     };
-    draw_panes(model, known, theme, below, buffer);
+    let panes = Panes {
+        model,
+        target,
+        known,
+        theme,
+    };
+    panes.draw(below, buffer);
 }
 
-/// Three panes where there is room, else the one that has the keys.
-fn draw_panes(model: &Model, known: &Known, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    if area.width < 100 || area.height < 14 {
-        draw_pane(model, known, theme, area, buffer, model.pane);
-        return;
+/// From here on there is room for several panes.
+const WIDE: u16 = 100;
+/// The lists together, below the drain.
+const LISTS: u16 = 14;
+/// One list alone.
+const ONE_LIST: u16 = 8;
+/// What a drain wants at least, with its frame, to stand beside lists.
+const LEAST_DRAIN: u16 = 14;
+
+/// How the panes share their rows: the drain gets so many, the lists the rest; `None` where
+/// only the pane with the keys has room.
+fn rows_of_drain(width: u16, height: u16, without: Option<usize>) -> Option<u16> {
+    if width < WIDE {
+        return None;
     }
-    let half = area.width / 2;
-    let upper = area.height / 2;
-    let left = Rect {
-        width: half,
-        height: upper,
-        ..area
-    };
-    let right = Rect {
-        x: area.x + half,
-        width: area.width - half,
-        height: upper,
-        ..area
-    };
-    let bottom = Rect {
-        y: area.y + upper,
-        height: area.height - upper,
-        ..area
-    };
-    draw_pane(model, known, theme, left, buffer, Pane::Sessions);
-    draw_pane(model, known, theme, right, buffer, Pane::Revisions);
-    draw_pane(model, known, theme, bottom, buffer, Pane::Audit);
+    match without {
+        // No drain: a sentence, and the lists as large as they can be.
+        Some(lines) => {
+            let wanted = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
+            (height >= wanted.saturating_add(ONE_LIST)).then_some(wanted)
+        }
+        None if height >= LEAST_DRAIN + 2 + LISTS => Some(height - LISTS),
+        None if height >= LEAST_DRAIN + ONE_LIST => Some(height - ONE_LIST),
+        None => None,
+    }
 }
 
-fn draw_pane(
-    model: &Model,
-    known: &Known,
-    theme: &Theme,
-    area: Rect,
-    buffer: &mut Buffer,
-    which: Pane,
-) {
-    let focused = model.pane == which;
-    let scroll = if focused { model.scroll } else { 0 };
-    let visible = usize::from(area.height.saturating_sub(2));
-    let (title, lines) = match which {
-        Pane::Sessions => ("sessions", sessions(model, known, theme, scroll, visible)),
-        Pane::Revisions => ("revisions", revisions(model, known, theme, scroll, visible)),
-        Pane::Audit => (
-            "audit, newest first",
-            audit(model, known, theme, scroll, visible),
-        ),
+/// The panes below the users.
+struct Panes<'a> {
+    model: &'a Model,
+    target: &'a Target,
+    known: &'a Known,
+    theme: &'a Theme,
+}
+
+impl Panes<'_> {
+    fn draw(&self, area: Rect, buffer: &mut Buffer) {
+        let without = match self.model.drain(self.target) {
+            Some(_) => None,
+            None => {
+                let width = area.width.saturating_sub(4);
+                Some(drain::without(self.model, self.target, self.theme, width).len())
+            }
+        };
+        let Some(rows) = rows_of_drain(area.width, area.height, without) else {
+            self.pane(area, buffer, self.model.pane, &Pane::ALL);
+            return;
+        };
+        let (upper, lower) = divided(area, rows);
+        self.pane(upper, buffer, Pane::Drain, &[Pane::Drain]);
+        if lower.height < LISTS {
+            let shown = match self.model.pane {
+                Pane::Drain => Pane::Sessions,
+                pane => pane,
+            };
+            self.pane(lower, buffer, shown, &Pane::ALL[1..]);
+            return;
+        }
+        let (upper, bottom) = divided(lower, lower.height / 2);
+        let half = upper.width / 2;
+        let left = Rect {
+            width: half,
+            ..upper
+        };
+        let right = Rect {
+            x: upper.x + half,
+            width: upper.width - half,
+            ..upper
+        };
+        self.pane(left, buffer, Pane::Sessions, &[Pane::Sessions]);
+        self.pane(right, buffer, Pane::Revisions, &[Pane::Revisions]);
+        self.pane(bottom, buffer, Pane::Audit, &[Pane::Audit]);
+    }
+
+    /// One pane, in a frame that names those which share its place.
+    fn pane(&self, area: Rect, buffer: &mut Buffer, shown: Pane, names: &[Pane]) {
+        let (model, known, theme) = (self.model, self.known, self.theme);
+        let focused = model.pane == shown;
+        let scroll = if focused { model.scroll } else { 0 };
+        let inside = tabs(theme, area, buffer, shown, names, focused);
+        let visible = usize::from(inside.height);
+        let lines = match shown {
+            Pane::Drain => {
+                drain::draw(model, self.target, theme, inside, buffer, focused);
+                return;
+            }
+            Pane::Sessions => lists::sessions(model, self.target, known, theme, scroll, visible),
+            Pane::Revisions => lists::revisions(model, known, theme, scroll, visible),
+            Pane::Audit => lists::audit(model, known, theme, scroll, visible),
+        };
+        put_all(buffer, inside, &lines);
+    }
+}
+
+fn divided(area: Rect, rows: u16) -> (Rect, Rect) {
+    let rows = rows.min(area.height);
+    let upper = Rect {
+        height: rows,
+        ..area
     };
-    let inside = pane(theme, area, buffer, title, focused);
-    put_all(buffer, inside, &lines);
+    let lower = Rect {
+        y: area.y + rows,
+        height: area.height - rows,
+        ..area
+    };
+    (upper, lower)
 }
 
 fn users(
@@ -146,6 +215,11 @@ fn users(
                 theme.style(Role::Muted),
             ),
         ]));
+        let of_path = Target {
+            environment: status.environment.clone(),
+            path: Some(path.path.clone()),
+        };
+        let drain = model.drain(&of_path);
         let both = [
             ("current", current, look.map(|look| &look.current)),
             ("previous", previous, look.map(|look| &look.previous)),
@@ -158,10 +232,17 @@ fn users(
             .max();
         let widths = [name.unwrap_or(0).min(32), standing.unwrap_or(0)];
         for (label, name, look) in both {
-            lines.push(user(theme, label, name, look, widths));
+            let drain = drain.filter(|_| label == "previous");
+            let mut line = user(theme, label, name, look, widths);
+            let free = usize::from(width).saturating_sub(line.width() + 2);
+            line.push_span(sessions_of(theme, look, drain, free));
+            lines.push(line);
         }
         // A gate means something only where a rotation could begin.
-        if status.open_rotation.is_none() && status.problem.is_none() {
+        if status.open_rotation.is_some() || status.problem.is_some() {
+            continue;
+        }
+        if drain.is_none() {
             lines.extend(gate(look, known, theme, width));
         }
     }
@@ -204,12 +285,6 @@ fn user(
         "not probed" => ("·", Role::Muted),
         _ => ("?", Role::Warn),
     };
-    let sessions = match look.map(|look| look.sessions.as_ref().map(Vec::len)) {
-        None => String::new(),
-        Some(None) => "sessions not known".to_owned(),
-        Some(Some(1)) => "1 session".to_owned(),
-        Some(Some(count)) => format!("{count} sessions"),
-    };
     let name = words::cut(name, name_width);
     Line::from(vec![
         Span::styled(format!("  {label:<9}"), theme.style(Role::Muted)),
@@ -218,8 +293,27 @@ fn user(
             format!("{glyph} {standing:<standing_width$}  "),
             theme.style(role),
         ),
-        Span::styled(sessions, theme.style(Role::Text)),
     ])
+}
+
+/// A drain knows more of its sessions than one look.
+fn sessions_of(
+    theme: &Theme,
+    look: Option<&UserLook>,
+    drain: Option<(&DrainView, &Drain)>,
+    width: usize,
+) -> Span<'static> {
+    if let Some((view, drain)) = drain {
+        let (glyph, role, words) = drain::summary(view, drain);
+        let words = words::cut(&format!("{glyph} {words}"), width);
+        return Span::styled(words, theme.style(role));
+    }
+    let words = match look.map(|look| look.sessions.as_ref().map(Vec::len)) {
+        None => String::new(),
+        Some(None) => "sessions not known".to_owned(),
+        Some(Some(count)) => words::counted(count as u64, "session"),
+    };
+    Span::styled(words, theme.style(Role::Text))
 }
 
 fn gate(look: Option<&PathLook>, known: &Known, theme: &Theme, width: u16) -> Vec<Line<'static>> {
@@ -252,141 +346,4 @@ fn marked(
             let glyph = if index == 0 { &glyph } else { " " };
             Line::from(Span::styled(format!("  {glyph} {part}"), style))
         })
-}
-
-fn sessions(
-    model: &Model,
-    known: &Known,
-    theme: &Theme,
-    scroll: usize,
-    visible: usize,
-) -> Vec<Line<'static>> {
-    let Some(look) = &known.look else {
-        let words = match known.looking_since {
-            Some(_) => "looking …",
-            None => "not looked at yet: r looks",
-        };
-        return vec![Line::from(Span::styled(words, theme.style(Role::Muted)))];
-    };
-    let all = look.paths.iter().flat_map(|path| {
-        [&path.previous, &path.current]
-            .into_iter()
-            .flat_map(|user| {
-                let sessions = user.sessions.iter().flatten();
-                sessions.map(move |session| (user, session))
-            })
-    });
-    let lines: Vec<Line<'static>> = all
-        .skip(scroll)
-        .take(visible)
-        .map(|(user, session)| {
-            let kind = session.kind.as_deref().unwrap_or("");
-            let client = session.client.as_ref().map_or("", |client| client.as_str());
-            let age = session.since.map(|since| words::age(since, model.now));
-            Line::from(vec![
-                Span::styled(
-                    format!("{:<12} ", words::cut(&user.user, 12)),
-                    theme.style(Role::Text),
-                ),
-                Span::styled(
-                    format!("{:<18} ", words::cut(session.application.as_str(), 18)),
-                    theme.style(Role::Text),
-                ),
-                Span::styled(
-                    format!("{client:<15} {:>7}  {kind}", age.unwrap_or_default()),
-                    theme.style(Role::Muted),
-                ),
-            ])
-        })
-        .collect();
-    if lines.is_empty() {
-        let users = look
-            .paths
-            .iter()
-            .flat_map(|path| [&path.previous, &path.current]);
-        let words = match users.into_iter().any(|user| user.sessions.is_none()) {
-            true => "sessions are not known",
-            false => "no session of either user was seen",
-        };
-        return vec![Line::from(Span::styled(words, theme.style(Role::Muted)))];
-    }
-    lines
-}
-
-fn revisions(
-    model: &Model,
-    known: &Known,
-    theme: &Theme,
-    scroll: usize,
-    visible: usize,
-) -> Vec<Line<'static>> {
-    let Some(history) = &known.history else {
-        return vec![Line::from(Span::styled(
-            "reading …",
-            theme.style(Role::Muted),
-        ))];
-    };
-    history
-        .revisions
-        .iter()
-        .skip(scroll)
-        .take(visible)
-        .map(|revision| {
-            let rotation = revision.rotation.map(|rotation| rotation.to_string());
-            let age = words::age(revision.created_at, model.now);
-            Line::from(vec![
-                Span::styled(
-                    format!("{:>4}  ", revision.revision),
-                    theme.style(Role::Title),
-                ),
-                Span::styled(
-                    format!(
-                        "{age:>7}  {:<9} {:<7} ",
-                        revision.cause,
-                        rotation.unwrap_or_default()
-                    ),
-                    theme.style(Role::Text),
-                ),
-                Span::styled(
-                    format!(
-                        "{}  {}",
-                        revision.author,
-                        crate::untrusted::Untrusted::new(revision.reason.as_deref().unwrap_or(""))
-                    ),
-                    theme.style(Role::Muted),
-                ),
-            ])
-        })
-        .collect()
-}
-
-fn audit(
-    model: &Model,
-    known: &Known,
-    theme: &Theme,
-    scroll: usize,
-    visible: usize,
-) -> Vec<Line<'static>> {
-    known
-        .audit
-        .iter()
-        .rev()
-        .skip(scroll)
-        .take(visible)
-        .map(|entry| {
-            let age = words::age(entry.at, model.now);
-            let detail = crate::untrusted::Untrusted::new(&entry.detail.to_string());
-            Line::from(vec![
-                Span::styled(
-                    format!("{:>4}  {age:>7}  ", entry.seq),
-                    theme.style(Role::Muted),
-                ),
-                Span::styled(format!("{:<26} ", entry.action), theme.style(Role::Text)),
-                Span::styled(
-                    format!("{}  {detail}", entry.requester),
-                    theme.style(Role::Muted),
-                ),
-            ])
-        })
-        .collect()
 }

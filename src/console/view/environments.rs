@@ -13,10 +13,10 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{put, put_all};
-use crate::console::model::{Model, Need, Row};
+use super::{drain, put, put_all};
+use crate::console::model::{self, Model, Need, Row};
 use crate::console::theme::{Role, Theme};
-use crate::console::words;
+use crate::console::words::{self, pad};
 
 pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let rows = model.rows();
@@ -140,6 +140,15 @@ fn standing(model: &Model, row: &Row<'_>) -> (&'static str, &'static str, Role) 
     let known = model.known.get(&row.target.environment);
     let seen = known.is_some_and(|known| known.look.is_some());
     match row.need {
+        Need::Draining => match model.drain(&row.target) {
+            // How bad it is; what it is stays one word for all of them.
+            Some((view, drain)) => {
+                let (_, word, _) = words::need(Need::Draining);
+                let (glyph, _, role) = words::standing(model::standing(view, Some(drain)));
+                (glyph, word, role)
+            }
+            None => words::need(Need::Draining),
+        },
         Need::Healthy if !seen => words::UNSEEN,
         need => words::need(need),
     }
@@ -191,6 +200,10 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
             path.current.as_deref().unwrap_or("?")
         ),
         (Need::Draining, Some(path)) => {
+            if let Some((view, drain)) = model.drain(&row.target) {
+                let (_, _, words) = drain::summary(view, drain);
+                return format!("{words} · {}", drain.user);
+            }
             let user = path.previous.as_deref().unwrap_or("?");
             let sessions = look.and_then(|look| look.previous.sessions.as_ref());
             match sessions.map(Vec::len) {
@@ -239,18 +252,11 @@ fn empty(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
     }
 }
 
-fn inset(area: Rect) -> Rect {
+pub(super) fn inset(area: Rect) -> Rect {
     Rect {
         x: area.x + 2,
         y: area.y + 1,
         width: area.width.saturating_sub(4),
         height: area.height.saturating_sub(2),
     }
-}
-
-/// Cuts or fills a text to a width in columns.
-fn pad(text: &str, width: usize) -> String {
-    let text = words::cut(text, width.saturating_sub(1));
-    let fill = width.saturating_sub(text.width());
-    format!("{text}{}", " ".repeat(fill))
 }

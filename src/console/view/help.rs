@@ -47,5 +47,13 @@ pub(super) fn draw(model: &Model, theme: &Theme, screen: Rect, buffer: &mut Buff
             ),
         ]));
     }
+    let room = usize::from(inside.height);
+    if lines.len() > room && room > 0 {
+        let more = lines.len() + 1 - room;
+        lines.truncate(room - 1);
+        let words = format!("and {more} more, on other screens or a larger terminal");
+        let style = theme.style(Role::KeyDisabled);
+        lines.push(Line::from(Span::styled(words, style)));
+    }
     put_all(buffer, inside, &lines);
 }

@@ -9,11 +9,17 @@
 //! ```
 
 mod bars;
+mod drain;
+mod drain_list;
+mod drain_monitor;
+mod drain_words;
 mod environment;
+mod environment_lists;
 mod environments;
 mod help;
 mod review;
 mod run;
+mod sparkline;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +29,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Widget};
 
-use super::model::{Model, Overlay, Screen};
+use super::model::{Model, Overlay, Pane, Screen};
 use super::theme::{Role, Theme};
 use super::words;
 
@@ -65,6 +71,7 @@ pub(super) fn view(
     match model.screen() {
         Screen::Environments => environments::draw(model, theme, screen, buffer),
         Screen::Environment(target) => environment::draw(model, target, theme, screen, buffer),
+        Screen::Drains => drain_monitor::draw(model, theme, screen, buffer),
         Screen::Run => run::draw(model, theme, screen, buffer),
     }
     let mut cursor = bars::toast(model, theme, toast, buffer);
@@ -150,6 +157,52 @@ fn labelled_lines(
         .enumerate()
         .map(|(index, part)| labelled(theme, if index == 0 { label } else { "" }, part, style))
         .collect()
+}
+
+/// The frame of a pane with the names of all that share its place; answers its inside. The
+/// number in brackets is the key that shows a pane.
+fn tabs(
+    theme: &Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+    shown: Pane,
+    names: &[Pane],
+    focused: bool,
+) -> Rect {
+    let role = if focused {
+        Role::BorderFocus
+    } else {
+        Role::Border
+    };
+    let mut title = vec![Span::raw(" ")];
+    for (number, pane) in (1..).zip(Pane::ALL) {
+        if !names.contains(&pane) {
+            continue;
+        }
+        let name = match pane {
+            Pane::Drain => "drain",
+            Pane::Sessions => "sessions",
+            Pane::Revisions => "revisions",
+            Pane::Audit => "audit",
+        };
+        let (mark, role) = match (pane == shown, focused) {
+            (true, true) => ("▸ ", Role::Title),
+            (true, false) => ("", Role::Title),
+            (false, _) => ("", Role::Muted),
+        };
+        title.push(Span::styled(
+            format!("{mark}[{number}] {name}"),
+            theme.style(role),
+        ));
+        let is_last = names.last() == Some(&pane);
+        title.push(Span::raw(if is_last { " " } else { "  " }));
+    }
+    let block = Block::bordered()
+        .border_style(theme.style(role))
+        .title(Line::from(title));
+    let inside = block.inner(area);
+    block.render(area, buffer);
+    inside
 }
 
 /// A pane's frame; answers its inside.

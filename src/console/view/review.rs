@@ -206,6 +206,9 @@ fn plan(theme: &Theme, plan: &Plan, width: u16) -> Vec<Line<'static>> {
             theme.style(Role::Danger)
         },
     );
+    for (label, words) in plan.blast_radius() {
+        add(label, &words, theme.style(Role::Warn));
+    }
     add(
         "server",
         &format!("{}, {}", plan.node, plan.server.version_words()),

@@ -1,5 +1,7 @@
 //! What is drawn, state by state: snapshots at two sizes, and every size without a panic.
 
+mod drain_tests;
+
 use std::collections::BTreeSet;
 
 use chrono::Duration;
@@ -27,6 +29,7 @@ fn states() -> Vec<State> {
     let mut add = |name: &'static str, model: Model| states.push(State { name, model });
     homes(&mut add);
     environments(&mut add);
+    drain_tests::drains(&mut add);
     reviews(&mut add);
     runs(&mut add);
     states

@@ -22,7 +22,7 @@ pub(super) struct AccountOfServer {
     pub(super) user: String,
     pub(super) host: String,
     pub(super) plugin: String,
-    locked: bool,
+    pub(super) locked: bool,
     expired: bool,
     /// Empty, `ANY`, `X509` or `SPECIFIED`.
     ssl_type: String,
@@ -54,7 +54,7 @@ impl AccountOfServer {
         }
     }
 
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         sql::account(&self.user, &self.host)
             .unwrap_or_else(|| Untrusted::new(&self.user).as_str().to_owned())
     }
@@ -175,9 +175,6 @@ fn asks_more(row: &AccountOfServer, encrypted: bool) -> Option<&'static str> {
 
 /// Why a change would destroy what somebody has made of this row, in words.
 pub(super) fn must_stay(row: &AccountOfServer, flavour: MysqlFlavour) -> Option<String> {
-    if row.locked {
-        return Some(format!("{} is locked, and not by us", row.shown()));
-    }
     not_ours(row, flavour).map(|unfit| format!("the user {}", unfit.found))
 }
 

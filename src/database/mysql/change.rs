@@ -1,5 +1,5 @@
-//! S3: the statements that change a user's rows, under the lock on the user, and what their
-//! answers mean.
+//! The statements that change a user's rows, those of S3 and of retiring, under the lock on
+//! the user, and what their answers mean.
 //!
 //! Each statement commits by itself. The lock is the session's, so that it is held for as
 //! long as a statement of ours can still be running, whatever became of its client.
@@ -10,16 +10,15 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Error, Row};
 use zeroize::Zeroizing;
 
-use super::super::{ChangeOutcome, ChangePart, LONGEST_SILENCE, NewPassword};
-use super::accounts::{AccountOfServer, ED25519, NATIVE, must_stay};
+use super::super::{Change, ChangeOutcome, ChangePart, LONGEST_SILENCE};
+use super::accounts::{AccountOfServer, must_stay};
 use super::answer::{flag, number, text};
 use super::managing::{MARGIN, MysqlManaging, words};
-use super::sql::{self, NewHash};
-use super::{MysqlFlavour, classify, within};
+use super::statements::{Statement, is_idle, parts, statement};
+use super::{MysqlFlavour, classify, sql, within};
 use crate::model::{AccountId, DatabaseFault, UserName};
 use crate::process::failpoint::{self, Failpoint};
 use crate::rotation::RefusalClass;
-use crate::secret::{CachingSha2Hash, Ed25519Hash, NativePasswordHash, VerifierError};
 use crate::untrusted::Untrusted;
 
 /// `ER_CANNOT_USER`.
@@ -72,10 +71,6 @@ impl MysqlManaging {
             }
             Err(fault) => return Err(retryable("no-answer", &fault.to_string())),
         };
-        // What S1 admitted may have been changed since, and rows may have come.
-        if let Some(found) = rows.iter().find_map(|row| must_stay(row, self.flavour())) {
-            return Err(refused("row-changed", &found));
-        }
         let parts = parts(self.flavour(), &rows);
         self.changing = Some((account.clone(), rows));
         failpoint::after("begin-change").map_err(lost_before_sending)?;
@@ -91,11 +86,15 @@ impl MysqlManaging {
     }
 
     /// Sends one of the statements that [`MysqlManaging::begin`] told of.
-    pub(super) async fn alter(&mut self, part: &ChangePart, new: NewPassword<'_>) -> ChangeOutcome {
+    pub(super) async fn alter(&mut self, part: &ChangePart, change: Change<'_>) -> ChangeOutcome {
         let Some((_, rows)) = &self.changing else {
             return retryable("no-lock", "the lock was not taken");
         };
-        let statement = match statement(self.flavour(), rows, part.number, new) {
+        if let Some(found) = rows.iter().find_map(|row| self.forbids(row, change)) {
+            return refused("row-changed", &found);
+        }
+        let statement = match statement(self.flavour(), rows, part.number, change) {
+            Ok(None) if is_idle(self.flavour(), part, change) => return ChangeOutcome::Confirmed,
             Ok(Some(statement)) => statement,
             Ok(None) => return refused("name", "a name of this user cannot be written safely"),
             Err(error) => return refused("hash", &error.to_string()),
@@ -126,6 +125,21 @@ impl MysqlManaging {
             },
             Ok(None) => unknown(&Untrusted::new("no answer within the time-out")),
             Err(failpoint) => unknown(&words(failpoint)),
+        }
+    }
+
+    /// Why a row must not be changed so. What S1 admitted may have been changed since, and rows
+    /// may have come: a password would destroy what somebody made of a row, and that of S3
+    /// would let in a user whom somebody locked. Who was locked when S1 looked was so by us,
+    /// since S1 admits no other; a lock alone destroys nothing.
+    fn forbids(&self, row: &AccountOfServer, change: Change<'_>) -> Option<String> {
+        match change {
+            Change::Lock(_) | Change::Unlock(_) => None,
+            Change::Scramble(_) => must_stay(row, self.flavour()),
+            Change::Password(_) if row.locked && !self.found_locked.contains(&row.host) => {
+                Some(format!("{} is locked, and not by us", row.shown()))
+            }
+            Change::Password(_) => must_stay(row, self.flavour()),
         }
     }
 
@@ -182,166 +196,6 @@ impl MysqlManaging {
         let _ = within(MARGIN, conn.query_drop(release)).await;
         let _ = within(MARGIN, conn.query_drop(usual)).await;
     }
-}
-
-/// MySQL: all rows at once, then the end of a retained password. MariaDB: row by row.
-fn parts(flavour: MysqlFlavour, rows: &[AccountOfServer]) -> Vec<ChangePart> {
-    let shown = |rows: &[AccountOfServer]| {
-        let shown: Vec<String> = rows
-            .iter()
-            .map(|row| format!("{}@{}", row.user, row.host))
-            .collect();
-        Untrusted::new(&shown.join(", "))
-    };
-    match flavour {
-        _ if rows.is_empty() => Vec::new(),
-        MysqlFlavour::MariaDb => rows
-            .iter()
-            .enumerate()
-            .map(|(number, row)| ChangePart {
-                number,
-                words: shown(std::slice::from_ref(row)),
-            })
-            .collect(),
-        MysqlFlavour::MySql => {
-            let retained: Vec<AccountOfServer> =
-                rows.iter().filter(|row| row.retained).cloned().collect();
-            let mut parts = vec![ChangePart {
-                number: 0,
-                words: shown(rows),
-            }];
-            if !retained.is_empty() {
-                parts.push(ChangePart {
-                    number: 1,
-                    words: Untrusted::new(&format!(
-                        "the retained password of {}",
-                        shown(&retained)
-                    )),
-                });
-            }
-            parts
-        }
-    }
-}
-
-/// A statement and the hashes in it, which no message may repeat.
-struct Statement {
-    text: Zeroizing<String>,
-    /// User and host, where it changes one row alone.
-    row: Option<(String, String)>,
-    hashes: Vec<Zeroizing<String>>,
-}
-
-impl Statement {
-    /// A server quotes what it does not understand, and a hash allows to guess offline.
-    fn without_hashes(&self, message: Untrusted) -> Untrusted {
-        const TELLING: usize = 8;
-        let tells = self.hashes.iter().any(|hash| {
-            let windows = hash.as_bytes().windows(TELLING);
-            windows
-                .filter_map(|window| std::str::from_utf8(window).ok())
-                .any(|part| message.as_str().contains(part))
-        });
-        match tells {
-            true => Untrusted::new("the server quotes the statement, which is not repeated here"),
-            false => message,
-        }
-    }
-}
-
-/// The statement of a part; `None` where a name cannot be written.
-fn statement(
-    flavour: MysqlFlavour,
-    rows: &[AccountOfServer],
-    part: usize,
-    new: NewPassword<'_>,
-) -> Result<Option<Statement>, VerifierError> {
-    let rows: Vec<&AccountOfServer> = match flavour {
-        MysqlFlavour::MariaDb => rows.iter().skip(part).take(1).collect(),
-        MysqlFlavour::MySql if part == 0 => rows.iter().collect(),
-        MysqlFlavour::MySql => {
-            let retained = rows.iter().filter(|row| row.retained);
-            let names: Vec<(&str, &str)> = retained
-                .map(|row| (row.user.as_str(), row.host.as_str()))
-                .collect();
-            return Ok(sql::discard_old(&names).map(|text| Statement {
-                text: Zeroizing::new(text),
-                row: None,
-                hashes: Vec::new(),
-            }));
-        }
-    };
-    let hashes: Vec<Zeroizing<String>> = rows
-        .iter()
-        .map(|row| hash(flavour, &row.plugin, new))
-        .collect::<Result<_, _>>()?;
-    let new_hashes: Vec<NewHash<'_>> = rows
-        .iter()
-        .zip(&hashes)
-        .map(|(row, hash)| NewHash {
-            user: &row.user,
-            host: &row.host,
-            plugin: &row.plugin,
-            hash,
-        })
-        .collect();
-    let text = sql::alter_user(flavour, &new_hashes);
-    Ok(text.map(|text| Statement {
-        text: Zeroizing::new(text),
-        row: match &rows[..] {
-            [row] => Some((row.user.clone(), row.host.clone())),
-            _ => None,
-        },
-        hashes,
-    }))
-}
-
-/// What the plugin stores, as a literal of the statement.
-fn hash(
-    flavour: MysqlFlavour,
-    plugin: &str,
-    new: NewPassword<'_>,
-) -> Result<Zeroizing<String>, VerifierError> {
-    let quoted = |text: &str| Zeroizing::new(format!("'{text}'"));
-    Ok(match (flavour, plugin) {
-        (MysqlFlavour::MariaDb, ED25519) => quoted(Ed25519Hash::derive(new.password)?.as_str()),
-        (_, NATIVE) => quoted(NativePasswordHash::derive(new.password)?.as_str()),
-        _ => CachingSha2Hash::derive(new.password, new.salt)?.hex_literal(),
-    })
-}
-
-/// What S3 will send, with a mark in place of each hash. `rows` are host and plugin.
-pub(super) fn shown_statement(
-    flavour: MysqlFlavour,
-    user: &UserName,
-    rows: &[(&str, &str)],
-    statements: usize,
-) -> String {
-    const MARK: &str = "‹hash›";
-    let all: Vec<NewHash<'_>> = rows
-        .iter()
-        .map(|(host, plugin)| NewHash {
-            user: user.as_str(),
-            host,
-            plugin,
-            hash: MARK,
-        })
-        .collect();
-    let mut shown: Vec<String> = match flavour {
-        MysqlFlavour::MariaDb => all
-            .chunks(1)
-            .filter_map(|row| sql::alter_user(flavour, row))
-            .collect(),
-        MysqlFlavour::MySql => sql::alter_user(flavour, &all).into_iter().collect(),
-    };
-    if flavour == MysqlFlavour::MySql && statements > 1 {
-        let names: Vec<(&str, &str)> = rows
-            .iter()
-            .map(|(host, _)| (user.as_str(), *host))
-            .collect();
-        shown.extend(sql::discard_old(&names));
-    }
-    shown.join("; ")
 }
 
 /// What a server's refusal of an `ALTER USER` means; `None` where it leaves open whether
@@ -423,20 +277,6 @@ fn unknown(message: &Untrusted) -> ChangeOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_server_quotes_of_a_hash_is_not_repeated() {
-        let statement = Statement {
-            text: Zeroizing::new(String::new()),
-            row: None,
-            hashes: vec![Zeroizing::new("0x2441243030352432586f".to_owned())],
-        };
-        let kept = Untrusted::new("Access denied; you need the CREATE USER privilege");
-        assert_eq!(statement.without_hashes(kept.clone()), kept);
-        let quoted = Untrusted::new("syntax error near '0x24412430' at line 1");
-        let told = statement.without_hashes(quoted);
-        assert!(!told.as_str().contains("24412430"), "{told}");
-    }
 
     #[test]
     fn mariadb_may_have_written_what_it_reports_as_failed() {

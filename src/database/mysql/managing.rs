@@ -17,14 +17,12 @@ use super::classify::{self, ConnectError};
 use super::connector::{Connection, Connector, Parameters};
 use super::grants::{Grants, Held, Object};
 use super::hosts::Client;
-use super::sessions::Place;
-use super::{MysqlFlavour, sessions, sql, twins, within};
+use super::{MysqlFlavour, sql, twins, within};
 use crate::model::{
     AccountId, Barrier, Credential, DatabaseFault, LoginOutcome, ManagingFacts, Node,
     ServerIdentity, SessionView, TwinFacts, TwinRoles, UnknownCause, UserName,
 };
 use crate::process::failpoint::{self, Failpoint};
-use crate::rotation::RefusalClass;
 use crate::untrusted::Untrusted;
 
 /// Longer than the server's own time-outs, so that its answer, if any, arrives first.
@@ -32,10 +30,10 @@ pub(super) const MARGIN: Duration = Duration::from_secs(2);
 
 /// `ER_DBACCESS_DENIED_ERROR`, `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`
 /// and `ER_SPECIFIC_ACCESS_DENIED_ERROR`: the right to look is missing.
-const DENIED: [u16; 4] = [1044, 1142, 1143, 1227];
+pub(super) const DENIED: [u16; 4] = [1044, 1142, 1143, 1227];
 
 /// `ER_UNKNOWN_SYSTEM_VARIABLE`.
-const NO_SUCH_VARIABLE: u16 = 1193;
+pub(super) const NO_SUCH_VARIABLE: u16 = 1193;
 
 /// An open managing connection.
 pub(super) struct MysqlManaging {
@@ -49,10 +47,31 @@ pub(super) struct MysqlManaging {
     encrypted: bool,
     /// Whose lock is held, and the rows that were found under it.
     pub(super) changing: Option<(AccountId, Vec<AccountOfServer>)>,
+    /// The hosts of the second user's rows that were locked when this connection was asked
+    /// for facts.
+    pub(super) found_locked: Vec<String>,
 }
 
-/// Logs in as the managing user.
+/// Logs in as the managing user, between the two failpoints.
 pub(super) async fn open(
+    connector: &Connector,
+    target: &Target,
+    node: &Node,
+    manager: &Credential,
+    application: &str,
+) -> Result<MysqlManaging, DatabaseFault> {
+    let lost = |failpoint: Failpoint| DatabaseFault::Unreachable {
+        node: node.clone(),
+        cause: UnknownCause::Unreachable(words(failpoint)),
+    };
+    failpoint::before("managing-login").map_err(lost)?;
+    let managing = log_in(connector, target, node, manager, application).await?;
+    failpoint::after("managing-login").map_err(lost)?;
+    Ok(managing)
+}
+
+/// Logs in and makes the session a plain one.
+pub(super) async fn log_in(
     connector: &Connector,
     target: &Target,
     node: &Node,
@@ -66,11 +85,6 @@ pub(super) async fn open(
     let Some(password) = &manager.password else {
         return Err(out("no password is given"));
     };
-    let lost = |failpoint: Failpoint| DatabaseFault::Unreachable {
-        node: node.clone(),
-        cause: UnknownCause::Unreachable(words(failpoint)),
-    };
-    failpoint::before("managing-login").map_err(lost)?;
     let attempt = connector.connect(Parameters {
         node,
         // Everything that is asked names its schema; a database of the application's that
@@ -84,7 +98,6 @@ pub(super) async fn open(
     let connection = attempt
         .await
         .map_err(|error| why_not(&error, node, &manager.username, &target.tls))?;
-    failpoint::after("managing-login").map_err(lost)?;
     let mut managing = MysqlManaging {
         connection,
         node: node.clone(),
@@ -94,6 +107,7 @@ pub(super) async fn open(
         timeouts: target.timeouts,
         encrypted: target.tls != Tls::Disable,
         changing: None,
+        found_locked: Vec::new(),
     };
     managing.settle().await?;
     Ok(managing)
@@ -187,26 +201,14 @@ impl Managing for MysqlManaging {
         part: &'a ChangePart,
         change: Change<'a>,
     ) -> BoxFuture<'a, ChangeOutcome> {
-        async move {
-            match change {
-                Change::Password(new) => self.alter(part, new).await,
-                Change::Lock(_) | Change::Unlock(_) | Change::Scramble(_) => {
-                    ChangeOutcome::Refused {
-                        class: RefusalClass::Final,
-                        code: "unsupported".to_owned(),
-                        message: Untrusted::new("users cannot be locked yet"),
-                    }
-                }
-            }
-        }
-        .boxed()
+        self.alter(part, change).boxed()
     }
 
     fn end_session<'a>(
         &'a mut self,
-        _: SessionToEnd<'a>,
+        session: SessionToEnd<'a>,
     ) -> BoxFuture<'a, Result<Ending, DatabaseFault>> {
-        async { Ok(Ending::StillThere) }.boxed()
+        self.end(session).boxed()
     }
 
     fn give_up(&mut self) -> BoxFuture<'_, ()> {
@@ -262,14 +264,18 @@ impl MysqlManaging {
         match self.run(question).await {
             Some(Ok(rows)) => Ok(rows),
             Some(Err(error)) => Err(self.fault(&error)),
-            None => Err(DatabaseFault::Unreachable {
-                node: self.node.clone(),
-                cause: UnknownCause::TimedOut,
-            }),
+            None => Err(self.timed_out()),
         }
     }
 
-    fn fault(&self, error: &Error) -> DatabaseFault {
+    pub(super) fn timed_out(&self) -> DatabaseFault {
+        DatabaseFault::Unreachable {
+            node: self.node.clone(),
+            cause: UnknownCause::TimedOut,
+        }
+    }
+
+    pub(super) fn fault(&self, error: &Error) -> DatabaseFault {
         let node = self.node.clone();
         match classify::server_code(error) {
             Some(code) if DENIED.contains(&code) => DatabaseFault::NoRight {
@@ -303,12 +309,7 @@ impl MysqlManaging {
             }
             Some(Err(error)) => return Err(self.fault(&error)),
             Some(Ok(rows)) => rows,
-            None => {
-                return Err(DatabaseFault::Unreachable {
-                    node: self.node.clone(),
-                    cause: UnknownCause::TimedOut,
-                });
-            }
+            None => return Err(self.timed_out()),
         };
         let redo = self.ask(sql::redo_log(flavour)).await?;
         let untold = || DatabaseFault::Server {
@@ -361,18 +362,13 @@ impl MysqlManaging {
     async fn look(&mut self, users: [&UserName; 2]) -> Result<ManagingFacts, DatabaseFault> {
         let itself = self.who_is_it().await?;
         let accounts = self.accounts_and_anonymous(users).await?;
-        let question = sql::own_grants(self.flavour(), self.roles.as_deref());
-        // MariaDB shows the hash of the managing user's own password among its rights.
-        let grants: Vec<Zeroizing<String>> = self
-            .ask(&question)
-            .await?
-            .into_iter()
-            .filter_map(|row| mysql_async::from_row_opt::<String>(row).ok())
-            .map(Zeroizing::new)
+        let idle = accounts.pair.iter().filter(|row| row.locked);
+        self.found_locked = idle
+            .filter(|row| row.user == users[1].as_str())
+            .map(|row| row.host.clone())
             .collect();
+        let own = self.own_rights().await?;
         let seen = self.look_at_sessions().await?;
-        let lines: Vec<&str> = grants.iter().map(|line| line.as_str()).collect();
-        let own = Grants::read(&lines, None);
         let around = Surroundings {
             flavour: self.flavour(),
             manager: &self.manager,
@@ -400,52 +396,19 @@ impl MysqlManaging {
         })
     }
 
-    async fn look_at_sessions(&mut self) -> Result<sessions::Seen, DatabaseFault> {
-        let grant = match self.flavour() {
-            MysqlFlavour::MariaDb => format!("GRANT PROCESS ON *.* TO {};", self.manager),
-            _ => format!("GRANT SELECT ON performance_schema.* TO {};", self.manager),
-        };
-        let own = self.connection.id;
-        let (node, is_mysql) = (self.node.clone(), self.flavour() == MysqlFlavour::MySql);
-        let read = |rows: &[Row], place, complete| {
-            sessions::Seen::read(
-                rows,
-                place,
-                &node,
-                own,
-                complete,
-                (!complete).then(|| grant.clone()),
-            )
-        };
-        // MariaDB keeps no performance schema by itself, and MySQL can be told not to.
-        let rows = match is_mysql {
-            true => self.run(sql::SESSIONS).await,
-            false => Some(Ok(Vec::new())),
-        };
-        match rows {
-            Some(Ok(rows)) if sessions::are_all(&rows) => {
-                return Ok(read(&rows, Place::PerformanceSchema, true));
-            }
-            Some(Ok(_)) => {}
-            Some(Err(error)) if classify::server_code(&error).is_some() => {}
-            Some(Err(error)) => return Err(self.fault(&error)),
-            None => {
-                return Err(DatabaseFault::Unreachable {
-                    node: self.node.clone(),
-                    cause: UnknownCause::TimedOut,
-                });
-            }
-        }
-        let complete = match self.run(sql::MAY_SEE_ALL).await {
-            Some(Ok(_)) => true,
-            Some(Err(error)) => match classify::server_code(&error) {
-                Some(code) if DENIED.contains(&code) => false,
-                _ => return Err(self.fault(&error)),
-            },
-            None => false,
-        };
-        let rows = self.ask(sql::SESSIONS_BY_PROCESS_LIST).await?;
-        Ok(read(&rows, Place::ProcessList, complete))
+    /// What the managing user may do itself.
+    pub(super) async fn own_rights(&mut self) -> Result<Grants, DatabaseFault> {
+        let question = sql::own_grants(self.flavour(), self.roles.as_deref());
+        // MariaDB shows the hash of the managing user's own password among its rights.
+        let grants: Vec<Zeroizing<String>> = self
+            .ask(&question)
+            .await?
+            .into_iter()
+            .filter_map(|row| mysql_async::from_row_opt::<String>(row).ok())
+            .map(Zeroizing::new)
+            .collect();
+        let lines: Vec<&str> = grants.iter().map(|line| line.as_str()).collect();
+        Ok(Grants::read(&lines, None))
     }
 
     async fn compare(&mut self, roles: TwinRoles<'_>) -> Result<TwinFacts, DatabaseFault> {
@@ -467,16 +430,13 @@ impl MysqlManaging {
         match within(self.timeouts.statement, look).await {
             Some(Ok(facts)) => Ok(facts),
             Some(Err(error)) => Err(self.fault(&error)),
-            None => Err(DatabaseFault::Unreachable {
-                node: self.node.clone(),
-                cause: UnknownCause::TimedOut,
-            }),
+            None => Err(self.timed_out()),
         }
     }
 }
 
 /// Whether a privilege on everything is held.
-fn has(own: &Grants, privilege: &str) -> bool {
+pub(super) fn has(own: &Grants, privilege: &str) -> bool {
     own.covers(&Held {
         object: Object::Global,
         privilege: privilege.to_owned(),

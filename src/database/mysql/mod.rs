@@ -9,6 +9,7 @@ mod change;
 mod classify;
 mod connector;
 mod doorway;
+mod ending;
 mod grants;
 mod guard;
 mod hosts;
@@ -23,9 +24,12 @@ mod rows;
 mod sessions;
 mod sql;
 mod sql_twins;
+mod sql_watching;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod twins;
+mod watching;
 
 use std::time::Duration;
 
@@ -101,15 +105,13 @@ impl Database for Mysql {
     fn watch<'a>(
         &'a self,
         node: &'a Node,
-        _: &'a Credential,
-        _: &'a str,
+        login: &'a Credential,
+        application: &'a str,
     ) -> BoxFuture<'a, Result<Box<dyn Watching>, DatabaseFault>> {
         async move {
-            Err(DatabaseFault::Server {
-                node: node.clone(),
-                code: "unsupported".to_owned(),
-                message: crate::untrusted::Untrusted::new("sessions cannot be sampled yet"),
-            })
+            let watching =
+                watching::open(&self.connector, &self.target, node, login, application).await?;
+            Ok(Box::new(watching) as Box<dyn Watching>)
         }
         .boxed()
     }
@@ -126,7 +128,7 @@ impl Database for Mysql {
             .map(|row| (row.host.as_str(), row.plugin.as_str()))
             .collect();
         let statements = role.map_or(1, |role| role.statements);
-        change::shown_statement(flavour, user, &rows, statements)
+        statements::shown_statement(flavour, user, &rows, statements)
     }
 
     fn remedies(&self, user: &UserName, role: Option<&RoleFacts>) -> RoleRemedies {

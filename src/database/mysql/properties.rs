@@ -33,8 +33,6 @@ pub(super) struct Properties {
     sessions: i64,
     /// Days; `None` is the server's default.
     lifetime: Option<i64>,
-    /// `ACCOUNT LOCK`.
-    locked: bool,
     /// `FAILED_LOGIN_ATTEMPTS`.
     attempts: i64,
     /// `PASSWORD_LOCK_TIME` in days; -1 is for ever.
@@ -90,7 +88,6 @@ impl Properties {
                 .map(|limit| plain_number(&limit)),
             sessions: number("sessions"),
             lifetime: text("lifetime").parse().ok().filter(|days| *days >= 0),
-            locked: text("locked") == "Y",
             attempts: number("attempts"),
             lock_days: number("lock_days"),
         }
@@ -161,12 +158,6 @@ impl Properties {
             add(kind, what, Some(self.expiry()), Some(other.expiry()));
         }
 
-        if other.locked && !self.locked {
-            // Nobody is helped by a second locked row.
-            let give = Some("ACCOUNT UNLOCK".to_owned());
-            let kind = DifferenceKind::Attribute;
-            add(kind, "an account without a lock".to_owned(), give, None);
-        }
         if self.is_blocked_later(other) {
             let (mine, its) = (self.blocking(), other.blocking());
             let what = format!("{mine} (the other {its})");
@@ -344,7 +335,6 @@ mod tests {
             lifetime: Some(30),
             attempts: 3,
             lock_days: -1,
-            locked: true,
             ..plain()
         };
         let [of_plain, of_strict] = both(&plain(), &strict, Defaults::default());
@@ -359,7 +349,6 @@ mod tests {
                 "WITH MAX_QUERIES_PER_HOUR 0",
                 "WITH MAX_STATEMENT_TIME 0",
                 "PASSWORD EXPIRE DEFAULT",
-                "ACCOUNT UNLOCK",
                 "FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0",
             ]
         );

@@ -6,7 +6,9 @@
 use mysql_async::Row;
 
 use super::answer::{number, text};
-use crate::model::{Node, Session, SessionKind, SessionView, Standby};
+use super::managing::{DENIED, MysqlManaging};
+use super::{MysqlFlavour, classify, sql};
+use crate::model::{DatabaseFault, Node, Session, SessionKind, SessionView, Standby};
 use crate::untrusted::Untrusted;
 
 /// All connections of a server at one moment, as far as the managing user sees them.
@@ -23,7 +25,7 @@ pub(super) struct Seen {
 
 /// Whether the performance schema has them all: it lists at least our own connection, and
 /// had room for every other.
-pub(super) fn are_all(rows: &[Row]) -> bool {
+fn are_all(rows: &[Row]) -> bool {
     rows.first()
         .is_some_and(|row| number::<u64>(row, "lost").unwrap_or(0) == 0)
 }
@@ -38,14 +40,8 @@ struct Listed {
 
 impl Seen {
     /// `own` is the number of our own connection.
-    pub(super) fn read(
-        rows: &[Row],
-        place: Place,
-        node: &Node,
-        own: i64,
-        complete: bool,
-        grant: Option<String>,
-    ) -> Self {
+    pub(super) fn read(listing: &Listing, node: &Node, own: i64) -> Self {
+        let (rows, place) = (&listing.rows, listing.place);
         let all: Vec<Listed> = rows
             .iter()
             .map(|row| Listed {
@@ -68,8 +64,8 @@ impl Seen {
             receiving: rows.iter().any(receives),
             all,
             node: node.clone(),
-            complete,
-            grant,
+            complete: listing.complete,
+            grant: listing.grant.clone(),
         }
     }
 
@@ -115,7 +111,75 @@ impl Seen {
 
 impl Listed {
     fn is_replica(&self) -> bool {
-        self.command.starts_with("Binlog Dump")
+        sends_log(&self.command)
+    }
+}
+
+/// Whether this is the command of a connection by which a replica fetches the log.
+pub(super) fn sends_log(command: &str) -> bool {
+    command.starts_with("Binlog Dump")
+}
+
+/// What a server listed, and whether that is everything.
+pub(super) struct Listing {
+    pub(super) rows: Vec<Row>,
+    pub(super) place: Place,
+    pub(super) complete: bool,
+    /// The statement that makes it complete, when it is not.
+    pub(super) grant: Option<String>,
+}
+
+impl MysqlManaging {
+    pub(super) async fn look_at_sessions(&mut self) -> Result<Seen, DatabaseFault> {
+        let listing = self
+            .list_sessions(sql::SESSIONS, sql::SESSIONS_BY_PROCESS_LIST)
+            .await?;
+        Ok(Seen::read(&listing, &self.node, self.connection.id))
+    }
+
+    /// Asks the performance schema and, where that does not answer for all, the process list.
+    pub(super) async fn list_sessions(
+        &mut self,
+        by_schema: &str,
+        by_process_list: &str,
+    ) -> Result<Listing, DatabaseFault> {
+        // MariaDB keeps no performance schema by itself, and MySQL can be told not to.
+        let rows = match self.flavour() {
+            MysqlFlavour::MySql => self.run(by_schema).await,
+            MysqlFlavour::MariaDb => Some(Ok(Vec::new())),
+        };
+        match rows {
+            Some(Ok(rows)) if are_all(&rows) => {
+                return Ok(Listing {
+                    rows,
+                    place: Place::PerformanceSchema,
+                    complete: true,
+                    grant: None,
+                });
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) if classify::server_code(&error).is_some() => {}
+            Some(Err(error)) => return Err(self.fault(&error)),
+            None => return Err(self.timed_out()),
+        }
+        let complete = match self.run(sql::MAY_SEE_ALL).await {
+            Some(Ok(_)) => true,
+            Some(Err(error)) => match classify::server_code(&error) {
+                Some(code) if DENIED.contains(&code) => false,
+                _ => return Err(self.fault(&error)),
+            },
+            None => return Err(self.timed_out()),
+        };
+        let right = match self.flavour() {
+            MysqlFlavour::MariaDb => "PROCESS ON *.*",
+            MysqlFlavour::MySql => "SELECT ON performance_schema.*",
+        };
+        Ok(Listing {
+            rows: self.ask(by_process_list).await?,
+            place: Place::ProcessList,
+            complete,
+            grant: (!complete).then(|| format!("GRANT {right} TO {};", self.manager)),
+        })
     }
 }
 
@@ -129,7 +193,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    fn address(self, host: &str) -> &str {
+    pub(super) fn address(self, host: &str) -> &str {
         match host.rsplit_once(':') {
             Some((address, port))
                 if self == Self::ProcessList && port.bytes().all(|byte| byte.is_ascii_digit()) =>

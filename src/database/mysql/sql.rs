@@ -202,8 +202,12 @@ pub(super) struct NewHash<'a> {
 }
 
 /// Changes all rows in one statement; on MySQL that is atomic. `None` where a name cannot be
-/// written. A locked row is let in again, as PostgreSQL's statement does.
-pub(super) fn alter_user(flavour: MysqlFlavour, rows: &[NewHash<'_>]) -> Option<String> {
+/// written. A locked row is let in again, as PostgreSQL's statement does, or stays locked.
+pub(super) fn alter_user(
+    flavour: MysqlFlavour,
+    rows: &[NewHash<'_>],
+    lets_in: bool,
+) -> Option<String> {
     let parts: Option<Vec<String>> = rows
         .iter()
         .map(|row| {
@@ -219,7 +223,23 @@ pub(super) fn alter_user(flavour: MysqlFlavour, rows: &[NewHash<'_>]) -> Option<
             ))
         })
         .collect();
-    Some(format!("ALTER USER {} ACCOUNT UNLOCK", parts?.join(", ")))
+    let unlock = if lets_in { " ACCOUNT UNLOCK" } else { "" };
+    Some(format!("ALTER USER {}{unlock}", parts?.join(", ")))
+}
+
+/// Locks these rows, or lets them in again; on MySQL that is atomic. Their passwords stay.
+pub(super) fn lock_user(rows: &[(&str, &str)], locked: bool) -> Option<String> {
+    let parts: Option<Vec<String>> = rows
+        .iter()
+        .map(|(user, host)| account(user, host))
+        .collect();
+    let word = if locked { "LOCK" } else { "UNLOCK" };
+    Some(format!("ALTER USER {} ACCOUNT {word}", parts?.join(", ")))
+}
+
+/// Ends a session by its number.
+pub(super) fn kill(id: u64) -> String {
+    format!("KILL CONNECTION {id}")
 }
 
 /// Whether a row of MariaDB stores this hash, a literal as the statement had it.
@@ -293,7 +313,7 @@ pub(super) fn account(user: &str, host: &str) -> Option<String> {
 }
 
 /// A text to compare with, which means the same in every mode of the server.
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     match value.is_empty() {
         true => "''".to_owned(),
         false => format!("_utf8mb4 0x{}", hex::encode(value)),
@@ -313,12 +333,23 @@ mod tests {
             hash: "0x24",
         };
         assert_eq!(
-            alter_user(MysqlFlavour::MySql, &[row("%"), row("10.%")]).as_deref(),
+            alter_user(MysqlFlavour::MySql, &[row("%"), row("10.%")], true).as_deref(),
             Some(
                 "ALTER USER `app``b`@`%` IDENTIFIED WITH `caching_sha2_password` AS 0x24, \
                  `app``b`@`10.%` IDENTIFIED WITH `caching_sha2_password` AS 0x24 ACCOUNT UNLOCK"
             )
         );
+        assert_eq!(
+            alter_user(MysqlFlavour::MariaDb, &[row("%")], false).as_deref(),
+            Some("ALTER USER `app``b`@`%` IDENTIFIED VIA `caching_sha2_password` USING 0x24"),
+            "a locked row stays locked"
+        );
+        let rows = [("app`b", "%"), ("app`b", "10.%")];
+        assert_eq!(
+            lock_user(&rows, true).as_deref(),
+            Some("ALTER USER `app``b`@`%`, `app``b`@`10.%` ACCOUNT LOCK")
+        );
+        assert!(lock_user(&rows, false).is_some_and(|text| text.ends_with(" ACCOUNT UNLOCK")));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) fn properties(flavour: MysqlFlavour) -> String {
              CAST(max_questions AS CHAR) AS queries, CAST(max_updates AS CHAR) AS updates, \
              CAST(max_connections AS CHAR) AS connections, \
              CAST(max_user_connections AS CHAR) AS sessions, '0' AS statement_time, \
-             account_locked AS locked, CAST(password_lifetime AS CHAR) AS lifetime, \
+             CAST(password_lifetime AS CHAR) AS lifetime, \
              user_attributes->>'$.Password_locking.failed_login_attempts' AS attempts, \
              user_attributes->>'$.Password_locking.password_lock_time_days' AS lock_days",
             "mysql.user",
@@ -53,7 +53,6 @@ pub(super) fn properties(flavour: MysqlFlavour) -> String {
              JSON_VALUE(Priv, '$.max_connections') AS connections, \
              JSON_VALUE(Priv, '$.max_user_connections') AS sessions, \
              JSON_VALUE(Priv, '$.max_statement_time') AS statement_time, \
-             IF(IFNULL(JSON_VALUE(Priv, '$.account_locked'), 0), 'Y', 'N') AS locked, \
              JSON_VALUE(Priv, '$.password_lifetime') AS lifetime, \
              NULL AS attempts, NULL AS lock_days",
             "mysql.global_priv",

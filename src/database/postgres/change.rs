@@ -1,16 +1,18 @@
-//! S3: the one statement, under the role's lock, and what its answer means.
+//! S3, and the statements that retire a user: the one statement, under the role's lock, and
+//! what its answer means.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio_postgres::Error;
+use zeroize::Zeroizing;
 
-use super::super::{ChangeOutcome, NewPassword};
+use super::super::{Change, ChangeOutcome, NewPassword};
 use super::managing::{MARGIN, PostgresManaging, words};
 use super::{classify, sql, within};
 use crate::process::failpoint::{self, Failpoint};
 use crate::rotation::RefusalClass;
-use crate::secret::ScramVerifier;
+use crate::secret::{ScramVerifier, VerifierError};
 use crate::untrusted::Untrusted;
 
 impl PostgresManaging {
@@ -52,13 +54,9 @@ impl PostgresManaging {
         Ok(answer)
     }
 
-    pub(super) async fn alter_and_commit(&self, new: NewPassword<'_>) -> ChangeOutcome {
-        let salt = new
-            .salt
-            .first_chunk()
-            .expect("what is kept is longer than what SCRAM takes");
-        let verifier = match ScramVerifier::derive(new.password, salt) {
-            Ok(verifier) => verifier,
+    pub(super) async fn alter_and_commit(&self, change: Change<'_>) -> ChangeOutcome {
+        let alter = match statement(change) {
+            Ok(alter) => alter,
             Err(error) => {
                 return ChangeOutcome::Refused {
                     class: RefusalClass::Final,
@@ -68,10 +66,7 @@ impl PostgresManaging {
             }
         };
         let timeouts = sql::set_change_timeouts(self.timeouts.lock, self.timeouts.statement);
-        let statement = zeroize::Zeroizing::new(format!(
-            "{timeouts}; {}",
-            sql::alter_role(new.user, verifier.as_str())
-        ));
+        let statement = Zeroizing::new(format!("{timeouts}; {}", alter.as_str()));
         let limit = self.timeouts.statement + MARGIN;
         match self.send("alter", &statement, limit).await {
             Ok(Some(Ok(()))) => {}
@@ -136,6 +131,25 @@ impl PostgresManaging {
             "no standby confirmed the commit, and the server did not say its position",
         ))
     }
+}
+
+/// What is sent; of a password only its verifier.
+fn statement(change: Change<'_>) -> Result<Zeroizing<String>, VerifierError> {
+    let statement = match change {
+        Change::Password(new) => sql::alter_role(new.user, verifier(new)?.as_str()),
+        Change::Scramble(new) => sql::scramble_role(new.user, verifier(new)?.as_str()),
+        Change::Lock(user) => sql::lock_role(user),
+        Change::Unlock(user) => sql::unlock_role(user),
+    };
+    Ok(Zeroizing::new(statement))
+}
+
+fn verifier(new: NewPassword<'_>) -> Result<ScramVerifier, VerifierError> {
+    let salt = new
+        .salt
+        .first_chunk()
+        .expect("what is kept is longer than what SCRAM takes");
+    ScramVerifier::derive(new.password, salt)
 }
 
 fn unknown(message: &Untrusted) -> ChangeOutcome {

@@ -10,15 +10,13 @@ use tokio_postgres::{Client, Error, Row};
 use super::super::{
     Change, ChangeOutcome, ChangePart, Ending, Managing, SessionToEnd, Target, Timeouts,
 };
-use super::connection::{Connection, Connector, Parameters};
-use super::{classify, replication, sql, twins, within};
+use super::connection::{Connection, Connector};
+use super::{login, replication, sql, twins, within};
 use crate::model::{
-    AccountId, Barrier, Credential, DatabaseFault, Flavour, LoginOutcome, ManagingFacts, Node,
-    RoleFacts, ServerIdentity, Session, SessionKind, SessionView, TwinFacts, TwinRoles,
-    UnknownCause, UserName,
+    AccountId, Credential, DatabaseFault, Flavour, ManagingFacts, Node, RoleFacts, ServerIdentity,
+    Session, SessionKind, SessionView, TwinFacts, TwinRoles, UnknownCause, UserName,
 };
 use crate::process::failpoint::{self, Failpoint};
-use crate::rotation::RefusalClass;
 use crate::untrusted::Untrusted;
 
 /// Longer than the server's own time-outs, so that its answer, if any, arrives first.
@@ -28,7 +26,7 @@ pub(super) const MARGIN: Duration = Duration::from_secs(2);
 pub(super) struct PostgresManaging {
     pub(super) connection: Connection,
     pub(super) node: Node,
-    manager: UserName,
+    pub(super) manager: UserName,
     pub(super) timeouts: Timeouts,
 }
 
@@ -40,57 +38,13 @@ pub(super) async fn open(
     manager: &Credential,
     application: &str,
 ) -> Result<PostgresManaging, DatabaseFault> {
-    let out = |message: &str| DatabaseFault::ManagerOut {
-        user: manager.username.clone(),
-        message: Untrusted::new(message),
-    };
-    let Some(password) = &manager.password else {
-        return Err(out("no password is given"));
-    };
     let lost = |failpoint: Failpoint| DatabaseFault::Unreachable {
         node: node.clone(),
         cause: UnknownCause::Unreachable(words(failpoint)),
     };
     failpoint::before("managing-login").map_err(lost)?;
-    let attempt = connector.connect(Parameters {
-        node,
-        database: &target.database,
-        user: &manager.username,
-        password,
-        application,
-        options: Some(sql::MANAGING_OPTIONS),
-        timeout: target.timeouts.connect,
-    });
-    let connection = match attempt.await {
-        Ok(connection) => connection,
-        Err(error) => {
-            return Err(match classify::login_outcome(&error) {
-                LoginOutcome::PasswordRefused => out("password authentication failed"),
-                LoginOutcome::PasswordAccepted(Barrier::NotPermitted) => {
-                    out("the role is not permitted to log in")
-                }
-                LoginOutcome::PasswordAccepted(Barrier::PasswordExpired) => {
-                    out("its password has expired")
-                }
-                LoginOutcome::PasswordAccepted(Barrier::Database) => {
-                    out("the database does not exist or may not be connected to")
-                }
-                LoginOutcome::PasswordAccepted(Barrier::ConnectionLimit) => {
-                    DatabaseFault::Unreachable {
-                        node: node.clone(),
-                        cause: UnknownCause::NotReady(Untrusted::new("too many connections")),
-                    }
-                }
-                LoginOutcome::Unknown(cause) => DatabaseFault::Unreachable {
-                    node: node.clone(),
-                    cause,
-                },
-                LoginOutcome::LoggedIn { .. } | LoginOutcome::StatementFailed { .. } => {
-                    out("the connection was lost")
-                }
-            });
-        }
-    };
+    let options = sql::MANAGING_OPTIONS;
+    let connection = login::log_in(connector, target, node, manager, application, options).await?;
     failpoint::after("managing-login").map_err(lost)?;
     Ok(PostgresManaging {
         connection,
@@ -168,26 +122,14 @@ impl Managing for PostgresManaging {
         _: &'a ChangePart,
         change: Change<'a>,
     ) -> BoxFuture<'a, ChangeOutcome> {
-        async move {
-            match change {
-                Change::Password(new) => self.alter_and_commit(new).await,
-                Change::Lock(_) | Change::Unlock(_) | Change::Scramble(_) => {
-                    ChangeOutcome::Refused {
-                        class: RefusalClass::Final,
-                        code: "unsupported".to_owned(),
-                        message: Untrusted::new("users cannot be locked yet"),
-                    }
-                }
-            }
-        }
-        .boxed()
+        self.alter_and_commit(change).boxed()
     }
 
     fn end_session<'a>(
         &'a mut self,
-        _: SessionToEnd<'a>,
+        session: SessionToEnd<'a>,
     ) -> BoxFuture<'a, Result<Ending, DatabaseFault>> {
-        async { Ok(Ending::StillThere) }.boxed()
+        self.end(session).boxed()
     }
 
     fn give_up(&mut self) -> BoxFuture<'_, ()> {
@@ -208,34 +150,15 @@ impl PostgresManaging {
     }
 
     /// Runs an exchange under our time-out and names what went wrong.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         exchange: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, DatabaseFault> {
-        let unreachable = |cause| DatabaseFault::Unreachable {
-            node: self.node.clone(),
-            cause,
-        };
-        match within(self.timeouts.statement, exchange).await {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(match error.as_db_error() {
-                Some(server) => DatabaseFault::Server {
-                    node: self.node.clone(),
-                    code: server.code().code().to_owned(),
-                    message: Untrusted::new(server.message()),
-                },
-                None => unreachable(classify::unknown_cause(&error)),
-            }),
-            None => Err(unreachable(UnknownCause::TimedOut)),
-        }
+        login::ask(&self.node, self.timeouts.statement, exchange).await
     }
 
     fn first<'a>(&self, identity: &'a [Row]) -> Result<&'a Row, DatabaseFault> {
-        identity.first().ok_or_else(|| DatabaseFault::Server {
-            node: self.node.clone(),
-            code: "none".to_owned(),
-            message: Untrusted::new("the server did not say which one it is"),
-        })
+        identity.first().ok_or_else(|| login::no_answer(&self.node))
     }
 
     async fn look(

@@ -3,12 +3,16 @@
 mod change;
 mod classify;
 mod connection;
+mod ending;
+mod login;
 mod managing;
 mod quote;
 mod replication;
 mod sql;
 mod sql_twins;
+mod sql_watching;
 mod twins;
+mod watching;
 
 use std::time::Duration;
 
@@ -60,15 +64,13 @@ impl Database for Postgres {
     fn watch<'a>(
         &'a self,
         node: &'a Node,
-        _: &'a Credential,
-        _: &'a str,
+        login: &'a Credential,
+        application: &'a str,
     ) -> BoxFuture<'a, Result<Box<dyn Watching>, DatabaseFault>> {
         async move {
-            Err(DatabaseFault::Server {
-                node: node.clone(),
-                code: "unsupported".to_owned(),
-                message: Untrusted::new("sessions cannot be sampled yet"),
-            })
+            let session =
+                watching::open(&self.connector, &self.target, node, login, application).await?;
+            Ok(Box::new(session) as Box<dyn Watching>)
         }
         .boxed()
     }

@@ -46,18 +46,20 @@ pub(super) const IDENTITY: &str = "SELECT \
      FROM pg_catalog.pg_control_checkpoint() c";
 
 /// The physical standbys. What only copies or archives is none; a masked row stays, since
-/// nothing but the application's name says what it is.
-pub(super) const STANDBYS: &str = "SELECT r.application_name, \
-     pg_catalog.host(r.client_addr) AS client, r.state, \
-     coalesce(r.sync_state IN ('sync', 'quorum'), false) AS synchronous, \
-     pg_catalog.pg_wal_lsn_diff(r.flush_lsn, '0/0')::bigint AS flushed, \
-     pg_catalog.pg_wal_lsn_diff(r.replay_lsn, '0/0')::bigint AS replayed \
-     FROM pg_catalog.pg_stat_replication r \
-     WHERE r.state IS DISTINCT FROM 'backup' \
-     AND coalesce(r.application_name, '') NOT IN ('pg_basebackup', 'pg_receivewal') \
+/// nothing but the application's name says what it is. `pg_stat_replication` would list all
+/// sessions to find these; this is the same view, looked up the other way round.
+pub(super) const STANDBYS: &str = "SELECT a.application_name, \
+     pg_catalog.host(a.client_addr) AS client, w.state, \
+     coalesce(w.sync_state IN ('sync', 'quorum'), false) AS synchronous, \
+     pg_catalog.pg_wal_lsn_diff(w.flush_lsn, '0/0')::bigint AS flushed, \
+     pg_catalog.pg_wal_lsn_diff(w.replay_lsn, '0/0')::bigint AS replayed \
+     FROM pg_catalog.pg_stat_get_wal_senders() w \
+     CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(w.pid) a \
+     WHERE w.state IS DISTINCT FROM 'backup' \
+     AND coalesce(a.application_name, '') NOT IN ('pg_basebackup', 'pg_receivewal') \
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots s \
-                     WHERE s.active_pid = r.pid AND s.slot_type = 'logical') \
-     ORDER BY r.application_name, r.pid";
+                     WHERE s.active_pid = w.pid AND s.slot_type = 'logical') \
+     ORDER BY a.application_name, w.pid";
 
 /// Both roles, and what the managing user may do with them.
 pub(super) const ROLES: &str = "SELECT r.oid, r.rolname::text AS name, r.rolcanlogin, r.rolsuper, \
@@ -78,8 +80,8 @@ pub(super) const SESSIONS: &str = "SELECT pid, application_name, \
      AND (backend_type IS NULL OR backend_type IN ('client backend', 'walsender'))";
 
 /// Prepared transactions of one role: no session, but they hold its locks.
-pub(super) const PREPARED: &str = "SELECT x.gid, x.prepared FROM pg_catalog.pg_prepared_xacts x \
-     JOIN pg_catalog.pg_roles r ON r.rolname = x.owner WHERE r.oid = $1";
+pub(super) const PREPARED: &str = "SELECT x.gid, x.prepared \
+     FROM pg_catalog.pg_prepared_xact() x WHERE x.ownerid = $1";
 
 /// The backend that holds the role's advisory lock while it waits for a synchronous
 /// standby. It is one of the managing user's own, so its wait is visible to it.
@@ -113,6 +115,15 @@ pub(super) const POSITION: &str =
 pub(super) const MANAGING_OPTIONS: &str = "-c search_path=pg_catalog \
      -c client_min_messages=warning -c tcp_keepalives_idle=10 \
      -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2";
+
+/// What a session that samples begins with: it is kept for long, can change nothing, and
+/// what it has given up waiting for ends on the server, too.
+pub(super) fn watching_options(statement: Duration) -> String {
+    format!(
+        "{MANAGING_OPTIONS} -c default_transaction_read_only=on -c statement_timeout={}",
+        milliseconds(statement)
+    )
+}
 
 /// Begins the change and waits for the role's advisory lock. With an asynchronous commit a
 /// crash of the server could take back a change that was confirmed.
@@ -151,6 +162,50 @@ pub(super) fn alter_role(user: &UserName, verifier: &str) -> String {
     format!(
         "ALTER ROLE {} LOGIN PASSWORD '{verifier}'",
         quote_identifier(user.as_str())
+    )
+}
+
+/// Locks a role: its password stays, and so do its open sessions.
+pub(super) fn lock_role(user: &UserName) -> String {
+    format!("ALTER ROLE {} NOLOGIN", quote_identifier(user.as_str()))
+}
+
+/// Undoes [`lock_role`].
+pub(super) fn unlock_role(user: &UserName) -> String {
+    format!("ALTER ROLE {} LOGIN", quote_identifier(user.as_str()))
+}
+
+/// Changes the password alone: a locked role stays locked. `verifier` as in [`alter_role`].
+pub(super) fn scramble_role(user: &UserName, verifier: &str) -> String {
+    format!(
+        "ALTER ROLE {} PASSWORD '{verifier}'",
+        quote_identifier(user.as_str())
+    )
+}
+
+/// Ends the session with the number `$1` if it is of the role `$2` and began at `$3`, in one
+/// statement: numbers are used again. Answers what is found under that number.
+pub(super) const END_SESSION: &str = "SELECT a.backend_start IS NULL AS masked, \
+     CASE WHEN a.backend_start = $3::timestamptz \
+          THEN pg_catalog.pg_terminate_backend(a.pid) END AS told \
+     FROM pg_catalog.pg_stat_activity a WHERE a.pid = $1::int4 AND a.usesysid = $2::oid";
+
+/// Whether that session is still there.
+pub(super) const IS_SESSION_THERE: &str = "SELECT FROM pg_catalog.pg_stat_activity a \
+     WHERE a.pid = $1::int4 AND a.usesysid = $2::oid AND a.backend_start = $3::timestamptz";
+
+/// Whether a role is a superuser.
+pub(super) const IS_SUPERUSER: &str = "SELECT FROM pg_catalog.pg_roles \
+     WHERE oid = $1::oid AND rolsuper";
+
+/// What lets the managing user end sessions. No grant reaches those of a superuser.
+pub(super) fn grant_ending(manager: &UserName, superuser: bool) -> String {
+    if superuser {
+        return "-- only a superuser can end the sessions of a superuser".to_owned();
+    }
+    format!(
+        "GRANT pg_signal_backend TO {}; -- not for sessions of superusers",
+        quote_identifier(manager.as_str())
     )
 }
 
@@ -220,6 +275,14 @@ mod tests {
             alter_role(&user("we\"ird; DROP"), "X"),
             "ALTER ROLE \"we\"\"ird; DROP\" LOGIN PASSWORD 'X'"
         );
+    }
+
+    #[test]
+    fn a_scramble_says_nothing_of_the_login_and_a_lock_nothing_of_the_password() {
+        let locked = user("a");
+        assert_eq!(lock_role(&locked), "ALTER ROLE \"a\" NOLOGIN");
+        assert_eq!(unlock_role(&locked), "ALTER ROLE \"a\" LOGIN");
+        assert_eq!(scramble_role(&locked, "X"), "ALTER ROLE \"a\" PASSWORD 'X'");
     }
 
     #[test]

@@ -56,6 +56,33 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What a reference that stands in no document of ours leads to.
+    pub(super) fn reference(
+        &self,
+        scope: &Scope<'a>,
+        expression: &Expression,
+        steps: &[Segment],
+    ) -> Arc<Value> {
+        let targets: Vec<Target<'_>> = steps
+            .iter()
+            .map(|segment| Target {
+                segment,
+                span: None,
+            })
+            .collect();
+        let environment = scope.environment();
+        let site = Site {
+            source: &environment.source,
+            path: document_path_text(&expression.path),
+        };
+        match steps.first() {
+            Some(Segment::Key(root)) if root == "environments" => {
+                self.implicit_import(scope, expression, &targets, &site)
+            }
+            _ => self.walk(scope, &environment.values, &targets, &site),
+        }
+    }
+
     /// `environments.PROJECT.NAME.path…`
     fn implicit_import(
         &self,

@@ -1,12 +1,11 @@
 //! The strict reading of a settings document.
 
 mod addresses;
+mod overlap;
 
 use std::time::Duration;
 
-use super::{
-    Alphabet, Gate, Layer, Named, Protection, Settings, TlsMode, TwinCheck, duration, string,
-};
+use super::{Alphabet, Layer, Named, Protection, Settings, TlsMode, TwinCheck, duration, string};
 use crate::document::{
     Diagnostic, Document, Literal, Node, PropertyPath, Segment, document_path_text, nearest,
 };
@@ -21,6 +20,7 @@ pub(super) fn settings(document: &Document) -> Result<Settings, Vec<Diagnostic>>
         diagnostics: Vec::new(),
         files: Vec::new(),
         authorities: Vec::new(),
+        pauses: Vec::new(),
     };
     let mut settings = Settings {
         source: document.source().to_owned(),
@@ -47,7 +47,9 @@ pub(super) fn settings(document: &Document) -> Result<Settings, Vec<Diagnostic>>
             "databases" => {
                 reader.databases(&field, &mut settings);
                 reader.unused_authorities(&settings);
+                reader.gaps_without_room(&settings);
             }
+            "owners" => settings.owners = reader.owners(&field),
             _ => reader.refused_list(&field),
         }
     }
@@ -89,6 +91,8 @@ struct Reader<'a> {
     files: Vec<(Vec<Segment>, String)>,
     /// Each `ca`, and the entry that it stands in.
     authorities: Vec<(Field<'a>, String)>,
+    /// Each `sample` and `max-gap`, and the entry that it stands in.
+    pauses: Vec<(Field<'a>, String)>,
 }
 
 impl<'a> Reader<'a> {
@@ -319,13 +323,9 @@ impl<'a> Reader<'a> {
                 "poolers" => layer.poolers = self.addresses(&field, &mut layer.alike),
                 "password" => self.password(&field, &mut layer),
                 "verify" => self.verify(&field, &mut layer),
-                "drain" => self.drain(&field, &mut layer),
-                "retire" => self.retire(&field),
-                "monitor" => {
-                    if !field.node.is_null() && self.text(&field).is_some() {
-                        self.not_supported(&field, "monitor");
-                    }
-                }
+                "drain" => self.drain(&field, &mut layer, database.name()),
+                "retire" => self.retire(&field, &mut layer),
+                "monitor" => layer.monitor = self.monitor(&field),
                 _ => self.timeouts(&field, &mut layer),
             }
         }
@@ -403,49 +403,6 @@ impl<'a> Reader<'a> {
             }
             let choices = [("strict", TwinCheck::Strict), ("warn", TwinCheck::Warn)];
             layer.twin = self.choice(&field, &choices);
-        }
-    }
-
-    fn drain(&mut self, drain: &Field<'_>, layer: &mut Layer) {
-        let known = ["propagation", "quiet", "max-gap", "sample", "gate"];
-        for field in self.fields(drain, &known) {
-            match field.name() {
-                "propagation" => layer.propagation = self.duration(&field),
-                "quiet" => {
-                    layer.quiet = self.duration(&field);
-                    if layer.quiet.is_some_and(|quiet| !quiet.is_zero()) {
-                        self.not_supported(&field, "quiet other than 0s");
-                    }
-                }
-                "gate" => layer.gate = self.choice(&field, &[("block", Gate::Block)]),
-                _ => {
-                    if self.duration(&field).is_some() {
-                        self.not_supported(&field, field.name());
-                    }
-                }
-            }
-        }
-    }
-
-    fn retire(&mut self, retire: &Field<'_>) {
-        let mut asks = false;
-        let mut says_none = false;
-        for field in self.fields(retire, &["mode", "listen", "then"]) {
-            match field.name() {
-                "mode" => {
-                    let choices = [("ask", false), ("lock", false), ("none", true)];
-                    says_none = self.choice(&field, &choices) == Some(true);
-                    asks |= !says_none;
-                }
-                "listen" => asks |= self.duration(&field).is_some(),
-                _ => {
-                    let choices = [("scramble", ()), ("keep", ())];
-                    asks |= self.choice(&field, &choices).is_some();
-                }
-            }
-        }
-        if asks && !says_none {
-            self.not_supported(retire, "retire");
         }
     }
 

@@ -25,7 +25,15 @@ fn without_a_document_the_defaults_are_safe() {
     let database = settings.database(&path("a"));
     assert_eq!(database.tls, TlsMode::VerifyFull);
     assert_eq!(database.propagation, Duration::from_secs(900));
+    assert_eq!(database.quiet, Duration::from_secs(25 * 3600));
+    assert_eq!(database.max_gap, Duration::from_secs(600));
+    assert_eq!(database.sample, Duration::from_secs(5));
     assert_eq!(database.gate, Gate::Block);
+    assert_eq!(database.retire.mode, RetireMode::Ask);
+    assert_eq!(database.retire.listen, Duration::from_secs(24 * 3600));
+    assert_eq!(database.retire.then, RetireEnd::Scramble);
+    assert_eq!(database.monitor, None);
+    assert!(settings.owners().is_empty());
     assert_eq!(database.twin, TwinCheck::Strict);
     assert!(database.nodes.is_empty() && database.poolers.is_empty());
     assert_eq!(
@@ -255,19 +263,13 @@ fn what_is_not_built_is_refused_only_when_it_asks_for_something() {
         "schedule: {cron: 0 3 * * SUN}",
         "publish: [x]",
         "webhooks: [{url: x}]",
-        "owners: [{}]",
-        "databases: {a: {drain: {quiet: 25h}}}",
-        "databases: {a: {drain: {sample: 5s}}}",
-        "databases: {a: {drain: {max-gap: 10m}}}",
-        "databases: {a: {retire: {mode: ask, listen: 24h, then: scramble}}}",
-        "databases: {a: {monitor: \"${a.b}\"}}",
     ] {
         let found = findings(text);
         assert_eq!(found.len(), 1, "{text}");
         assert!(found[0].0.ends_with("is not supported yet"), "{found:?}");
     }
     let silent =
-        "schedule: {}\ndatabases: {a: {nodes: [], poolers: , retire: {mode: none}, monitor: }}";
+        "schedule: {}\nowners: \ndatabases: {a: {nodes: [], poolers: , retire: , monitor: }}";
     assert!(parse(silent).is_ok());
 }
 
@@ -302,3 +304,5 @@ fn durations_have_units() {
         assert_eq!(duration(text), None, "{text}");
     }
 }
+
+mod overlap;

@@ -1,9 +1,11 @@
 //! Giving one path up after S3: a revision whose `previous` is the idle user with the new
 //! password, since that is what the database accepts. Consumers are untouched, and no
-//! password is changed.
+//! password is changed. An overlap of the idle user drains again: whatever was done to retire
+//! it is undone by S3, and somebody here knows its password.
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use serde_json::json;
 
 use super::effects;
@@ -14,7 +16,7 @@ use crate::operations::loading::Head;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
 use crate::rotation::{Case, Event};
-use crate::store::{NewRevision, journal, revisions};
+use crate::store::{NewRevision, journal, overlaps, revisions};
 
 impl Run<'_> {
     /// Records the new password as `previous` and closes the path.
@@ -33,6 +35,8 @@ impl Run<'_> {
         let master = Arc::clone(&self.workspace.master);
         let requester = self.workspace.requester.clone();
         let reason = self.reason.clone();
+        let secret = subject.record.id;
+        let own = self.own_logins();
         let written = effects::write(self.workspace, "abandoned", move |transaction| {
             let head = Head::load(transaction, &environment)?;
             let known = credential(&user, &pending.sealed);
@@ -54,6 +58,8 @@ impl Run<'_> {
                 case,
             };
             journal::append(transaction, rotation, Some(&path), &event, &now)?;
+            overlaps::drains_again(transaction, secret, &user, Utc::now())?;
+            own.note(transaction)?;
             journal::close_if_over(transaction, rotation, &now)?;
             Workspace::audit(
                 &master,

@@ -41,6 +41,7 @@ impl Run<'_> {
         let environment = self.subject.environment.clone();
         let requester = self.workspace.requester.clone();
         let copy = pending.duplicate();
+        let own = self.own_logins();
         let event = effects::write(self.workspace, "pending-sealed", move |transaction| {
             let key = EnvironmentKey::load(transaction, &master, &environment_id)?;
             let generation = rotated_secrets::next_generation(transaction, secret)?;
@@ -54,6 +55,7 @@ impl Run<'_> {
                 salt,
             };
             journal::append(transaction, rotation, Some(&path), &event, &timestamp())?;
+            own.note(transaction)?;
             let detail = json!({"rotation": rotation, "path": path, "generation": generation});
             let action = "rotation.pending-sealed";
             Workspace::audit(

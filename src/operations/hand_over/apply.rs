@@ -100,12 +100,21 @@ impl Run<'_> {
                 return Ok(Turn::Again);
             }
         }
+        let watched = match self.read_watched().await {
+            Ok(watched) => watched,
+            Err(error) => {
+                managing.give_up().await;
+                managing.close().await;
+                return Err(error.into());
+            }
+        };
         let gate = look_at_gate(
             self.subject,
             &mut *managing,
             &look,
             &self.others,
             &self.own,
+            watched.as_ref(),
             self.observer,
         )
         .await;
@@ -289,6 +298,7 @@ impl Run<'_> {
             return Ok(());
         };
         self.own.extend(sessions_of(&previous));
+        self.unnoted.extend(sessions_of(&previous));
         self.epoch.previous = Some(previous);
         let found = self.weigh();
         if found.current.is_everywhere() && found.previous.refused > 0 {

@@ -39,9 +39,14 @@ impl Asked {
     }
 }
 
-/// What agreement is missing, if any.
-pub(super) fn unconfirmed(asked: &Asked, confirmation: &Confirmation) -> Option<Report> {
-    let name = asked.environment.to_string();
+/// What agreement is missing, if any; `look` shows what would be done.
+pub(super) fn missing_agreement(
+    environment: &EnvironmentName,
+    protected: bool,
+    look: &str,
+    confirmation: &Confirmation,
+) -> Option<ErrorReport> {
+    let name = environment.to_string();
     let (code, message, remedy) = match confirmation {
         Confirmation::Named(typed) if *typed == name => return None,
         Confirmation::Named(typed) => (
@@ -52,7 +57,7 @@ pub(super) fn unconfirmed(asked: &Asked, confirmation: &Confirmation) -> Option<
             ),
             format!("--yes --confirm {name}"),
         ),
-        Confirmation::Yes if asked.protected => (
+        Confirmation::Yes if protected => (
             "protected",
             format!("{name} is a production environment; its name has to be typed"),
             format!("--yes --confirm {name}"),
@@ -61,19 +66,27 @@ pub(super) fn unconfirmed(asked: &Asked, confirmation: &Confirmation) -> Option<
         Confirmation::None => (
             "not-confirmed",
             "nobody agreed, and there is no terminal to ask on".to_owned(),
-            if asked.protected {
-                let look = asked.look;
-                format!("look at it with {look}, then agree with --yes --confirm {name}")
-            } else {
-                format!("look at it with {}, then agree with --yes", asked.look)
+            match protected {
+                true => format!("look at it with {look}, then agree with --yes --confirm {name}"),
+                false => format!("look at it with {look}, then agree with --yes"),
             },
         ),
     };
-    let error = ErrorReport {
+    Some(ErrorReport {
         code: code.to_owned(),
         message,
         remedy,
-    };
+    })
+}
+
+/// A report that says what agreement is missing, if any is.
+pub(super) fn unconfirmed(asked: &Asked, confirmation: &Confirmation) -> Option<Report> {
+    let error = missing_agreement(
+        &asked.environment,
+        asked.protected,
+        asked.look,
+        confirmation,
+    )?;
     let ends = asked.paths.iter().map(|(path, user)| {
         let mut of_path = PathReport::new(path.clone(), PathOutcome::Refused, Step::Preflight);
         of_path.user = Some(user.clone());

@@ -4,7 +4,7 @@
 //! new one. C is carried over an S3 of ours, since S3 does not touch it.
 
 use super::apply::FRESH;
-use super::gate::{look_at_gate, look_at_others};
+use super::gate::{Watched, look_at_gate, look_at_others, read_watched};
 use super::guesses::probe_current_counted;
 use super::logins::{
     Logins, application, probe_decoy, probe_pending, probe_poolers, probe_previous, sessions_of,
@@ -18,6 +18,7 @@ use crate::rotation::{
     Event, Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
     ServerMatch, Standing, TwinLook, assess, count_unnamed, match_server, replication,
 };
+use crate::store::StoreError;
 
 /// The logins of one epoch; `None` where none was attempted yet.
 #[derive(Default)]
@@ -85,7 +86,7 @@ impl Run<'_> {
             true => self.log_in_by_turns().await?,
             false => self.log_in_at_once().await?,
         }
-        self.look_as_manager().await;
+        self.look_as_manager().await?;
         self.note_unanswered();
         if !self.weigh().current.is_everywhere() {
             // What became of P tells a restored server and an old store from a dead user.
@@ -111,7 +112,7 @@ impl Run<'_> {
             self.look_with_decoy(),
             self.look_at_pending()
         );
-        self.note(current?, |epoch| &mut epoch.current);
+        self.note_current(current?);
         self.note(previous, |epoch| &mut epoch.previous);
         self.note(decoy, |epoch| &mut epoch.decoy);
         self.note_pending(pending?);
@@ -122,7 +123,7 @@ impl Run<'_> {
     /// one last that the journal expects to be right, and none that could be one too many.
     async fn log_in_by_turns(&mut self) -> Result<(), Failure> {
         let current = self.look_at_current().await?;
-        self.note(current, |epoch| &mut epoch.current);
+        self.note_current(current);
         let sent = self.journal.is_sent();
         if self.epoch.previous.is_none() && sent && self.subject.previous.password.is_some() {
             let previous = match self.may_guess() {
@@ -189,10 +190,19 @@ impl Run<'_> {
         self.note(pending, |epoch| &mut epoch.pending);
     }
 
-    /// Takes over logins, if any were attempted.
+    /// Takes over logins as X, if any were attempted.
+    fn note_current(&mut self, logins: Option<Logins>) {
+        if let Some(logins) = logins {
+            self.own.extend(sessions_of(&logins));
+            self.epoch.current = Some(logins);
+        }
+    }
+
+    /// Takes over logins as Y, if any were attempted.
     fn note(&mut self, logins: Option<Logins>, place: fn(&mut Epoch) -> &mut Option<Logins>) {
         if let Some(logins) = logins {
             self.own.extend(sessions_of(&logins));
+            self.unnoted.extend(sessions_of(&logins));
             *place(&mut self.epoch) = Some(logins);
         }
     }
@@ -265,24 +275,35 @@ impl Run<'_> {
         }
     }
 
-    async fn look_as_manager(&mut self) {
+    async fn look_as_manager(&mut self) -> Result<(), StoreError> {
         if !self.needs_manager() || self.epoch.fault.is_some() {
-            return;
+            return Ok(());
         }
         // Facts of this run hold until somebody else may have changed them: the gate
         // is looked at again under the role's lock right before S3.
         if self.managing.is_some() && self.facts.is_some() && self.gate.is_some() {
-            return;
+            return Ok(());
         }
-        if let Err(fault) = self.ask_manager().await {
+        let watched = self.read_watched().await?;
+        if let Err(fault) = self.ask_manager(watched.as_ref()).await {
             self.managing = None;
             // What was seen before the last effect says nothing of what it did.
             self.facts = None;
             self.epoch.fault = Some(fault);
         }
+        Ok(())
     }
 
-    async fn ask_manager(&mut self) -> Result<(), DatabaseFault> {
+    /// What is stored of Y's drain, as long as nothing was sent: from then on P may be gone
+    /// already, and what was seen since may be ourselves.
+    pub(super) async fn read_watched(&self) -> Result<Option<Watched>, StoreError> {
+        match self.journal.is_sent() {
+            false => read_watched(self.workspace, self.subject).await,
+            true => Ok(None),
+        }
+    }
+
+    async fn ask_manager(&mut self, watched: Option<&Watched>) -> Result<(), DatabaseFault> {
         let subject = self.subject;
         let mut managing = match self.managing.take() {
             Some(managing) => managing,
@@ -298,7 +319,16 @@ impl Run<'_> {
         let (facts, others) =
             tokio::try_join!(managing.facts(users[0], users[1]), look_at_others(subject))?;
         let (own, observer) = (&self.own, self.observer);
-        let gate = look_at_gate(subject, &mut *managing, &facts, &others, own, observer).await?;
+        let gate = look_at_gate(
+            subject,
+            &mut *managing,
+            &facts,
+            &others,
+            own,
+            watched,
+            observer,
+        )
+        .await?;
         if let [Some(current), Some(idle)] = &facts.roles {
             let accounts = [&current.account, &idle.account];
             if matches!(self.journal.progress, Reached::Sent { .. }) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::gate::look_at_each_other;
 use super::guesses::{probe_current_counted, probe_uncounted};
 use super::logins::{Logins, application, probe_current_through_poolers, probe_decoy, sessions_of};
+use super::own::{self, OwnLogins};
 use super::preflight::owner_of;
 use super::subject::Subject;
 use crate::document::PropertyPath;
@@ -52,19 +53,30 @@ pub(in crate::operations) async fn examine(
     let limit = seen.and_then(|managed| managed.facts.roles[0].as_ref()?.login_limit);
     let is_counted = idle_role.is_some_and(|role| role.login_limit.is_some());
     let decoy = async {
-        match is_counted {
+        match is_counted || subject.is_retired() {
             true => Logins::new(),
             false => probe_decoy(&subject).await,
         }
     };
     let (current, idle, wrong, pooled, others) = tokio::join!(
         probe_current_counted(workspace, &subject, limit),
-        probe_uncounted(&subject, idle_role),
+        async {
+            match subject.is_retired() {
+                true => None,
+                false => probe_uncounted(&subject, idle_role).await,
+            }
+        },
         decoy,
         probe_current_through_poolers(&subject),
         look_at_each_other(&subject)
     );
     let current = current?;
+    let made = [
+        OwnLogins::of_current(&subject, &current),
+        OwnLogins::of_idle(&subject, idle.as_deref().unwrap_or_default()),
+        OwnLogins::of_idle(&subject, &wrong),
+    ];
+    own::note(workspace, made).await;
     let mut own = sessions_of(&current);
     own.extend(sessions_of(idle.as_deref().unwrap_or_default()));
     own.extend(sessions_of(&wrong));
@@ -97,6 +109,7 @@ pub(in crate::operations) async fn examine(
         recorded_server: subject.record.server.as_ref(),
         recorded_certificate: subject.record.certificate.as_deref(),
         recorded_account: subject.record.accounts.get(subject.user().as_str()),
+        retired: subject.is_retired(),
         managing: managing.as_ref(),
         current_logins: &current,
         idle_logins: idle.as_deref(),

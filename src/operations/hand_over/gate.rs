@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -10,9 +11,13 @@ use super::rotation::MOST_AT_ONCE;
 use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::Managing;
-use crate::drain;
-use crate::model::{DatabaseFault, Gate, ManagingFacts, Node, OwnSession, Shut, UnknownCause};
+use crate::drain::{self, Drain, Question, Verdict};
+use crate::model::{
+    DatabaseFault, Gate, ManagingFacts, Node, OwnSession, SeenClient, Shut, UnknownCause,
+};
+use crate::operations::Workspace;
 use crate::rotation::unnamed_standbys;
+use crate::store::{StoreError, observations};
 use crate::untrusted::Untrusted;
 
 /// How long a session that may be a probe of a killed run is given to go.
@@ -94,6 +99,7 @@ pub(super) async fn look_at_gate(
     facts: &ManagingFacts,
     others: &Others,
     own: &[OwnSession],
+    watched: Option<&Watched>,
     observer: &Observer,
 ) -> Result<Gate, DatabaseFault> {
     let Some(role) = &facts.roles[1] else {
@@ -121,10 +127,16 @@ pub(super) async fn look_at_gate(
         (facts.sessions, facts.server_time) = managing.sessions(&role.account).await?;
         others = look_at_others(subject).await?;
     }
-    Ok(judge(subject, &facts, &others, own))
+    Ok(judge(subject, &facts, &others, own, watched))
 }
 
-fn judge(subject: &Subject, facts: &ManagingFacts, others: &Others, own: &[OwnSession]) -> Gate {
+fn judge(
+    subject: &Subject,
+    facts: &ManagingFacts,
+    others: &Others,
+    own: &[OwnSession],
+    watched: Option<&Watched>,
+) -> Gate {
     let managed = std::iter::once((&subject.node, facts));
     let others = others.iter().map(|(node, facts)| (node, facts));
     let nodes: Vec<(&Node, &ManagingFacts)> = managed.chain(others).collect();
@@ -145,5 +157,83 @@ fn judge(subject: &Subject, facts: &ManagingFacts, others: &Others, own: &[OwnSe
     if !unnamed.is_empty() {
         gates.push(Gate::Shut(vec![Shut::UnseenStandbys(unnamed)]));
     }
+    let nobody_is_there = gates.iter().all(|gate| match gate {
+        Gate::Open => true,
+        Gate::Shut(reasons) => !reasons.iter().any(|one| matches!(one, Shut::Sessions(_))),
+    });
+    if let Some(shut) = watched.and_then(Watched::shut)
+        && nobody_is_there
+    {
+        gates.push(Gate::Shut(vec![shut]));
+    }
     drain::together(gates)
+}
+
+/// What is stored of the overlap in which Y is the outgoing user.
+pub(super) struct Watched {
+    drain: Drain,
+    /// Whether nobody may have been there for some time, or one look is enough.
+    has_window: bool,
+    /// How many logins it was refused since we locked it, where somebody counted them.
+    pub(super) refused_since_lock: Option<u64>,
+    /// Who was seen.
+    pub(super) seen: Vec<SeenClient>,
+}
+
+impl Watched {
+    /// Why the observations keep the gate shut, if they do.
+    fn shut(&self) -> Option<Shut> {
+        if !self.has_window || self.drain.verdict == Verdict::Drained {
+            return None;
+        }
+        let remaining = match self.drain.verdict {
+            Verdict::Quiet => Some(Duration::from_secs(self.drain.window.remaining_seconds)),
+            Verdict::Active | Verdict::Drained | Verdict::Unknown => None,
+        };
+        let why = self.drain.gate.clone().unwrap_or_default();
+        Some(Shut::NotDrained { why, remaining })
+    }
+}
+
+/// Reads what was observed of Y since it became the outgoing user; `None` where it never did.
+///
+/// # Errors
+/// The store's own.
+pub(super) async fn read_watched(
+    workspace: &Workspace,
+    subject: &Subject,
+) -> Result<Option<Watched>, StoreError> {
+    let Some(overlap) = subject.overlap_of_idle() else {
+        return Ok(None);
+    };
+    let number = overlap.id;
+    let timeline = workspace
+        .store
+        .read(move |transaction| observations::load(transaction, number))
+        .await?;
+    let settings = &subject.settings;
+    let nodes: Vec<Node> = subject.nodes().cloned().collect();
+    let drain = drain::judge(&Question {
+        environment: &subject.environment,
+        path: &subject.path.to_string(),
+        overlap,
+        timeline: &timeline,
+        nodes: &nodes,
+        poolers: &[],
+        owners: &[],
+        engine: subject.engine,
+        propagation: settings.propagation,
+        quiet: settings.quiet,
+        max_gap: settings.max_gap,
+        sample: settings.sample,
+        // Nothing is published yet, so that there is nothing to confirm.
+        sinks_confirmed: true,
+        now: Utc::now(),
+    });
+    Ok(Some(Watched {
+        drain,
+        has_window: !settings.quiet.is_zero(),
+        refused_since_lock: drain::listening(overlap, &timeline).refused,
+        seen: drain::seen_clients(&timeline),
+    }))
 }

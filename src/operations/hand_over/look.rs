@@ -7,14 +7,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Observer;
-use super::gate::{look_at_gate, look_at_others};
+use super::gate::{Watched, look_at_gate, look_at_others, read_watched};
 use super::guesses::{probe_current_counted, probe_uncounted};
 use super::logins::{application, probe_current, probe_previous, sessions_of};
+use super::own::{self, OwnLogins};
 use super::report::shown;
 use super::subject::Subject;
 use crate::document::PropertyPath;
 use crate::model::{
     DatabaseFault, Engine, EnvironmentName, LoginOutcome, Node, RoleFacts, Session, SessionKind,
+    Stage,
 };
 use crate::operations::loading::Head;
 use crate::operations::{Failure, Workspace};
@@ -148,43 +150,63 @@ async fn look_at(
         gate: String::new(),
         fault: None,
     };
+    let watched = read_watched(workspace, subject).await?;
+    let watched = watched.as_ref();
     let (roles, current_logins, previous_logins) = match (depth, subject.engine) {
         // Nothing was tried, which is not the same as no password to try.
         (Depth::Sessions, _) => {
-            let roles = look_as_manager(subject, &[], &mut seen).await;
+            let roles = look_as_manager(subject, &[], watched, &mut seen).await;
             (roles, Vec::new(), Some(Vec::new()))
         }
         (Depth::Logins, Engine::Postgres) => {
-            let (current, previous) = tokio::join!(probe_current(subject), probe_previous(subject));
+            let (current, previous) = tokio::join!(probe_current(subject), async {
+                match subject.is_retired() {
+                    true => None,
+                    false => probe_previous(subject).await,
+                }
+            });
             let mut own = sessions_of(&current);
             own.extend(sessions_of(previous.as_deref().unwrap_or_default()));
-            let roles = look_as_manager(subject, &own, &mut seen).await;
+            let roles = look_as_manager(subject, &own, watched, &mut seen).await;
             (roles, current, previous)
         }
         // Whether the server counts wrong passwords is asked before one may be shown.
         (Depth::Logins, Engine::Mysql) => {
-            let roles = look_as_manager(subject, &[], &mut seen).await;
+            let roles = look_as_manager(subject, &[], watched, &mut seen).await;
             let known = |index: usize| roles.as_ref().ok().and_then(|roles| roles[index].as_ref());
             let limit = known(0).and_then(|role| role.login_limit);
-            let (current, previous) = tokio::join!(
-                probe_current_counted(workspace, subject, limit),
-                probe_uncounted(subject, known(1))
-            );
+            let (current, previous) =
+                tokio::join!(probe_current_counted(workspace, subject, limit), async {
+                    match subject.is_retired() {
+                        true => None,
+                        false => probe_uncounted(subject, known(1)).await,
+                    }
+                });
             (roles, current?, previous)
         }
     };
+    let made = [
+        OwnLogins::of_current(subject, &current_logins),
+        OwnLogins::of_idle(subject, previous_logins.as_deref().unwrap_or_default()),
+    ];
+    own::note(workspace, made).await;
     let roles = roles.unwrap_or_else(|fault| {
         seen.fault = Some(fault.to_string());
         [None, None]
     });
     seen.current.standing = standing(Some(&current_logins), roles[0].as_ref());
-    seen.previous.standing = standing(previous_logins.as_deref(), roles[1].as_ref());
+    // A login that a retired user is refused counts as somebody who still tries: none is made.
+    seen.previous.standing = match subject.overlap_of_idle() {
+        Some(overlap) if overlap.stage != Stage::Draining => overlap.stage.as_str().to_owned(),
+        _ => standing(previous_logins.as_deref(), roles[1].as_ref()),
+    };
     Ok(seen)
 }
 
 async fn look_as_manager(
     subject: &Subject,
     own: &[crate::model::OwnSession],
+    watched: Option<&Watched>,
     seen: &mut PathLook,
 ) -> Result<[Option<RoleFacts>; 2], DatabaseFault> {
     let name = application("manage");
@@ -198,7 +220,16 @@ async fn look_as_manager(
     seen.server = Some(facts.identity.version_words());
     let others = look_at_others(subject).await?;
     let observer = Observer::default();
-    let gate = look_at_gate(subject, &mut *managing, &facts, &others, own, &observer).await?;
+    let gate = look_at_gate(
+        subject,
+        &mut *managing,
+        &facts,
+        &others,
+        own,
+        watched,
+        &observer,
+    )
+    .await?;
     seen.gate = describe_gate(&gate, subject.engine);
     if facts.sessions.complete {
         seen.previous.sessions = Some(sessions(&facts.sessions, own));

@@ -12,6 +12,7 @@ mod apply;
 mod claim;
 mod confirm;
 mod effects;
+mod end_session;
 mod evidence;
 mod evidence_words;
 mod examine;
@@ -22,20 +23,26 @@ mod logins;
 mod look;
 mod open;
 mod outcome;
+mod own;
 mod preflight;
 mod promote;
 mod report;
 mod resume;
+mod retire;
 mod rotate;
 mod rotation;
 mod run;
 mod subject;
 
+pub use end_session::{
+    EndSessionReport, EndSessionRequest, EndSessionStatus, end_session, plan_end_session,
+};
 pub(super) use examine::{document_problem, examine};
 pub(super) use identify::{Identified, identify};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
 pub use resume::{Purpose, ResumeRequest, explain, list_open, resume};
+pub use retire::{RetireReport, RetireRequest, RetireStatus, plan_retire, retire};
 pub use rotate::{RotateRequest, plan, rotate};
 
 use tokio::sync::mpsc;

@@ -152,15 +152,21 @@ impl Open {
         subjects: &'a [Subject],
     ) -> Rotation<'a> {
         let opened = self.lines.iter().find_map(|line| match &line.event {
-            Event::Opened { reason, waiver, .. } => Some((reason.clone(), waiver.clone())),
+            Event::Opened {
+                reason,
+                waiver,
+                compromised,
+                ..
+            } => Some((reason.clone(), waiver.clone(), *compromised)),
             _ => None,
         });
-        let (reason, waiver) = opened.unwrap_or_default();
+        let (reason, waiver, compromised) = opened.unwrap_or_default();
         let runs = subjects.iter().map(|subject| {
             let events = self.events(&subject.path.to_string());
             let intent = request.purpose.intent();
             let mut run = Run::new(workspace, observer, subject, intent, self.number, events);
             run.reason.clone_from(&reason);
+            run.compromised = compromised;
             run.waived = waiver.is_some() && is_in_the_plan(&run.events);
             run
         });

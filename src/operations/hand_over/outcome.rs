@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::RetireReport;
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::{Exit, Failure};
 use crate::rotation::{Plan, Refusal};
@@ -173,6 +174,9 @@ pub struct Report {
     pub error: Option<ErrorReport>,
     /// Its rotated secrets.
     pub paths: Vec<PathReport>,
+    /// What became of the users whose passwords leaked; absent unless that was said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<RetireReport>,
     /// Whether the environment's name has to be typed; not part of the JSON.
     #[serde(skip)]
     pub protected: bool,
@@ -186,6 +190,13 @@ pub struct Report {
 pub struct ExitCode(pub Exit);
 
 impl Report {
+    /// How the command ends, what became of users whose passwords leaked included.
+    #[must_use]
+    pub fn whole_exit(&self) -> Exit {
+        let retired = self.retired.iter();
+        retired.fold(self.exit.0, |exit, one| exit.worse(one.exit))
+    }
+
     /// A hand-over that never began.
     #[must_use]
     pub fn failed(environment: Option<EnvironmentName>, failure: &Failure) -> Self {
@@ -202,6 +213,7 @@ impl Report {
             revision: None,
             error: Some(ErrorReport::from(failure)),
             paths: Vec::new(),
+            retired: Vec::new(),
             protected: false,
             exit: ExitCode(failure.exit),
         }
@@ -217,6 +229,7 @@ impl Report {
             revision: None,
             error: None,
             paths: Vec::new(),
+            retired: Vec::new(),
             protected: false,
             exit: ExitCode(Exit::Done),
         }

@@ -1,14 +1,15 @@
 //! S1: everything is looked at, nothing is changed.
 
 use super::Observer;
-use super::gate::{Others, look_at_gate, look_at_others};
+use super::gate::{Others, look_at_gate, look_at_others, read_watched};
 use super::guesses::{probe_current_counted, probe_uncounted};
 use super::logins::{Logins, application, probe_current, probe_previous, sessions_of};
 use super::subject::Subject;
 use crate::database::Managing;
 use crate::model::settings::TwinCheck;
 use crate::model::{
-    AccountId, DatabaseFault, Engine, Gate, ManagingFacts, OwnSession, TwinFacts, TwinRoles,
+    AccountId, DatabaseFault, Engine, Gate, ManagingFacts, OwnSession, RotationId, SeenClient,
+    TwinFacts, TwinRoles,
 };
 use crate::operations::{Failure, Workspace};
 use crate::rotation::{AdmitCase, Facts, Owner, Plan, Refusal, TwinLook, admit, lacks};
@@ -28,18 +29,41 @@ pub(super) struct Preflight {
     pub(super) owner: Option<Owner>,
     /// In what the pair differs; `None` where one of them does not exist.
     pub(super) twins: Option<TwinFacts>,
+    /// Who was seen as Y while it was watched.
+    pub(super) seen: Vec<SeenClient>,
+    /// How many logins Y was refused since we locked it, where somebody counted them.
+    pub(super) refused_since_lock: Option<u64>,
+}
+
+impl Preflight {
+    /// Those of our own sessions that are Y's.
+    pub(super) fn own_as_idle(&self) -> Vec<OwnSession> {
+        sessions_of(self.previous.as_deref().unwrap_or_default())
+    }
 }
 
 /// What else [`judge`] needs to know.
 pub(super) struct Circumstances<'a> {
     pub(super) acknowledged: bool,
     pub(super) waiver: Option<&'a str>,
+    /// A rotation that is open, where that was not looked at before.
+    pub(super) open_rotation: Option<RotationId>,
+}
+
+/// Whether the stored password of Y is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IdlePassword {
+    /// It is.
+    Tried,
+    /// It is not: a login that a locked user is refused counts as somebody who still tries.
+    NotTried,
 }
 
 /// Asks the managing connection and both users' logins at once.
 pub(super) async fn look(
     workspace: &Workspace,
     subject: &Subject,
+    idle: IdlePassword,
     observer: &Observer,
 ) -> Result<Preflight, Failure> {
     let database = &subject.database;
@@ -67,7 +91,12 @@ pub(super) async fn look(
     let others = look_at_others(subject);
     let (managing, others, current, previous) = match subject.engine {
         Engine::Postgres => {
-            let previous = probe_previous(subject);
+            let previous = async {
+                match idle {
+                    IdlePassword::Tried => probe_previous(subject).await,
+                    IdlePassword::NotTried => None,
+                }
+            };
             tokio::join!(manage, others, current, previous)
         }
         // Whether the server counts wrong passwords is asked before one may be shown.
@@ -75,12 +104,15 @@ pub(super) async fn look(
             drop(current);
             let (managing, others) = tokio::join!(manage, others);
             let roles = managing.as_ref().ok().map(|(_, facts, _)| &facts.roles);
-            let [first, idle] = [0, 1].map(|index| roles.and_then(|roles| roles[index].as_ref()));
+            let [first, second] = [0, 1].map(|index| roles.and_then(|roles| roles[index].as_ref()));
             let limit = first.and_then(|role| role.login_limit);
-            let (current, previous) = tokio::join!(
-                probe_current_counted(workspace, subject, limit),
-                probe_uncounted(subject, idle)
-            );
+            let (current, previous) =
+                tokio::join!(probe_current_counted(workspace, subject, limit), async {
+                    match idle {
+                        IdlePassword::Tried => probe_uncounted(subject, second).await,
+                        IdlePassword::NotTried => None,
+                    }
+                });
             let current = current?;
             (managing, others, current, previous)
         }
@@ -88,9 +120,19 @@ pub(super) async fn look(
     let mut own = Vec::new();
     own.extend(sessions_of(&current));
     own.extend(sessions_of(previous.as_deref().unwrap_or_default()));
+    let watched = read_watched(workspace, subject).await?;
     let (managing, others, twins, gate) = match (managing, others) {
         (Ok((mut managing, facts, twins)), Ok(others)) => {
-            let gate = look_at_gate(subject, &mut *managing, &facts, &others, &own, observer);
+            let watched = watched.as_ref();
+            let gate = look_at_gate(
+                subject,
+                &mut *managing,
+                &facts,
+                &others,
+                &own,
+                watched,
+                observer,
+            );
             match gate.await {
                 Ok(gate) => (Ok((managing, facts)), others, twins, gate),
                 Err(fault) => (Err(fault), others, None, Gate::Shut(Vec::new())),
@@ -115,6 +157,10 @@ pub(super) async fn look(
         gate,
         owner,
         twins,
+        refused_since_lock: watched
+            .as_ref()
+            .and_then(|watched| watched.refused_since_lock),
+        seen: watched.map_or_else(Vec::new, |watched| watched.seen),
     })
 }
 
@@ -144,19 +190,29 @@ pub(super) fn judge(
     preflight: &Preflight,
     circumstances: &Circumstances<'_>,
 ) -> Result<Plan, Refusal> {
-    let path = subject.path.to_string();
-    let facts = preflight.managing.as_ref().ok().map(|(_, facts)| facts);
-    let role = facts.and_then(|facts| facts.roles[1].as_ref());
     if subject.is_unsettled && preflight.managing.is_ok() {
         return Err(unsettled(subject));
     }
+    with_facts(subject, preflight, circumstances, admit)
+}
+
+/// Collects what was found as the table takes it.
+pub(super) fn with_facts<T>(
+    subject: &Subject,
+    preflight: &Preflight,
+    circumstances: &Circumstances<'_>,
+    admit: impl FnOnce(&Facts<'_>) -> T,
+) -> T {
+    let path = subject.path.to_string();
+    let facts = preflight.managing.as_ref().ok().map(|(_, facts)| facts);
+    let role = facts.and_then(|facts| facts.roles[1].as_ref());
     admit(&Facts {
         environment: &subject.environment,
         path: &path,
         revision: subject.revision,
         // Both were looked at before any database was asked.
         locked_by: None,
-        open_rotation: None,
+        open_rotation: circumstances.open_rotation,
         node: &subject.node,
         manager: &subject.manager.username,
         current: subject.current_user(),
@@ -173,6 +229,8 @@ pub(super) fn judge(
         twin_strict: subject.settings.twin == TwinCheck::Strict,
         others: &preflight.others,
         gate: &preflight.gate,
+        seen: &preflight.seen,
+        retired: subject.is_retired(),
         promoted_before: !subject.record.promoted.is_empty(),
         acknowledged: circumstances.acknowledged,
         waiver: circumstances.waiver,

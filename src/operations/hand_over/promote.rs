@@ -1,21 +1,26 @@
-//! S5: everything that was verified becomes current together, in one transaction.
+//! S5: everything that was verified becomes current together, in one transaction. With it the
+//! overlap of X begins, and that of Y ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::effects;
+use super::own::OwnLogins;
 use super::run::Run;
 use crate::document::{Fragment, PropertyPath, Segment, edit};
 use crate::model::settings::DatabaseSettings;
 use crate::model::{NodeTime, RotationId, ServerIdentity, Step};
 use crate::operations::loading::Head;
-use crate::operations::workspace::timestamp;
+use crate::operations::workspace::stored_time;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{Admitted, Event, Pending};
 use crate::secret::SecretId;
-use crate::store::{NewRevision, StoreError, journal, revisions, rotated_secrets};
+use crate::store::{
+    NewOverlap, NewRevision, StoreError, journal, overlaps, revisions, rotated_secrets,
+};
 
 /// What one path brings to the new revision.
 struct Verified {
@@ -30,13 +35,16 @@ struct Verified {
     /// The server as the last look of this run saw it.
     seen: Option<ServerIdentity>,
     nodes: Vec<NodeTime>,
+    /// Logins as X right before it: their sessions may be seen when its overlap has begun.
+    own: OwnLogins,
     path_in_document: PropertyPath,
     /// The settings under which it was verified.
     settings: DatabaseSettings,
 }
 
 /// Promotes the runs together: revision, journal, audit and the promote times are one
-/// transaction. All runs belong to `rotation`. Answers the new revision.
+/// transaction. All runs belong to `rotation`. The passwords of the users that become outgoing
+/// leaked if they are `compromised`. Answers the new revision.
 ///
 /// # Errors
 /// `store-unknown` when the outcome of the commit is not known, `settings-changed` when
@@ -44,6 +52,7 @@ struct Verified {
 pub(super) async fn promote(
     rotation: RotationId,
     runs: &mut [&mut Run<'_>],
+    compromised: bool,
 ) -> Result<u64, Failure> {
     let Some(first) = runs.first() else {
         return Err(nothing_pending());
@@ -65,7 +74,8 @@ pub(super) async fn promote(
             one.check_settings(&head)?;
             document = promoted_document(&head, &document, one)?;
         }
-        let now = timestamp();
+        let at = Utc::now();
+        let now = stored_time(at);
         let revision = NewRevision {
             document: &document,
             settings: &head.revision.settings,
@@ -79,6 +89,7 @@ pub(super) async fn promote(
         let number = revisions::add(transaction, &head.row.id, &revision)?;
         for one in &verified {
             one.record(transaction)?;
+            one.open_overlap(transaction, number, compromised, at)?;
             let event = Event::Promoted { revision: number };
             journal::append(transaction, rotation, Some(&one.path), &event, &now)?;
             Workspace::audit(
@@ -118,6 +129,7 @@ impl Verified {
             admitted: run.journal.admitted.clone(),
             seen: run.facts.as_ref().map(|facts| facts.identity.clone()),
             nodes: run.journal.verified.clone(),
+            own: OwnLogins::of_current(subject, run.epoch.current.as_deref().unwrap_or_default()),
             path_in_document: subject.path.clone(),
             settings: subject.settings.clone(),
         })
@@ -161,6 +173,28 @@ impl Verified {
         // The last look of this run may have seen it further on.
         let server = self.seen.as_ref().unwrap_or(&admitted.server);
         rotated_secrets::record_promotion(transaction, secret, server, &accounts, &self.nodes)
+    }
+
+    /// From here on X is the outgoing user.
+    fn open_overlap(
+        &self,
+        transaction: &rusqlite::Transaction<'_>,
+        revision: u64,
+        compromised: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let admitted = self.admitted.as_ref();
+        let admitted = admitted.filter(|admitted| admitted.current == self.other);
+        let overlap = NewOverlap {
+            user: &self.other,
+            account: admitted.map(|admitted| &admitted.accounts[0]),
+            revision,
+            promoted: &self.nodes,
+            compromised,
+            now,
+        };
+        overlaps::open(transaction, self.secret, &overlap)?;
+        self.own.note(transaction)
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn together(environment: &EnvironmentName, mut ends: Vec<PathEnd>) ->
         revision: None,
         error,
         paths: ends.into_iter().map(|(path, _)| path).collect(),
+        retired: Vec::new(),
         protected: false,
         exit: ExitCode(exit),
     }

@@ -222,7 +222,7 @@ async fn admit_late(
                     continue;
                 }
                 Err(failure) => {
-                    run.close_managing().await;
+                    run.end().await;
                     refused.push(report::of_run(&run, Err(failure)));
                     continue;
                 }
@@ -237,10 +237,18 @@ async fn admit_late(
 async fn admit_one(workspace: &Workspace, run: &mut Run<'_>) -> Result<Admission, Failure> {
     run.close_managing().await;
     let subject = run.subject;
-    let found = preflight::look(workspace, subject, run.observer).await?;
+    let found = preflight::look(
+        workspace,
+        subject,
+        preflight::IdlePassword::Tried,
+        run.observer,
+    )
+    .await?;
+    run.unnoted.extend(found.own_as_idle());
     let circumstances = Circumstances {
         acknowledged: true,
         waiver: None,
+        open_rotation: None,
     };
     let plan = match preflight::judge(subject, &found, &circumstances) {
         Ok(plan) => plan,
@@ -248,6 +256,7 @@ async fn admit_one(workspace: &Workspace, run: &mut Run<'_>) -> Result<Admission
             if let Ok((managing, _)) = found.managing {
                 managing.close().await;
             }
+            run.end().await;
             return Ok(Err(refusal));
         }
     };
@@ -295,7 +304,7 @@ async fn look_at_one(run: &mut Run<'_>) -> Result<Decision, Failure> {
 
 async fn close(rotation: &mut Rotation<'_>) {
     for run in &mut rotation.runs {
-        run.close_managing().await;
+        run.end().await;
     }
 }
 
@@ -406,7 +415,7 @@ async fn consumers_end(
     let (intent, number) = (Intent::Recover, RotationId(0));
     let mut run = Run::new(workspace, observer, subject, intent, number, Vec::new());
     let evidence = run.gather().await?;
-    run.close_managing().await;
+    run.end().await;
     let (case, outcome, exit) = match decide(&run.journal, &evidence, intent) {
         Decision {
             case: Some(case),

@@ -12,8 +12,10 @@ use super::claim::Claimed;
 use super::confirm::{Asked, unconfirmed};
 use super::effects;
 use super::outcome::{ErrorReport, PathReport, Report};
+use super::own::{self, OwnLogins};
 use super::preflight::{self, Circumstances, Preflight, twin_look};
 use super::report::{self, PathEnd};
+use super::retire::shut_out;
 use super::rotation::{MOST_AT_ONCE, Rotation};
 use super::run::Run;
 use super::subject::Subject;
@@ -41,6 +43,9 @@ pub struct RotateRequest {
     pub reason: Option<String>,
     /// The signed waiver of the gate.
     pub waiver: Option<String>,
+    /// What consumers read now leaked: once the other user is promoted, it is locked at once
+    /// and its password scrambled.
+    pub compromised: bool,
 }
 
 /// One rotated secret after S1.
@@ -54,6 +59,11 @@ impl Judged<'_> {
     fn claimed(&self) -> Option<Claimed> {
         let plan = self.verdict.as_ref().ok()?;
         Some(Claimed::of(self.subject, plan, &self.found))
+    }
+
+    fn own_logins(&self) -> OwnLogins {
+        let (subject, sessions) = (self.subject, self.found.own_as_idle());
+        OwnLogins::new(subject, subject.user(), sessions)
     }
 }
 
@@ -80,7 +90,7 @@ pub async fn plan(
         Some(report) => report,
         None => planned(&subjects, request, &judged),
     };
-    close(judged).await;
+    close(workspace, judged).await;
     Ok(report)
 }
 
@@ -119,11 +129,11 @@ pub async fn rotate(
     let judged = look(workspace, &subjects, request, observer).await?;
     // What was looked at may be cut short by the stop, so it is not judged.
     if let Some(signal) = observer.stop_wanted() {
-        close(judged).await;
+        close(workspace, judged).await;
         return Ok(interrupted(&subjects, request, signal));
     }
     if let Some(report) = whole_refusal(&judged, request) {
-        close(judged).await;
+        close(workspace, judged).await;
         return Ok(report);
     }
     tell_step(observer, &subjects, Step::Preflight, true);
@@ -139,6 +149,9 @@ pub async fn rotate(
         if let Some(of_path) = report.paths.iter_mut().find(|one| one.path == path) {
             of_path.plan = Some(plan);
         }
+    }
+    if request.compromised {
+        shut_out(workspace, request, observer, &mut report).await?;
     }
     Ok(report)
 }
@@ -186,10 +199,12 @@ async fn look_at_one<'a>(
     request: &RotateRequest,
     observer: &Observer,
 ) -> Result<Judged<'a>, Failure> {
-    let found = preflight::look(workspace, subject, observer).await?;
+    let found =
+        preflight::look(workspace, subject, preflight::IdlePassword::Tried, observer).await?;
     let circumstances = Circumstances {
         acknowledged: true,
         waiver: request.waiver.as_deref(),
+        open_rotation: None,
     };
     let verdict = preflight::judge(subject, &found, &circumstances);
     Ok(Judged {
@@ -199,7 +214,9 @@ async fn look_at_one<'a>(
     })
 }
 
-async fn close(judged: Vec<Judged<'_>>) {
+/// Nothing is begun of what was looked at.
+async fn close(workspace: &Workspace, judged: Vec<Judged<'_>>) {
+    own::note(workspace, judged.iter().map(Judged::own_logins)).await;
     for one in judged {
         if let Ok((managing, _)) = one.found.managing {
             managing.close().await;
@@ -370,6 +387,7 @@ async fn open_rotation(
         plan: digest.clone(),
         waiver: request.waiver.clone(),
         revision: judged.first().map_or(0, |one| one.subject.revision),
+        compromised: request.compromised,
     };
     let first_lines: Vec<_> = judged.iter().map(first_line).collect();
     let (reason, waiver) = (request.reason.clone(), request.waiver.clone());
@@ -378,10 +396,14 @@ async fn open_rotation(
     let master = Arc::clone(&workspace.master);
     let requester = workspace.requester.clone();
     let claims: Vec<Claimed> = judged.iter().filter_map(Judged::claimed).collect();
+    let own: Vec<OwnLogins> = judged.iter().map(Judged::own_logins).collect();
     let rotation = effects::write(workspace, "opened", move |transaction| {
         let now = timestamp();
         for claimed in &claims {
             claimed.claim(transaction)?;
+        }
+        for logins in &own {
+            logins.note(transaction)?;
         }
         let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
         journal::append(transaction, rotation, None, &opened, &now)?;
@@ -437,6 +459,7 @@ fn begin<'a>(
         let events = vec![Event::Admitted(admitted(subject, &plan))];
         let mut run = Run::new(workspace, observer, subject, Intent::Rotate, number, events);
         run.reason = request.reason.clone();
+        run.compromised = request.compromised;
         run.waived = request.waiver.is_some();
         take_over(&mut run, one.found);
         rotation.runs.push(run);

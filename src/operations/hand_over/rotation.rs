@@ -37,7 +37,7 @@ impl Rotation<'_> {
             }
         }
         for run in &mut self.runs {
-            run.close_managing().await;
+            run.end().await;
         }
         ends.into_iter()
             .map(|end| end.unwrap_or_else(|| Err(unknown())))
@@ -81,7 +81,8 @@ impl Rotation<'_> {
         if runs.is_empty() {
             return false;
         }
-        let promoted = promote(self.number, &mut runs).await;
+        let compromised = runs.iter().any(|run| run.compromised);
+        let promoted = promote(self.number, &mut runs, compromised).await;
         let unknown = matches!(&promoted, Err(failure) if failure.code == "store-unknown");
         for run in runs {
             run.promotion_unknown = unknown;

@@ -9,6 +9,7 @@ use super::effects;
 use super::evidence::Epoch;
 use super::gate::Others;
 use super::guesses::Guesses;
+use super::own::{self, OwnLogins};
 use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::Managing;
@@ -42,6 +43,8 @@ pub(super) struct Run<'a> {
     pub(super) journal: PathJournal,
     /// Why, in the operator's words.
     pub(super) reason: Option<String>,
+    /// What consumers read so far leaked.
+    pub(super) compromised: bool,
     /// A signed waiver passes the gate.
     pub(super) waived: bool,
     /// The managing connection; open from S1 to the end of S3.
@@ -56,6 +59,8 @@ pub(super) struct Run<'a> {
     pub(super) epoch: Epoch,
     /// Our own sessions, left out of every count.
     pub(super) own: Vec<OwnSession>,
+    /// Those of them that are Y's and do not stand in the store yet.
+    pub(super) unnoted: Vec<OwnSession>,
     /// Wrong passwords of Y, where its server counts them.
     pub(super) guesses: Guesses,
     /// N, once it was made or opened.
@@ -130,6 +135,7 @@ impl<'a> Run<'a> {
             journal,
             events,
             reason: None,
+            compromised: false,
             waived: false,
             managing: None,
             facts: None,
@@ -137,6 +143,7 @@ impl<'a> Run<'a> {
             twins: TwinLook::NotLooked,
             epoch: Epoch::default(),
             own: Vec::new(),
+            unnoted: Vec::new(),
             pending: None,
             gate: None,
             only_looks: false,
@@ -255,7 +262,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A closure that writes an event and its audit entry.
+    /// A closure that writes an event and its audit entry, and notes logins of our own.
     pub(super) fn journal_write(
         &self,
         event: Event,
@@ -267,10 +274,12 @@ impl Run<'_> {
         let environment = self.subject.environment.clone();
         let master = Arc::clone(&self.workspace.master);
         let requester = self.workspace.requester.clone();
+        let own = self.own_logins();
         detail["rotation"] = json!(rotation);
         detail["path"] = json!(path);
         move |transaction| {
             journal::append(transaction, rotation, Some(&path), &event, &timestamp())?;
+            own.note(transaction)?;
             Workspace::audit(
                 &master,
                 transaction,
@@ -282,9 +291,23 @@ impl Run<'_> {
         }
     }
 
+    /// Takes over an event that was written, with the logins that were noted beside it.
     pub(super) fn take(&mut self, event: Event) {
         self.events.push(event);
         self.journal = fold(&self.events);
+        self.unnoted.clear();
+    }
+
+    /// Y's logins that the next transaction of this run notes.
+    pub(super) fn own_logins(&self) -> OwnLogins {
+        OwnLogins::new(self.subject, self.subject.user(), self.unnoted.clone())
+    }
+
+    /// The run ends without another transaction.
+    pub(super) async fn end(&mut self) {
+        self.close_managing().await;
+        own::note(self.workspace, [self.own_logins()]).await;
+        self.unnoted.clear();
     }
 
     pub(super) async fn park(&mut self, case: Case, message: String) -> Result<Stop, Failure> {

@@ -1,20 +1,22 @@
 //! One rotated secret as the driver works on it: who, where, with what.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
-use crate::database::{Database, Target, Timeouts, Tls, connect};
+use crate::database::Database;
 use crate::document::{PropertyPath, Segment};
 use crate::environment::{Evaluator, RotatedSecret};
-use crate::model::settings::{DatabaseSettings, Protection, TlsMode};
-use crate::model::{Address, Credential, Engine, EnvironmentName, Node, RotatedState, UserName};
+use crate::model::settings::{DatabaseSettings, Protection};
+use crate::model::{
+    Credential, Engine, EnvironmentName, Node, Overlap, RotatedState, Stage, UserName,
+};
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
+use crate::operations::place::Place;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::secret::MasterKey;
-use crate::store::{RotatedSecretRow, StoreError, rotated_secrets};
+use crate::store::{RotatedSecretRow, StoreError, overlaps, rotated_secrets};
 
 /// What is made of a rotated secret without `state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(super) struct Subject {
     /// Down to the node that holds `inputs` and `state`.
     pub(super) document_path: Vec<Segment>,
     pub(super) record: RotatedSecretRow,
+    /// Its overlap, where it was promoted.
+    pub(super) overlap: Option<Overlap>,
     /// Where the managing connection goes.
     pub(super) node: Node,
     /// Further nodes of the same database.
@@ -184,29 +188,13 @@ impl Subject {
                 "`current` and `previous` are the two users of `rotateUsers`",
             ));
         }
-        let settings = head.settings.database(&secret.path);
-        let node = Node {
-            host: inputs.host,
-            port: inputs.port,
-        };
-        let target = Target {
-            engine: secret.engine,
-            database: inputs.database,
-            tls: tls(&settings, &head.revision.files)?,
-            timeouts: Timeouts {
-                connect: settings.connect_timeout,
-                statement: settings.statement_timeout,
-                lock: settings.lock_timeout,
-            },
-        };
-        let database = connect(target).map_err(|words| {
-            Failure::new(
-                "bad-settings",
-                Exit::Error,
-                words,
-                "check `databases.\"*\".tls.ca` with `handover env settings get`",
-            )
-        })?;
+        let Place {
+            node,
+            others,
+            poolers,
+            settings,
+            database,
+        } = Place::new(head, secret, &inputs)?;
         Ok(Self {
             environment_id: head.row.id.clone(),
             environment: name.clone(),
@@ -214,9 +202,10 @@ impl Subject {
             revision: head.row.head,
             path: secret.path.clone(),
             document_path: secret.document_path.clone(),
+            overlap: overlap(transaction, &record, &state.previous.username)?,
             record,
-            others: places(&settings.nodes, secret.engine, Some(&node)),
-            poolers: places(&settings.poolers, secret.engine, None),
+            others,
+            poolers,
             node,
             manager: inputs.managing,
             current: state.current,
@@ -243,6 +232,18 @@ impl Subject {
             .or_else(|| promoted.iter().map(|at| at.server_time).max())
     }
 
+    /// The overlap in which Y is the outgoing user.
+    pub(super) fn overlap_of_idle(&self) -> Option<&Overlap> {
+        let overlap = self.overlap.as_ref()?;
+        (overlap.user == self.user().as_str()).then_some(overlap)
+    }
+
+    /// We have locked Y, or may have; its next password lets it in again.
+    pub(super) fn is_retired(&self) -> bool {
+        self.overlap_of_idle()
+            .is_some_and(|overlap| overlap.stage != Stage::Draining)
+    }
+
     /// Decides which of the pair is idle: consumers read the other one.
     pub(super) fn settle(&mut self, idle_is_current: bool) {
         if idle_is_current {
@@ -267,17 +268,28 @@ impl Subject {
     }
 }
 
-/// The addresses with the engine's usual port where none was written, each of them once: a
-/// server that was asked twice would count as two.
-fn places(addresses: &[Address], engine: Engine, but: Option<&Node>) -> Vec<Node> {
-    let mut places: Vec<Node> = Vec::new();
-    for address in addresses {
-        let node = address.for_engine(engine);
-        if Some(&node) != but && !places.contains(&node) {
-            places.push(node);
-        }
+/// The overlap as it stands in the store. Where the rotated secret was promoted before overlaps
+/// were kept, nobody has watched it yet, and whoever samples makes its row.
+fn overlap(
+    transaction: &Transaction<'_>,
+    record: &RotatedSecretRow,
+    previous: &UserName,
+) -> Result<Option<Overlap>, StoreError> {
+    if let Some(overlap) = overlaps::current(transaction, record.id)? {
+        return Ok(Some(overlap));
     }
-    places
+    let last = record.promoted.iter().map(|at| at.server_time).max();
+    Ok(last.map(|at| Overlap {
+        id: 0,
+        user: previous.as_str().to_owned(),
+        account: record.accounts.get(previous.as_str()).cloned(),
+        revision: 0,
+        promoted: record.promoted.clone(),
+        opened_at: at,
+        stage: Stage::Draining,
+        stage_at: at,
+        compromised: false,
+    }))
 }
 
 /// The pair without any password, the first user idle unless another one is known to be.
@@ -294,21 +306,6 @@ fn stand_in(without: &WithoutState, users: &[UserName; 2]) -> Option<RotatedStat
     Some(RotatedState {
         current: nameless(&users[1 - idle]),
         previous: nameless(&users[idle]),
-    })
-}
-
-fn tls(settings: &DatabaseSettings, files: &BTreeMap<String, String>) -> Result<Tls, Failure> {
-    let authority = match &settings.ca {
-        Some(name) => Some(files.get(name).cloned().ok_or_else(|| {
-            StoreError::Damaged(format!("the revision does not hold the file {name}"))
-        })?),
-        None => None,
-    };
-    Ok(match settings.tls {
-        TlsMode::VerifyFull => Tls::VerifyFull { authority },
-        TlsMode::VerifyCa => Tls::VerifyCa { authority },
-        TlsMode::Require => Tls::Require,
-        TlsMode::Disable => Tls::Disable,
     })
 }
 

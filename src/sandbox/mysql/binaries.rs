@@ -59,7 +59,7 @@ pub struct MariadbBinaries {
 }
 
 /// The programs of the one or the other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Programs {
     MySql(MysqlBinaries),
     MariaDb(MariadbBinaries),
@@ -169,9 +169,10 @@ impl Programs {
         }
     }
 
-    /// How the programs are called for the server in `folder`. What makes the data writes no
-    /// log of statements: the superuser's password is among them.
-    pub(super) fn commands(&self, folder: &Path) -> Program {
+    /// How the programs are called for the server in `folder`, whose data is new or a copy of
+    /// `data`. What makes the data writes no log of statements: the superuser's password is
+    /// among them.
+    pub(super) fn commands(&self, folder: &Path, data: Option<&Path>) -> Program {
         let defaults = format!("--defaults-file={}", folder.join("my.cnf").display());
         let statements = folder.join("init.sql").display().to_string();
         let (initialise, server) = match self {
@@ -196,9 +197,16 @@ impl Programs {
                 &binaries.mariadbd,
             ),
         };
+        let copy = |data: &Path| -> Vec<String> {
+            let copied = folder.join("data");
+            ["cp".to_owned(), "-R".to_owned()]
+                .into_iter()
+                .chain([data, &copied].map(|path| path.display().to_string()))
+                .collect()
+        };
         let silent = ["--skip-log-bin", "--general-log=0"].map(str::to_owned);
         Program {
-            initialise: [initialise.as_slice(), &silent].concat(),
+            initialise: data.map_or_else(|| [initialise.as_slice(), &silent].concat(), copy),
             serve: vec![server.display().to_string(), defaults],
             // An orderly shutdown waits for sessions and writes out what the next start
             // would repeat as well.

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::login::Superuser;
 use super::{MysqlFlavour, MysqlServer, New, SandboxError};
 
 /// How long a replica may take to reach its primary.
@@ -28,11 +27,9 @@ impl MysqlServer {
     ) -> Result<Self, SandboxError> {
         let new = New {
             programs: self.programs.clone(),
+            template: self.template.clone(),
             authority: Arc::clone(&self.authority),
-            superuser: Superuser {
-                name: self.superuser.name.clone(),
-                password: self.superuser.password.duplicate(),
-            },
+            superuser: self.superuser.duplicate(),
             parent: self.folder().parent().unwrap_or(Path::new("/tmp")),
             time_limit: self.lifecycle.time_limit(),
             number,

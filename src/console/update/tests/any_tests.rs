@@ -34,6 +34,9 @@ fn events() -> impl Strategy<Value = String> {
         "backspace",
         "x",
         "space",
+        "d",
+        "1",
+        "4",
     ]);
     let answers = prop::sample::select(vec![
         "<planned>",
@@ -48,6 +51,11 @@ fn events() -> impl Strategy<Value = String> {
         "<looked>",
         "<looked:shop/pay>",
         "<detail:shop/beta>",
+        "<late:shop/beta>",
+        "<quiet:shop/beta>",
+        "<thousand:shop/alpha>",
+        "<no-overlap:shop/beta>",
+        "<no-drain:shop/pay>",
         "<refresh>",
         "<minute>",
         "<minutes:7>",
@@ -119,6 +127,11 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
     };
     let rows = model.rows();
     match &model.selected {
+        Some(selected) => prop_assert!(rows.iter().any(|row| row.target == *selected)),
+        None => prop_assert!(rows.is_empty()),
+    }
+    let rows = model.monitor_rows();
+    match &model.monitor.selected {
         Some(selected) => prop_assert!(rows.iter().any(|row| row.target == *selected)),
         None => prop_assert!(rows.is_empty()),
     }

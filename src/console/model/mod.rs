@@ -4,13 +4,19 @@
 //! messages. Whoever draws computes scroll offsets; the selection follows identity,
 //! never a row's number.
 
+mod drains;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
+pub(super) use self::drains::{
+    Cursor, DrainView, Entry, Monitor, MonitorRow, Standing, entries, group_of, late_logins,
+    nodes_seen, standing,
+};
 use super::input::LineInput;
 use crate::model::{EnvironmentName, RotationId, Step};
-use crate::operations::hand_over::{Look, Report};
+use crate::operations::hand_over::{Look, PathLook, Report, SessionLook, UserLook};
 use crate::operations::{AuditEntry, EnvironmentStatus, History, PathStatus, Status};
 
 /// A password that was not rotated for this long is overdue, until schedules say
@@ -34,6 +40,8 @@ pub(super) enum Screen {
     Environments,
     /// One environment.
     Environment(Target),
+    /// All open overlaps, the worst first.
+    Drains,
     /// A rotation or a recovery while it runs, and how it ended.
     Run,
 }
@@ -41,10 +49,16 @@ pub(super) enum Screen {
 /// Which list of the environment screen has the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Pane {
+    Drain,
     #[default]
     Sessions,
     Revisions,
     Audit,
+}
+
+impl Pane {
+    /// In the order of their numbers.
+    pub(super) const ALL: [Self; 4] = [Self::Drain, Self::Sessions, Self::Revisions, Self::Audit];
 }
 
 /// What lies over the screen and takes all keys.
@@ -152,6 +166,10 @@ pub(super) struct Model {
     pub(super) status_at: Option<DateTime<Utc>>,
     pub(super) status_problem: Option<Problem>,
     pub(super) known: BTreeMap<EnvironmentName, Known>,
+    pub(super) drains: BTreeMap<EnvironmentName, DrainView>,
+    pub(super) monitor: Monitor,
+    /// What is selected in the drain pane.
+    pub(super) cursor: Cursor,
     pub(super) screens: Vec<Screen>,
     pub(super) overlay: Option<Overlay>,
     /// How many reviews were opened.
@@ -184,6 +202,9 @@ impl Model {
             status_at: None,
             status_problem: None,
             known: BTreeMap::new(),
+            drains: BTreeMap::new(),
+            monitor: Monitor::default(),
+            cursor: Cursor::default(),
             screens: vec![Screen::Environments],
             overlay: None,
             reviews: 0,
@@ -211,6 +232,7 @@ impl Model {
         match self.screen() {
             Screen::Environments => self.selected.as_ref(),
             Screen::Environment(target) => Some(target),
+            Screen::Drains => self.monitor.selected.as_ref(),
             Screen::Run => self.run.as_ref().map(|run| &run.target),
         }
     }
@@ -327,6 +349,25 @@ impl Model {
         {
             return Need::Overdue;
         }
+        let target = Target {
+            environment: environment.environment.clone(),
+            path: Some(path.path.clone()),
+        };
+        let draining = match self.drain(&target) {
+            Some((view, drain)) => standing(view, Some(drain)) != Standing::Drained,
+            None => self.may_be_in_use(path, look),
+        };
+        if draining {
+            return Need::Draining;
+        }
+        if path.promoted_at.is_none() {
+            return Need::NeverPromoted;
+        }
+        Need::Healthy
+    }
+
+    /// Whether the outgoing user may be in use, as far as one look can tell.
+    fn may_be_in_use(&self, path: &PathStatus, look: Option<&PathLook>) -> bool {
         let propagating = path.promoted_at.is_some_and(|at| {
             let span = i64::try_from(path.propagation_seconds).unwrap_or(i64::MAX);
             (self.now - at).num_seconds() < span
@@ -336,13 +377,45 @@ impl Model {
                 let sessions = look.previous.sessions.as_ref();
                 sessions.is_some_and(|sessions| !sessions.is_empty())
             });
-        if propagating || held {
-            return Need::Draining;
+        propagating || held
+    }
+
+    /// The filter of the present screen.
+    pub(super) fn filter_here(&self) -> &LineInput {
+        match self.screen() {
+            Screen::Drains => &self.monitor.filter,
+            _ => &self.filter,
         }
-        if path.promoted_at.is_none() {
-            return Need::NeverPromoted;
+    }
+
+    pub(super) fn filter_here_mut(&mut self) -> &mut LineInput {
+        match self.screen() {
+            Screen::Drains => &mut self.monitor.filter,
+            _ => &mut self.filter,
         }
-        Need::Healthy
+    }
+
+    /// The sessions that the sessions pane lists. Those of an outgoing user whose drain is
+    /// known are listed there, with what is known of them.
+    pub(super) fn listed_sessions(
+        &self,
+        target: &Target,
+    ) -> impl Iterator<Item = (&UserLook, &SessionLook)> {
+        let look = self.known.get(&target.environment);
+        let look = look.and_then(|known| known.look.as_ref());
+        let paths = look.into_iter().flat_map(|look| &look.paths);
+        paths.flat_map(|path| {
+            let of_path = Target {
+                environment: target.environment.clone(),
+                path: Some(path.path.clone()),
+            };
+            let previous = self.drain(&of_path).is_none().then_some(&path.previous);
+            let users = previous.into_iter().chain([&path.current]);
+            users.flat_map(|user| {
+                let sessions = user.sessions.iter().flatten();
+                sessions.map(move |session| (user, session))
+            })
+        })
     }
 
     /// All environments that can be looked at.

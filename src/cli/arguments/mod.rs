@@ -1,10 +1,18 @@
 //! The arguments, as clap reads them.
 
+mod hand_over;
+mod overlap;
+mod retire;
+
 use std::path::PathBuf;
 
 #[cfg(feature = "sandbox")]
 use clap::ValueEnum;
 use clap::{Args, Parser, Subcommand};
+
+pub(super) use hand_over::{AbandonArguments, RecoverArguments, RetryArguments, RotateArguments};
+pub(super) use overlap::{AgentArguments, DrainArguments};
+pub(super) use retire::{RetireArguments, TerminateArguments};
 
 use super::output::Output;
 use crate::document::PropertyPath;
@@ -42,11 +50,11 @@ pub struct Arguments {
 
     /// Without a command the console opens
     #[command(subcommand)]
-    pub(super) command: Option<Command>,
+    pub(in crate::cli) command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(in crate::cli) enum Command {
     /// The master key: make, list, replace
     #[command(subcommand)]
     Key(KeyCommand),
@@ -64,8 +72,16 @@ pub(super) enum Command {
     Retry(RetryArguments),
     /// Give a path of a rotation up, and record truthfully what the database accepts
     Abandon(AbandonArguments),
+    /// Shut the outgoing user out, step by step: lock it, listen, scramble its password
+    Retire(RetireArguments),
+    /// End one session of an outgoing user
+    Terminate(TerminateArguments),
     /// What the store knows, without asking any database
     Status(StatusArguments),
+    /// Who still uses the outgoing users, since when, and when they will be gone
+    Drain(DrainArguments),
+    /// Sample every open overlap until asked to stop
+    Agent(AgentArguments),
     /// Look at everything that would refuse a rotation, or make one fail later
     Doctor(DoctorArguments),
     /// The audit log
@@ -82,23 +98,23 @@ pub(super) enum Command {
 
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
-pub(super) struct DemoArguments {
+pub(in crate::cli) struct DemoArguments {
     /// Which server to start
     #[arg(long, value_enum, default_value_t = DemoEngine::Postgres, value_name = "ENGINE")]
-    pub(super) engine: DemoEngine,
+    pub(in crate::cli) engine: DemoEngine,
     /// Folder of the server's programs; without it PATH, the usual folders, and what `make
     /// servers` got
     #[arg(long, value_name = "DIR")]
-    pub(super) binaries: Option<PathBuf>,
+    pub(in crate::cli) binaries: Option<PathBuf>,
     /// Open no console: print where everything is, and wait until standard input ends
     #[arg(long, hide = true)]
-    pub(super) prepare_only: bool,
+    pub(in crate::cli) prepare_only: bool,
 }
 
 /// The engines of the demo, as they are typed.
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum DemoEngine {
+pub(in crate::cli) enum DemoEngine {
     /// PostgreSQL
     Postgres,
     /// MySQL
@@ -108,7 +124,7 @@ pub(super) enum DemoEngine {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum KeyCommand {
+pub(in crate::cli) enum KeyCommand {
     /// Make a new master key, and the empty store that it belongs to
     Init(KeySourceArguments),
     /// List the key slots; this needs no key
@@ -120,20 +136,20 @@ pub(super) enum KeyCommand {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct KeySourceArguments {
+pub(in crate::cli) struct KeySourceArguments {
     /// Write the key to this new file, which nobody else can read
     #[arg(long, value_name = "PATH")]
-    pub(super) file: Option<PathBuf>,
+    pub(in crate::cli) file: Option<PathBuf>,
     /// Keep the key in the system's keyring
     #[arg(long)]
-    pub(super) keyring: bool,
+    pub(in crate::cli) keyring: bool,
     /// Derive the key from a passphrase (HANDOVER_PASSPHRASE_FILE, or asked for)
     #[arg(long)]
-    pub(super) passphrase: bool,
+    pub(in crate::cli) passphrase: bool,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum StoreCommand {
+pub(in crate::cli) enum StoreCommand {
     /// Copy the store, while it is in use, into a new file; the same master key opens it
     Backup(StoreFileArguments),
     /// Make a backup the store of an empty or absent folder (--store)
@@ -141,14 +157,14 @@ pub(super) enum StoreCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct StoreFileArguments {
+pub(in crate::cli) struct StoreFileArguments {
     /// The backup
     #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
+    pub(in crate::cli) file: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum EnvCommand {
+pub(in crate::cli) enum EnvCommand {
     /// Make an environment from a file; plaintext secrets are sealed at once
     Init(EnvInitArguments),
     /// List all environments
@@ -169,39 +185,39 @@ pub(super) enum EnvCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct EnvInitArguments {
+pub(in crate::cli) struct EnvInitArguments {
     /// The new environment, as project/name
     #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
+    pub(in crate::cli) environment: EnvironmentName,
     /// The document; `-` reads standard input. The file is not changed
     #[arg(short = 'f', long = "file", value_name = "FILE")]
-    pub(super) file: PathBuf,
+    pub(in crate::cli) file: PathBuf,
     /// The settings
     #[arg(long, value_name = "FILE")]
-    pub(super) settings: Option<PathBuf>,
+    pub(in crate::cli) settings: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct EnvGetArguments {
+pub(in crate::cli) struct EnvGetArguments {
     /// The environment, as project/name
     #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
+    pub(in crate::cli) environment: EnvironmentName,
     /// Only this part, without `values.`
     #[arg(value_name = "PATH")]
-    pub(super) path: Option<PropertyPath>,
+    pub(in crate::cli) path: Option<PropertyPath>,
     /// Show the plaintext of sealed values; this is audited
     #[arg(long)]
-    pub(super) show_secrets: bool,
+    pub(in crate::cli) show_secrets: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct EnvPathArguments {
+pub(in crate::cli) struct EnvPathArguments {
     /// The environment, as project/name
     #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
+    pub(in crate::cli) environment: EnvironmentName,
     /// Only this value, without `values.`
     #[arg(value_name = "PATH")]
-    pub(super) path: Option<PropertyPath>,
+    pub(in crate::cli) path: Option<PropertyPath>,
 }
 
 #[derive(Debug, Args)]
@@ -209,13 +225,13 @@ pub(super) struct EnvPathArguments {
   handover env set shop/orders pool.size 20
   handover env set shop/orders greeting 2.0 --string
   pass show smtp | handover env set shop/orders smtp.password --secret")]
-pub(super) struct EnvSetArguments {
+pub(in crate::cli) struct EnvSetArguments {
     /// The environment, as project/name
     #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
+    pub(in crate::cli) environment: EnvironmentName,
     /// Where, without `values.`
     #[arg(value_name = "PATH")]
-    pub(super) path: PropertyPath,
+    pub(in crate::cli) path: PropertyPath,
     /// A number, a boolean, null or a string, as YAML reads it
     #[arg(
         value_name = "VALUE",
@@ -223,40 +239,40 @@ pub(super) struct EnvSetArguments {
         conflicts_with = "secret",
         allow_negative_numbers = true
     )]
-    pub(super) value: Option<String>,
+    pub(in crate::cli) value: Option<String>,
     /// Seal the value, which is read from standard input or asked for, never an argument
     #[arg(long)]
-    pub(super) secret: bool,
+    pub(in crate::cli) secret: bool,
     /// Take VALUE as a string, whatever it looks like
     #[arg(long, conflicts_with = "secret")]
-    pub(super) string: bool,
+    pub(in crate::cli) string: bool,
     /// VALUE is no secret, though its key looks like one
     #[arg(long, conflicts_with = "secret")]
-    pub(super) plaintext: bool,
+    pub(in crate::cli) plaintext: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct EnvRemoveArguments {
+pub(in crate::cli) struct EnvRemoveArguments {
     /// The environment, as project/name
     #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
+    pub(in crate::cli) environment: EnvironmentName,
     /// Do not ask
     #[arg(long)]
-    pub(super) yes: bool,
+    pub(in crate::cli) yes: bool,
     /// The environment's name, typed; needed when its users were handed over, or in production
     #[arg(long, value_name = "NAME")]
-    pub(super) confirm: Option<String>,
+    pub(in crate::cli) confirm: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct EnvNameArguments {
+pub(in crate::cli) struct EnvNameArguments {
     /// The environment, as project/name
     #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
+    pub(in crate::cli) environment: EnvironmentName,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum SettingsCommand {
+pub(in crate::cli) enum SettingsCommand {
     /// Show the settings
     Get(EnvNameArguments),
     /// Replace the settings by a new revision
@@ -264,122 +280,20 @@ pub(super) enum SettingsCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct SettingsSetArguments {
+pub(in crate::cli) struct SettingsSetArguments {
     /// The environment, as project/name
     #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
+    pub(in crate::cli) environment: EnvironmentName,
     /// The settings; `-` reads standard input
     #[arg(short = 'f', long = "file", value_name = "FILE")]
-    pub(super) file: PathBuf,
+    pub(in crate::cli) file: PathBuf,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  handover rotate shop/orders --plan
-  handover rotate shop/orders --reason \"ticket 4711\"
-  handover rotate shop/orders db --yes --confirm shop/orders --output json")]
-pub(super) struct RotateArguments {
-    /// The environment, as project/name
-    #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
-    /// The rotated secrets, without `values.`; all of the environment when none is named
-    #[arg(value_name = "PATH")]
-    pub(super) paths: Vec<PropertyPath>,
-    /// Show what would be done, and change nothing
-    #[arg(long)]
-    pub(super) plan: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub(super) yes: bool,
-    /// The environment's name, typed; needed for a production environment
-    #[arg(long, value_name = "NAME")]
-    pub(super) confirm: Option<String>,
-    /// Why; it stands in the audit log and in the history
-    #[arg(long, value_name = "TEXT")]
-    pub(super) reason: Option<String>,
-    /// Sign a waiver of the drain, with its reason: sessions of the user may be cut off
-    #[arg(long, value_name = "TEXT")]
-    pub(super) waive_drain: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  handover retry shop/orders
-  handover retry shop/orders reports --yes --output json")]
-pub(super) struct RetryArguments {
-    /// The environment, as project/name
-    #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
-    /// The failed paths, without `values.`; all that are open when none is named
-    #[arg(value_name = "PATH")]
-    pub(super) paths: Vec<PropertyPath>,
-    /// Do not ask
-    #[arg(long)]
-    pub(super) yes: bool,
-    /// The environment's name, typed; needed for a production environment
-    #[arg(long, value_name = "NAME")]
-    pub(super) confirm: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Consumers go on with the current user. No password is changed: what the \
-database accepts from the
-idle user is recorded as `previous`.
-
-Examples:
-  handover abandon shop/orders reports
-  handover abandon shop/orders reports --yes --output json"
-)]
-pub(super) struct AbandonArguments {
-    /// The environment, as project/name
-    #[arg(value_name = "ENV")]
-    pub(super) environment: EnvironmentName,
-    /// The path to give up, without `values.`
-    #[arg(value_name = "PATH")]
-    pub(super) path: PropertyPath,
-    /// Do not ask
-    #[arg(long)]
-    pub(super) yes: bool,
-    /// The environment's name, typed; needed for a production environment
-    #[arg(long, value_name = "NAME")]
-    pub(super) confirm: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  handover recover
-  handover recover shop/orders --explain
-  handover recover shop/orders --runbook orders.md
-  handover recover shop/orders --yes --output json")]
-pub(super) struct RecoverArguments {
-    /// The environment, as project/name; without it all that have an open rotation
-    #[arg(value_name = "ENV")]
-    pub(super) environment: Option<EnvironmentName>,
-    /// Show case, evidence and action, and change nothing
-    #[arg(long, conflicts_with = "yes")]
-    pub(super) explain: bool,
-    /// Write what --explain shows to a new Markdown file, with the exact commands
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "yes",
-        requires = "environment"
-    )]
-    pub(super) runbook: Option<PathBuf>,
-    /// Do not ask
-    #[arg(long)]
-    pub(super) yes: bool,
-    /// The environment's name, typed; needed for a production environment
-    #[arg(long, value_name = "NAME")]
-    pub(super) confirm: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct StatusArguments {
+pub(in crate::cli) struct StatusArguments {
     /// The environment, as project/name; without it all
     #[arg(value_name = "ENV")]
-    pub(super) environment: Option<EnvironmentName>,
+    pub(in crate::cli) environment: Option<EnvironmentName>,
 }
 
 #[derive(Debug, Args)]
@@ -398,20 +312,20 @@ Examples:
 Exit codes: 0 ok or warnings only, 4 a rotation would be refused, 5 what consumers read
 does not log in, 6 unreachable."
 )]
-pub(super) struct DoctorArguments {
+pub(in crate::cli) struct DoctorArguments {
     /// The environment, as project/name; without it all that have rotated secrets
     #[arg(value_name = "ENV")]
-    pub(super) environment: Option<EnvironmentName>,
+    pub(in crate::cli) environment: Option<EnvironmentName>,
     /// Say that the server which answers now is the right one, though it is not the recorded one
     #[arg(long, requires = "environment")]
-    pub(super) accept_server: bool,
+    pub(in crate::cli) accept_server: bool,
     /// The environment's name, typed; needed to accept a server where nobody can be asked
     #[arg(long, value_name = "NAME", requires = "accept_server")]
-    pub(super) confirm: Option<String>,
+    pub(in crate::cli) confirm: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum AuditCommand {
+pub(in crate::cli) enum AuditCommand {
     /// List the newest entries
     Ls(AuditListArguments),
     /// Walk the whole chain and name the first entry that was changed
@@ -419,27 +333,27 @@ pub(super) enum AuditCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct AuditListArguments {
+pub(in crate::cli) struct AuditListArguments {
     /// Only entries of this environment
     #[arg(value_name = "ENV")]
-    pub(super) environment: Option<EnvironmentName>,
+    pub(in crate::cli) environment: Option<EnvironmentName>,
     /// How many of the newest entries
     #[arg(long, default_value_t = 100, value_name = "COUNT")]
-    pub(super) last: u64,
+    pub(in crate::cli) last: u64,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   handover completions bash > /etc/bash_completion.d/handover")]
-pub(super) struct CompletionsArguments {
+pub(in crate::cli) struct CompletionsArguments {
     /// Which shell
     #[arg(value_enum, value_name = "SHELL")]
-    pub(super) shell: clap_complete::Shell,
+    pub(in crate::cli) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ManArguments {
+pub(in crate::cli) struct ManArguments {
     /// Write one page per command into this folder
     #[arg(long, value_name = "DIR")]
-    pub(super) folder: Option<PathBuf>,
+    pub(in crate::cli) folder: Option<PathBuf>,
 }

@@ -1,0 +1,173 @@
+//! The agent: what goes on while nobody looks. It samples every open overlap, so that the
+//! quiet time of outgoing users passes, and tells what changes.
+//!
+//! It changes no database. A second agent beside it waits for the locks of the first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::drain::{Drain, Verdict};
+use crate::model::EnvironmentName;
+use crate::operations::Workspace;
+use crate::operations::drain::{DrainReport, Pace, Sampler, watch};
+use crate::process::StopSignal;
+use crate::untrusted::Untrusted;
+
+/// How soon it is said that there is nothing to sample.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// One thing that is worth a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum News {
+    /// No overlap is open.
+    Idle,
+    /// The sessions of a user are sampled here from now on.
+    Sampling {
+        /// Of which environment.
+        environment: EnvironmentName,
+        /// Of which rotated secret.
+        path: String,
+        /// Whose.
+        user: Untrusted,
+        /// On how many nodes.
+        nodes: usize,
+    },
+    /// Another process samples the environment.
+    Waiting {
+        /// Which.
+        environment: EnvironmentName,
+    },
+    /// What may be said of a user is another thing than before.
+    Verdict {
+        /// Of which environment.
+        environment: EnvironmentName,
+        /// Of which rotated secret.
+        path: String,
+        /// Of whom.
+        user: Untrusted,
+        /// What may be said now.
+        verdict: Verdict,
+        /// What was said before; `null` at first.
+        before: Option<Verdict>,
+        /// Why it is not drained.
+        reason: Option<String>,
+    },
+    /// Less is known than should be.
+    Problem {
+        /// Of which environment.
+        environment: EnvironmentName,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// Samples until it is asked to stop.
+pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl FnMut(&News)) {
+    let mut drains = watch(workspace, None, Pace::OnNews);
+    let mut told = Told::default();
+    let mut is_told = false;
+    loop {
+        let look = tokio::time::sleep(LOOK);
+        tokio::select! {
+            biased;
+            _ = stop.raised() => break,
+            report = drains.next() => {
+                for news in told.take(&report) {
+                    tell(&news);
+                }
+            }
+            () = look => {
+                if drains.is_idle() && !is_told {
+                    tell(&News::Idle);
+                    told = Told::default();
+                }
+                is_told = drains.is_idle();
+            }
+        }
+    }
+    drains.end().await;
+}
+
+/// What was told of each environment.
+#[derive(Default)]
+struct Told {
+    environments: BTreeMap<EnvironmentName, ToldOf>,
+}
+
+#[derive(Default)]
+struct ToldOf {
+    sampler: Option<Sampler>,
+    problem: Option<String>,
+    /// By path: the user, and what was said of it.
+    verdicts: BTreeMap<String, (Untrusted, Verdict)>,
+}
+
+impl Told {
+    /// What is new in a report.
+    fn take(&mut self, report: &DrainReport) -> Vec<News> {
+        let environment = &report.environment;
+        let told = self.environments.entry(environment.clone()).or_default();
+        let mut news = Vec::new();
+        if let Some(problem) = &report.problem
+            && told.problem.as_ref() != Some(problem)
+        {
+            news.push(News::Problem {
+                environment: environment.clone(),
+                problem: problem.clone(),
+            });
+        }
+        told.problem.clone_from(&report.problem);
+        let is_here = report.sampler == Sampler::Here;
+        if report.sampler == Sampler::Elsewhere && told.sampler != Some(Sampler::Elsewhere) {
+            news.push(News::Waiting {
+                environment: environment.clone(),
+            });
+        }
+        let begins = is_here && told.sampler != Some(Sampler::Here);
+        told.sampler = Some(report.sampler);
+        if !is_here {
+            told.verdicts.clear();
+            return news;
+        }
+        told.verdicts
+            .retain(|path, _| report.drains.iter().any(|drain| drain.path == *path));
+        for drain in &report.drains {
+            let before = told.verdicts.get(&drain.path);
+            let before = before.filter(|(user, _)| *user == drain.user);
+            let before = before.map(|(_, verdict)| *verdict);
+            if begins || before.is_none() {
+                news.push(sampling(environment, drain));
+            }
+            if before != Some(drain.verdict) {
+                news.push(verdict(environment, drain, before));
+                let now = (drain.user.clone(), drain.verdict);
+                told.verdicts.insert(drain.path.clone(), now);
+            }
+        }
+        news
+    }
+}
+
+fn sampling(environment: &EnvironmentName, drain: &Drain) -> News {
+    News::Sampling {
+        environment: environment.clone(),
+        path: drain.path.clone(),
+        user: drain.user.clone(),
+        nodes: drain.coverage.nodes.len(),
+    }
+}
+
+fn verdict(environment: &EnvironmentName, drain: &Drain, before: Option<Verdict>) -> News {
+    News::Verdict {
+        environment: environment.clone(),
+        path: drain.path.clone(),
+        user: drain.user.clone(),
+        verdict: drain.verdict,
+        before,
+        reason: drain.reasons.first().cloned(),
+    }
+}

@@ -1,0 +1,83 @@
+//! `handover agent`.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use serde::Serialize;
+
+use super::drain::mark;
+use super::output::Printer;
+use super::stopping;
+use crate::agent::{self, News};
+use crate::operations::{Exit, Failure, Workspace};
+
+/// One line of `--output json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    at: chrono::DateTime<Utc>,
+    #[serde(flatten)]
+    news: &'a News,
+}
+
+pub(super) async fn run(workspace: Workspace, printer: &Printer) -> Result<Exit, Failure> {
+    let stop = stopping::listen();
+    let _held = stop.hold();
+    let tell = |news: &News| {
+        let at = Utc::now();
+        match printer.is_json() {
+            true => printer.json(&Line { at, news }),
+            false => printer.note(&format!(
+                "{} {}",
+                at.format("%Y-%m-%d %H:%M:%S UTC"),
+                words(news, printer)
+            )),
+        }
+    };
+    agent::run(&Arc::new(workspace), &stop, tell).await;
+    Ok(Exit::Done)
+}
+
+fn words(news: &News, printer: &Printer) -> String {
+    match news {
+        News::Idle => "no overlap is open; the next one begins with a promote".to_owned(),
+        News::Sampling {
+            environment,
+            path,
+            user,
+            nodes,
+        } => {
+            let nodes = match nodes {
+                1 => "1 node".to_owned(),
+                nodes => format!("{nodes} nodes"),
+            };
+            format!("{environment} {path}: sampling the sessions of {user} on {nodes}")
+        }
+        News::Waiting { environment } => {
+            format!("{environment}: sampled by another process; waiting")
+        }
+        News::Verdict {
+            environment,
+            path,
+            user,
+            verdict,
+            before,
+            reason,
+        } => {
+            let (role, glyph) = mark(*verdict);
+            let word = format!("{glyph} {}", verdict.as_str());
+            let word = printer.error_style.paint(role, &word);
+            let before = before
+                .map(|before| format!(" (was {})", before.as_str()))
+                .unwrap_or_default();
+            let reason = reason
+                .as_ref()
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default();
+            format!("{environment} {path}: {user} is {word}{before}{reason}")
+        }
+        News::Problem {
+            environment,
+            problem,
+        } => format!("{environment}: {problem}"),
+    }
+}

@@ -1,0 +1,182 @@
+//! What retiring the outgoing user means next (DESIGN section 5, the overlap).
+//!
+//! The stage says what was begun; whether the user can log in says what was done.
+
+use std::time::Duration;
+
+use crate::model::settings::RetireEnd;
+use crate::model::{RetireStep, Stage};
+
+/// What is known before the step is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Situation {
+    /// How far the overlap has come.
+    pub stage: Stage,
+    /// Whether the catalog lets the user log in.
+    pub can_log_in: bool,
+    /// Its password leaked.
+    pub compromised: bool,
+    /// The operator wants the way back.
+    pub undo: bool,
+    /// What follows the lock, by the settings.
+    pub then: RetireEnd,
+    /// How long refused logins have still to be listened for.
+    pub listen_left: Duration,
+    /// How many logins were refused since the lock, where somebody counts them.
+    pub refused: Option<u64>,
+    /// An operator signed that it need not be waited for.
+    pub waived: bool,
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextStep {
+    /// This is to be done.
+    Do(RetireStep),
+    /// Everything is done already.
+    Nothing,
+    /// It is locked, and is listened for this much longer.
+    Wait(Duration),
+    /// It is locked, and somebody still tries to log in.
+    StillTried(u64),
+    /// Its password is gone, so that no lock can be taken back.
+    Gone,
+    /// Its password leaked: it is not given back.
+    Leaked,
+}
+
+/// The next step.
+#[must_use]
+pub fn next_step(situation: &Situation) -> NextStep {
+    match situation.undo {
+        true => way_back(situation),
+        false => way_on(situation),
+    }
+}
+
+fn way_back(situation: &Situation) -> NextStep {
+    match situation.stage {
+        Stage::Scrambling | Stage::Scrambled => NextStep::Gone,
+        Stage::Draining if situation.can_log_in => NextStep::Nothing,
+        _ if situation.compromised => NextStep::Leaked,
+        Stage::Draining | Stage::Locking | Stage::Locked | Stage::Unlocking => {
+            NextStep::Do(RetireStep::Unlock)
+        }
+    }
+}
+
+fn way_on(situation: &Situation) -> NextStep {
+    match situation.stage {
+        Stage::Draining | Stage::Locking | Stage::Unlocking => NextStep::Do(RetireStep::Lock),
+        // Somebody else has let it in again.
+        Stage::Locked if situation.can_log_in => NextStep::Do(RetireStep::Lock),
+        Stage::Locked if situation.compromised => NextStep::Do(RetireStep::Scramble),
+        Stage::Locked if situation.then == RetireEnd::Keep => NextStep::Nothing,
+        Stage::Locked if situation.waived => NextStep::Do(RetireStep::Scramble),
+        Stage::Locked => match situation.refused {
+            Some(refused) if refused > 0 => NextStep::StillTried(refused),
+            _ if !situation.listen_left.is_zero() => NextStep::Wait(situation.listen_left),
+            _ => NextStep::Do(RetireStep::Scramble),
+        },
+        Stage::Scrambling => NextStep::Do(RetireStep::Scramble),
+        Stage::Scrambled => NextStep::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use NextStep::{Do, Gone, Leaked, Nothing, StillTried, Wait};
+    use RetireStep::{Lock, Scramble, Unlock};
+
+    fn at(stage: Stage) -> Situation {
+        Situation {
+            stage,
+            can_log_in: matches!(stage, Stage::Draining | Stage::Locking),
+            compromised: false,
+            undo: false,
+            then: RetireEnd::Scramble,
+            listen_left: Duration::ZERO,
+            refused: None,
+            waived: false,
+        }
+    }
+
+    #[test]
+    fn each_stage_has_its_way_on_and_its_way_back() {
+        let cases = [
+            (Stage::Draining, Do(Lock), Nothing),
+            (Stage::Locking, Do(Lock), Do(Unlock)),
+            (Stage::Locked, Do(Scramble), Do(Unlock)),
+            (Stage::Unlocking, Do(Lock), Do(Unlock)),
+            (Stage::Scrambling, Do(Scramble), Gone),
+            (Stage::Scrambled, Nothing, Gone),
+        ];
+        for (stage, on, back) in cases {
+            assert_eq!(next_step(&at(stage)), on, "{stage}");
+            let undo = Situation {
+                undo: true,
+                ..at(stage)
+            };
+            assert_eq!(next_step(&undo), back, "{stage}");
+        }
+    }
+
+    #[test]
+    fn a_locked_user_is_listened_for_and_not_scrambled_while_somebody_tries() {
+        let hour = Duration::from_secs(3600);
+        let waits = Situation {
+            listen_left: hour,
+            ..at(Stage::Locked)
+        };
+        assert_eq!(next_step(&waits), Wait(hour));
+        let tried = Situation {
+            refused: Some(2),
+            ..at(Stage::Locked)
+        };
+        assert_eq!(next_step(&tried), StillTried(2));
+        for waived in [waits, tried] {
+            let waived = Situation {
+                waived: true,
+                ..waived
+            };
+            assert_eq!(next_step(&waived), Do(Scramble));
+        }
+        let kept = Situation {
+            then: RetireEnd::Keep,
+            ..at(Stage::Locked)
+        };
+        assert_eq!(next_step(&kept), Nothing);
+    }
+
+    #[test]
+    fn what_somebody_else_let_in_is_locked_again() {
+        let opened = Situation {
+            can_log_in: true,
+            ..at(Stage::Locked)
+        };
+        assert_eq!(next_step(&opened), Do(Lock));
+        let locked_by_others = Situation {
+            can_log_in: false,
+            undo: true,
+            ..at(Stage::Draining)
+        };
+        assert_eq!(next_step(&locked_by_others), Do(Unlock));
+    }
+
+    #[test]
+    fn a_leaked_password_waits_for_nobody_and_is_not_given_back() {
+        let leaked = Situation {
+            compromised: true,
+            listen_left: Duration::from_secs(9),
+            refused: Some(3),
+            ..at(Stage::Locked)
+        };
+        assert_eq!(next_step(&leaked), Do(Scramble));
+        let back = Situation {
+            undo: true,
+            ..leaked
+        };
+        assert_eq!(next_step(&back), Leaked);
+    }
+}

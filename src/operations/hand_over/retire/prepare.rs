@@ -1,0 +1,233 @@
+//! Everything that is looked at before a step of a retirement; nothing is changed.
+
+use std::time::Duration;
+
+use chrono::Utc;
+
+use super::RetireRequest;
+use super::report::{RetireReport, RetireStatus};
+use crate::database::Managing;
+use crate::drain::{self, NextStep, Situation, next_step};
+use crate::model::settings::RetireMode;
+use crate::model::{
+    Gate, ManagingFacts, Overlap, OwnSession, RetireStep, SeenClient, Session, Shut,
+};
+use crate::operations::hand_over::Observer;
+use crate::operations::hand_over::gate::Others;
+use crate::operations::hand_over::preflight::{self, Circumstances, IdlePassword};
+use crate::operations::hand_over::subject::Subject;
+use crate::operations::{Exit, Failure, Workspace};
+use crate::rotation::{AdmitCase, Refusal, admit_retire};
+use crate::store::journal;
+
+/// What a step needs.
+pub(super) struct Prepared {
+    pub(super) step: RetireStep,
+    pub(super) overlap: Overlap,
+    pub(super) managing: Box<dyn Managing>,
+    pub(super) facts: ManagingFacts,
+    pub(super) others: Others,
+    pub(super) own: Vec<OwnSession>,
+    /// Sessions of the outgoing user on all nodes.
+    pub(super) sessions: Vec<Session>,
+    pub(super) seen: Vec<SeenClient>,
+    pub(super) waived: Vec<String>,
+}
+
+type Answer = Result<Prepared, Box<RetireReport>>;
+
+/// Looks, and chooses the step; the inner error is a report that nothing is to be done, or may
+/// be.
+pub(super) async fn prepare(
+    workspace: &Workspace,
+    subject: &Subject,
+    request: &RetireRequest,
+    observer: &Observer,
+) -> Result<Answer, Failure> {
+    let Some(overlap) = subject.overlap_of_idle().cloned() else {
+        return Ok(Err(Box::new(no_overlap(subject, request))));
+    };
+    let environment_id = subject.environment_id.clone();
+    let open = workspace
+        .store
+        .read(move |transaction| journal::find_open(transaction, &environment_id))
+        .await?;
+    let refuses =
+        !request.undo && !overlap.compromised && subject.settings.retire.mode == RetireMode::None;
+    if refuses {
+        let report = RetireReport::new(subject, request, RetireStatus::Refused);
+        return Ok(Err(Box::new(
+            report.with_error(
+                "retire-none",
+                "the settings say that nobody retires the outgoing user (`retire.mode: none`)"
+                    .to_owned(),
+                format!(
+                    "say `mode: ask` in handover env settings set {}",
+                    request.environment
+                ),
+            ),
+        )));
+    }
+    let found = preflight::look(workspace, subject, IdlePassword::NotTried, observer).await?;
+    let circumstances = Circumstances {
+        acknowledged: true,
+        waiver: request.waiver.as_deref(),
+        open_rotation: open,
+    };
+    let can_log_in = found
+        .managing
+        .as_ref()
+        .ok()
+        .and_then(|(_, facts)| facts.roles[1].as_ref())
+        .is_none_or(|role| role.can_log_in);
+    let situation = Situation {
+        stage: overlap.stage,
+        can_log_in,
+        compromised: overlap.compromised,
+        undo: request.undo,
+        then: subject.settings.retire.then,
+        listen_left: listen_left(subject, &overlap),
+        refused: found.refused_since_lock,
+        waived: request.waiver.is_some(),
+    };
+    let step = match next_step(&situation) {
+        NextStep::Do(step) => step,
+        other => {
+            let report = without_step(subject, request, &overlap, other);
+            if let Ok((managing, _)) = found.managing {
+                managing.close().await;
+            }
+            return Ok(Err(Box::new(report)));
+        }
+    };
+    let verdict = preflight::with_facts(subject, &found, &circumstances, |facts| {
+        admit_retire(facts, step, overlap.compromised)
+    });
+    let waived = match verdict {
+        Ok(waived) => waived,
+        Err(refusal) => {
+            if let Ok((managing, _)) = found.managing {
+                managing.close().await;
+            }
+            let mut report = refused(subject, request, &refusal);
+            report.step = Some(step);
+            return Ok(Err(Box::new(report)));
+        }
+    };
+    let (managing, facts) = match found.managing {
+        Ok(managed) => managed,
+        Err(fault) => {
+            return Err(Failure::new(
+                "unreachable",
+                Exit::Unreachable,
+                fault.to_string(),
+                "see that the database answers, then try again",
+            ));
+        }
+    };
+    Ok(Ok(Prepared {
+        step,
+        sessions: sessions_of(&found.gate, &facts, &found.others, &found.own),
+        overlap,
+        managing,
+        facts,
+        others: found.others,
+        own: found.own,
+        seen: found.seen,
+        waived,
+    }))
+}
+
+/// Sessions of the outgoing user on all nodes.
+pub(super) fn sessions_of(
+    gate: &Gate,
+    facts: &ManagingFacts,
+    others: &Others,
+    own: &[OwnSession],
+) -> Vec<Session> {
+    if let Gate::Shut(reasons) = gate
+        && let Some(Shut::Sessions(sessions)) = reasons
+            .iter()
+            .find(|reason| matches!(reason, Shut::Sessions(_)))
+    {
+        return sessions.clone();
+    }
+    std::iter::once(facts)
+        .chain(others.iter().map(|(_, facts)| facts))
+        .flat_map(|facts| drain::foreign_sessions(&facts.sessions, own))
+        .collect()
+}
+
+fn listen_left(subject: &Subject, overlap: &Overlap) -> Duration {
+    let listened = (Utc::now() - overlap.stage_at).to_std().unwrap_or_default();
+    subject.settings.retire.listen.saturating_sub(listened)
+}
+
+fn no_overlap(subject: &Subject, request: &RetireRequest) -> RetireReport {
+    let report = RetireReport::new(subject, request, RetireStatus::Refused);
+    report.with_error(
+        "no-overlap",
+        format!(
+            "handover never promoted {} of {}, so there is no outgoing user to retire",
+            request.path, request.environment
+        ),
+        format!("handover rotate {} {}", request.environment, request.path),
+    )
+}
+
+fn without_step(
+    subject: &Subject,
+    request: &RetireRequest,
+    overlap: &Overlap,
+    next: NextStep,
+) -> RetireReport {
+    let environment = &request.environment;
+    let path = &request.path;
+    let new = |status| RetireReport::new(subject, request, status);
+    match next {
+        NextStep::Do(_) | NextStep::Nothing => new(RetireStatus::Nothing),
+        NextStep::Wait(left) => {
+            let mut report = new(RetireStatus::Waiting);
+            report.listen_seconds = Some(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+            report
+        }
+        NextStep::StillTried(count) => new(RetireStatus::Refused).with_error(
+            "still-tried",
+            format!(
+                "{count} logins were refused since the user was locked: somebody still uses its \
+                 password"
+            ),
+            format!(
+                "find who it is, or let it in again: handover retire {environment} {path} --undo; \
+                 or sign a waiver with --waive-drain \"REASON\""
+            ),
+        ),
+        NextStep::Gone => new(RetireStatus::Refused).with_error(
+            "scrambled",
+            format!(
+                "the password of the outgoing user was scrambled ({}), so that no lock can be taken \
+                 back",
+                overlap.stage_at.format("%Y-%m-%d %H:%M:%S UTC")
+            ),
+            format!("give it a new one: handover rotate {environment} {path}"),
+        ),
+        NextStep::Leaked => new(RetireStatus::Refused).with_error(
+            "compromised",
+            "the password of the outgoing user leaked, and is not given back".to_owned(),
+            format!("give the user a new one: handover rotate {environment} {path}"),
+        ),
+    }
+}
+
+fn refused(subject: &Subject, request: &RetireRequest, refusal: &Refusal) -> RetireReport {
+    let status = match refusal.case {
+        AdmitCase::Unreachable => RetireStatus::Unreachable,
+        _ => RetireStatus::Refused,
+    };
+    let report = RetireReport::new(subject, request, status);
+    report.with_error(
+        refusal.case.name(),
+        refusal.message.clone(),
+        refusal.remedy.clone(),
+    )
+}
