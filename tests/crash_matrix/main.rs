@@ -24,6 +24,7 @@ mod matrix;
 mod network;
 mod network_cell;
 mod promises;
+mod retire;
 mod sleeper;
 mod two_paths;
 

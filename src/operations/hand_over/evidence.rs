@@ -294,10 +294,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What is stored of Y's drain, as long as nothing was sent: from then on P may be gone
-    /// already, and what was seen since may be ourselves.
+    /// What is stored of Y's drain where a window has to pass, as long as nothing was sent: from
+    /// then on P may be gone already, and what was seen since may be ourselves.
     pub(super) async fn read_watched(&self) -> Result<Option<Watched>, StoreError> {
-        match self.journal.is_sent() {
+        match self.journal.is_sent() || self.subject.settings.quiet.is_zero() {
             false => read_watched(self.workspace, self.subject).await,
             true => Ok(None),
         }

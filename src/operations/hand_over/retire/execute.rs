@@ -33,8 +33,31 @@ fn stages(step: RetireStep) -> (Stage, Stage) {
     }
 }
 
+/// What is written of a step: its name as an effect, and in the audit log.
+#[derive(Debug, Clone, Copy)]
+enum When {
+    Sent,
+    Done,
+    Refused,
+}
+
+impl When {
+    fn effect(self) -> &'static str {
+        match self {
+            Self::Sent => "retire-sent",
+            Self::Done => "retire-done",
+            Self::Refused => "retire-refused",
+        }
+    }
+}
+
 /// The words of a step in the audit log.
-fn action(step: RetireStep, when: &str) -> String {
+fn action(step: RetireStep, when: When) -> String {
+    let when = match when {
+        When::Sent => "sent",
+        When::Done => "done",
+        When::Refused => "refused",
+    };
     let step = match step {
         RetireStep::Lock => "lock",
         RetireStep::Unlock => "unlock",
@@ -152,7 +175,7 @@ impl Way<'_> {
         self.note(
             step,
             stages(step).0,
-            "sent",
+            When::Sent,
             json!({"waived": self.report.waived}),
         )
         .await?;
@@ -172,7 +195,7 @@ impl Way<'_> {
             ),
             ChangeOutcome::Refused { code, message, .. } => {
                 managing.close().await;
-                self.note(step, overlap.stage, "refused", json!({"code": code}))
+                self.note(step, overlap.stage, When::Refused, json!({"code": code}))
                     .await?;
                 return Ok(self.refused_by_server(&code, &message));
             }
@@ -188,7 +211,8 @@ impl Way<'_> {
         match step {
             RetireStep::Scramble => self.record_scrambled().await,
             RetireStep::Lock | RetireStep::Unlock => {
-                self.note(step, stages(step).1, "done", json!({})).await?;
+                self.note(step, stages(step).1, When::Done, json!({}))
+                    .await?;
                 self.report.stage = Some(stages(step).1);
                 Ok(self.report)
             }
@@ -288,7 +312,7 @@ impl Way<'_> {
         self.note(
             step,
             Stage::Unlocking,
-            "sent",
+            When::Sent,
             json!({"because": "a session began in between"}),
         )
         .await?;
@@ -300,7 +324,8 @@ impl Way<'_> {
                 return Ok(self.report_unknown(message.as_str()));
             }
         }
-        self.note(step, Stage::Draining, "done", json!({})).await?;
+        self.note(step, Stage::Draining, When::Done, json!({}))
+            .await?;
         self.report.status = RetireStatus::Undone;
         self.report.exit = crate::operations::Exit::Refused;
         self.report.stage = Some(Stage::Draining);
@@ -321,7 +346,7 @@ impl Way<'_> {
         &self,
         step: RetireStep,
         stage: Stage,
-        when: &str,
+        when: When,
         detail: Value,
     ) -> Result<(), Failure> {
         let (overlap, action) = (self.overlap, action(step, when));
@@ -329,7 +354,7 @@ impl Way<'_> {
         let detail = self.detail(detail);
         let master = Arc::clone(&self.workspace.master);
         let requester = self.workspace.requester.clone();
-        effects::write(self.workspace, "retire-noted", move |transaction| {
+        effects::write(self.workspace, when.effect(), move |transaction| {
             overlaps::set_stage(transaction, overlap, stage, Utc::now())?;
             Workspace::audit(
                 &master,
@@ -363,7 +388,7 @@ impl Way<'_> {
         let mut password = self.subject.document_path.clone();
         let keys = ["state", "previous", "password"];
         password.extend(keys.map(|key| Segment::Key(key.to_owned())));
-        let action = action(RetireStep::Scramble, "done");
+        let action = action(RetireStep::Scramble, When::Done);
         let detail = self.detail(json!({}));
         let master = Arc::clone(&self.workspace.master);
         let requester = self.workspace.requester.clone();
