@@ -1,5 +1,5 @@
 # The few commands of this project; each is a plain line that can be typed by hand.
-.PHONY: demo test soak lint deny servers screenshots
+.PHONY: demo test soak bench lint deny servers screenshots
 
 # The console on a throw-away server that leaves nothing behind: `make demo ENGINE=mysql` and
 # `ENGINE=mariadb` are not on PostgreSQL. What is missing is asked for first. The development
@@ -35,6 +35,10 @@ soak: servers
 		cargo test --locked --lib no_sequence_of_mishaps_breaks_a_promise -- --nocapture
 	HANDOVER_TEST_SEED=$(SEED) HANDOVER_SOAK_MINUTES=$(MINUTES) \
 		cargo test --locked --test live soak:: -- --ignored --nocapture
+
+# What the drain costs, beside a floor in the same run: figures, and no test of a time.
+bench: servers
+	cargo bench --locked --bench drain
 
 # What changes with this tree alone; vulnerabilities become known at any time, so that they
 # are `make deny`'s.

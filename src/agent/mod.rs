@@ -1,7 +1,11 @@
 //! The agent: what goes on while nobody looks. It samples every open overlap, so that the
 //! quiet time of outgoing users passes, and tells what changes.
 //!
-//! It changes no database. A second agent beside it waits for the locks of the first.
+//! It changes no database, except that it retires outgoing users that have drained where the
+//! settings say so (`retire.mode: lock`). A second agent beside it waits for the locks of the
+//! first.
+
+mod retiring;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +13,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::retiring::Retiring;
 use crate::drain::{Drain, Verdict};
-use crate::model::EnvironmentName;
+use crate::model::{EnvironmentName, RetireStep, Stage};
 use crate::operations::Workspace;
 use crate::operations::drain::{DrainReport, Pace, Sampler, watch};
+use crate::operations::hand_over::RetireStatus;
 use crate::process::StopSignal;
 use crate::untrusted::Untrusted;
 
@@ -56,6 +62,25 @@ pub enum News {
         /// Why it is not drained.
         reason: Option<String>,
     },
+    /// An outgoing user was retired by one step, or was not.
+    Retired {
+        /// Of which environment.
+        environment: EnvironmentName,
+        /// Of which rotated secret.
+        path: String,
+        /// The outgoing user.
+        user: Untrusted,
+        /// How it ended.
+        status: RetireStatus,
+        /// What was done, or would have been.
+        step: Option<RetireStep>,
+        /// How far it has come.
+        stage: Option<Stage>,
+        /// What stands in the way, if something does.
+        problem: Option<String>,
+        /// What mends that.
+        remedy: Option<String>,
+    },
     /// Less is known than should be.
     Problem {
         /// Of which environment.
@@ -69,6 +94,7 @@ pub enum News {
 pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl FnMut(&News)) {
     let mut drains = watch(workspace, None, Pace::OnNews);
     let mut told = Told::default();
+    let mut retiring = Retiring::default();
     let mut is_told = false;
     loop {
         let look = tokio::time::sleep(LOOK);
@@ -77,6 +103,12 @@ pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl F
             _ = stop.raised() => break,
             report = drains.next() => {
                 for news in told.take(&report) {
+                    tell(&news);
+                }
+                retiring.take(workspace, &report);
+            }
+            ended = retiring.next() => {
+                if let Some(news) = ended {
                     tell(&news);
                 }
             }
@@ -88,6 +120,9 @@ pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl F
                 is_told = drains.is_idle();
             }
         }
+    }
+    for news in retiring.end().await {
+        tell(&news);
     }
     drains.end().await;
 }

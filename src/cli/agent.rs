@@ -8,7 +8,10 @@ use serde::Serialize;
 use super::drain::mark;
 use super::output::Printer;
 use super::stopping;
+use super::style::Role;
 use crate::agent::{self, News};
+use crate::model::RetireStep;
+use crate::operations::hand_over::RetireStatus;
 use crate::operations::{Exit, Failure, Workspace};
 
 /// One line of `--output json`.
@@ -74,6 +77,36 @@ fn words(news: &News, printer: &Printer) -> String {
                 .map(|reason| format!(": {reason}"))
                 .unwrap_or_default();
             format!("{environment} {path}: {user} is {word}{before}{reason}")
+        }
+        News::Retired {
+            environment,
+            path,
+            user,
+            status,
+            step,
+            stage,
+            problem,
+            remedy,
+        } => {
+            let done = match (status, stage) {
+                (RetireStatus::Done, Some(stage)) => {
+                    printer.error_style.paint(Role::Ok, &format!("✓ {stage}"))
+                }
+                _ => {
+                    let what = match step {
+                        Some(RetireStep::Scramble) => "not scrambled",
+                        _ => "not locked",
+                    };
+                    printer.error_style.paint(Role::Warn, &format!("■ {what}"))
+                }
+            };
+            let problem = problem.as_ref().map(|words| format!(": {words}"));
+            let remedy = remedy.as_ref().map(|words| format!("; {words}"));
+            format!(
+                "{environment} {path}: {user} is {done}{}{}",
+                problem.unwrap_or_default(),
+                remedy.unwrap_or_default()
+            )
         }
         News::Problem {
             environment,

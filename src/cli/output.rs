@@ -1,6 +1,7 @@
 //! Where answers go, and in which form.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -23,6 +24,8 @@ pub(super) struct Printer {
     pub(super) style: Style,
     /// Of standard error.
     pub(super) error_style: Style,
+    /// Whoever read standard output has gone.
+    is_closed: AtomicBool,
 }
 
 impl Printer {
@@ -31,6 +34,7 @@ impl Printer {
             output,
             style: Style::for_terminal(&io::stdout()),
             error_style: Style::for_terminal(&io::stderr()),
+            is_closed: AtomicBool::new(false),
         }
     }
 
@@ -48,7 +52,14 @@ impl Printer {
     /// does, is not an error.
     pub(super) fn line(&self, text: &str) {
         let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{text}");
+        if writeln!(out, "{text}").is_err() {
+            self.is_closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody reads standard output any more: whatever goes on for its sake may end.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     /// Text as it is, without a line break of ours.

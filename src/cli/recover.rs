@@ -2,11 +2,11 @@
 
 use super::arguments::RecoverArguments;
 use super::output::Printer;
-use super::{ask, failure, report, runbook, stopping};
+use super::{ask, failure, report, retire, runbook, stopping};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
-    Confirmation, HandOverStatus, Observer, Purpose, Report, ResumeRequest, explain, list_open,
-    resume,
+    Confirmation, HandOverStatus, Observer, Purpose, Report, ResumeRequest, explain, list_leaked,
+    list_open, resume,
 };
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::StopSignal;
@@ -22,8 +22,8 @@ pub(super) async fn run(
     };
     let environments = match &arguments.environment {
         Some(environment) => vec![environment.clone()],
-        None => match list_open(&workspace).await {
-            Ok(open) => open.into_iter().map(|open| open.environment).collect(),
+        None => match unfinished(&workspace).await {
+            Ok(names) => names,
             Err(failure) => return Ok(fail(printer, None, &failure)),
         },
     };
@@ -41,6 +41,19 @@ pub(super) async fn run(
         });
     }
     Ok(exit)
+}
+
+/// Environments with an open rotation, oldest first, and those with a user whose password
+/// leaked and that is not shut out.
+async fn unfinished(workspace: &Workspace) -> Result<Vec<EnvironmentName>, Failure> {
+    let open = list_open(workspace).await?.into_iter();
+    let mut names: Vec<EnvironmentName> = open.map(|open| open.environment).collect();
+    for leaked in list_leaked(workspace, None).await? {
+        if !names.contains(&leaked.environment) {
+            names.push(leaked.environment);
+        }
+    }
+    Ok(names)
 }
 
 async fn one(
@@ -101,11 +114,17 @@ fn print_one(printer: &Printer, report: &Report) -> Exit {
     let nothing_open = report.rotation.is_none()
         && report.status == HandOverStatus::Done
         && report.paths.is_empty();
-    if nothing_open && !printer.is_json() {
-        print_nothing_open(printer);
-        return Exit::Done;
+    if printer.is_json() {
+        return report::print(printer, report);
     }
-    report::print(printer, report)
+    match nothing_open {
+        true => print_nothing_open(printer),
+        false => drop(report::print(printer, report)),
+    }
+    for one in &report.retired {
+        retire::finish(one, printer);
+    }
+    report.whole_exit()
 }
 
 fn print_nothing_open(printer: &Printer) {

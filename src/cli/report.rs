@@ -83,10 +83,7 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
             "changes    {}   gets a new password and becomes current",
             plan.user
         ),
-        format!(
-            "stays      {}   stays valid and becomes previous",
-            plan.current
-        ),
+        format!("becomes    {}", plan.fate_of_current()),
         format!("statement  {}", Untrusted::new(&plan.statement)),
     ];
     if plan.first_promotion {
@@ -104,10 +101,7 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
     for waived in &plan.waived {
         lines.push(format!("waived     {waived}"));
     }
-    lines.push(format!(
-        "way back   {} stays as it is until the next rotation",
-        plan.current
-    ));
+    lines.push(format!("way back   {}", plan.way_back()));
     lines
 }
 

@@ -24,6 +24,7 @@ pub(super) async fn run(
         reason: arguments.reason,
         waiver: arguments.waive_drain,
         end_sessions: arguments.end_sessions,
+        by_agent: false,
     };
     if arguments.plan {
         let planned = plan_retire(workspace, &request).await?;
@@ -108,6 +109,7 @@ pub(super) fn finish(report: &RetireReport, printer: &Printer) -> Exit {
 fn verdict(report: &RetireReport) -> (Role, &'static str) {
     match report.status {
         RetireStatus::Planned => (Role::Ok, "✓ planned"),
+        RetireStatus::Due => (Role::Danger, "▲ leaked"),
         RetireStatus::Done => (Role::Ok, "✓ done"),
         RetireStatus::Nothing => (Role::Ok, "✓ nothing to do"),
         RetireStatus::Waiting => (Role::Ok, "… listening"),
@@ -149,6 +151,7 @@ fn sentence(report: &RetireReport) -> String {
         (RetireStatus::Planned, _) => "nothing was changed".to_owned(),
         (RetireStatus::Parked, _) => "a person is needed".to_owned(),
         (RetireStatus::Undone, _) => format!("{user} may log in again"),
+        (RetireStatus::Due, _) => "still to be shut out".to_owned(),
         (RetireStatus::Refused | RetireStatus::Unreachable, _) => {
             "this command changed nothing".to_owned()
         }

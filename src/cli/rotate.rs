@@ -61,6 +61,7 @@ async fn end_sessions(
             reason: request.reason.clone(),
             waiver: None,
             end_sessions: Some(user),
+            by_agent: false,
         };
         *retired = hand_over::retire(workspace, &again, &Observer::default()).await?;
     }
@@ -91,9 +92,6 @@ async fn hand_over(
         }
         for line in report::plans_lines(&planned) {
             printer.note(&line);
-        }
-        if request.compromised {
-            printer.note("leaked     what consumers read now is locked right after, and its password scrambled");
         }
         let name = request.environment.to_string();
         let typed = planned.protected.then_some(name.as_str());

@@ -1,10 +1,13 @@
 //! `handover status`.
 
 use super::arguments::StatusArguments;
+use super::drain::mark;
 use super::output::Printer;
 use super::style::Role;
 use super::table;
-use crate::operations::{EnvironmentStatus, Exit, Failure, PathStatus, Workspace, read_status};
+use crate::operations::{
+    EnvironmentStatus, Exit, Failure, OverlapStatus, PathStatus, Workspace, read_status,
+};
 
 pub(super) async fn run(
     workspace: &Workspace,
@@ -21,7 +24,14 @@ pub(super) async fn run(
             .line("There is no environment yet. Make one: handover env init PROJECT/NAME -f FILE");
     } else {
         let rows: Vec<Vec<String>> = status.environments.iter().flat_map(rows).collect();
-        let head = ["ENVIRONMENT", "PATH", "REVISION", "PROMOTED", "ROTATION"];
+        let head = [
+            "ENVIRONMENT",
+            "PATH",
+            "REVISION",
+            "PROMOTED",
+            "OVERLAP",
+            "ROTATION",
+        ];
         printer.line(&table::table(&head, &rows));
     }
     for environment in &status.environments {
@@ -31,6 +41,15 @@ pub(super) async fn run(
                 "{mark} {rotation} on {} is open, begun by {holder}: handover recover {}",
                 environment.environment, environment.environment
             ));
+        }
+    }
+    for environment in &status.environments {
+        for path in &environment.paths {
+            let leak = path.overlap.as_ref().and_then(|one| one.leak.as_ref());
+            if let Some(leak) = leak {
+                let mark = printer.style.paint(Role::Danger, "▲");
+                printer.line(&format!("{mark} {}: {}", leak.state, leak.command));
+            }
         }
     }
     let head = match status.audit.head.as_str() {
@@ -49,7 +68,14 @@ fn rows(environment: &EnvironmentStatus) -> Vec<Vec<String>> {
     let revision = environment.revision.to_string();
     if environment.paths.is_empty() {
         let none = "–".to_owned();
-        return vec![vec![name, none.clone(), revision, none.clone(), none]];
+        return vec![vec![
+            name,
+            none.clone(),
+            revision,
+            none.clone(),
+            none.clone(),
+            none,
+        ]];
     }
     environment
         .paths
@@ -62,10 +88,24 @@ fn rows(environment: &EnvironmentStatus) -> Vec<Vec<String>> {
                 path.promoted_at.map_or("never".to_owned(), |time| {
                     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
                 }),
+                path.overlap.as_ref().map_or("–".to_owned(), overlap),
                 rotation(environment, path),
             ]
         })
         .collect()
+}
+
+/// The outgoing user's stage, and what may be said of its sessions.
+fn overlap(overlap: &OverlapStatus) -> String {
+    let mut words = format!("{} {}", overlap.user, overlap.stage);
+    if let Some(verdict) = overlap.verdict {
+        let (_, glyph) = mark(verdict);
+        words.push_str(&format!(", {glyph} {}", verdict.as_str()));
+    }
+    if overlap.compromised {
+        words.push_str(", leaked");
+    }
+    words
 }
 
 fn rotation(environment: &EnvironmentStatus, path: &PathStatus) -> String {

@@ -4,7 +4,8 @@
 //! now stays visible and says why.
 
 use super::keys::Key;
-use super::model::{Entry as DrainEntry, Model, Need, Pane, Screen, entries};
+use super::model::{Entry as DrainEntry, Model, Need, Pane, Screen, Target};
+use crate::model::Stage;
 
 /// What an operator can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub(super) enum Command {
     Drains,
     Rotate,
     Recover,
+    Retire,
+    Undo,
+    EndSession,
     Filter,
     Refresh,
     Freeze,
@@ -40,6 +44,8 @@ pub(super) enum Scope {
     /// Where rows lead to an environment.
     Rows,
     Environment,
+    /// Where an overlap is selected or open.
+    Overlap,
     /// Where an environment is selected or open.
     Target,
 }
@@ -130,6 +136,33 @@ pub(super) const TABLE: &[Entry] = &[
     .reviewed()
     .in_footer(),
     entry(
+        Command::Retire,
+        "lock",
+        "Lock the outgoing user, later scramble its password",
+        Scope::Overlap,
+        &["L"],
+    )
+    .reviewed()
+    .in_footer(),
+    entry(
+        Command::Undo,
+        "undo lock",
+        "Let a locked outgoing user in again",
+        Scope::Overlap,
+        &["Z"],
+    )
+    .reviewed()
+    .in_footer(),
+    entry(
+        Command::EndSession,
+        "end session",
+        "End the selected session of a straggler",
+        Scope::Environment,
+        &["X"],
+    )
+    .reviewed()
+    .in_footer(),
+    entry(
         Command::Filter,
         "filter",
         "Show only rows that contain the words",
@@ -138,19 +171,19 @@ pub(super) const TABLE: &[Entry] = &[
     )
     .in_footer(),
     entry(
-        Command::Drains,
-        "drains",
-        "Monitor all open overlaps, the worst first",
-        Scope::Everywhere,
-        &["d"],
-    )
-    .in_footer(),
-    entry(
         Command::Unfold,
         "unfold",
         "Show or hide the sessions of the selected straggler",
         Scope::Environment,
         &["enter", "space"],
+    )
+    .in_footer(),
+    entry(
+        Command::Drains,
+        "drains",
+        "Monitor all open overlaps, the worst first",
+        Scope::Everywhere,
+        &["d"],
     )
     .in_footer(),
     entry(
@@ -185,7 +218,7 @@ pub(super) const TABLE: &[Entry] = &[
     entry(
         Command::Freeze,
         "freeze",
-        "Stop looking by itself, or go on",
+        "Hold the picture, or go on; sampling never stops",
         Scope::Everywhere,
         &["p"],
     ),
@@ -302,6 +335,7 @@ pub(super) fn is_here(model: &Model, scope: Scope) -> bool {
         Scope::Everywhere => true,
         Scope::Rows => matches!(model.screen(), Screen::Environments | Screen::Drains),
         Scope::Environment => matches!(model.screen(), Screen::Environment(_)),
+        Scope::Overlap => matches!(model.screen(), Screen::Environment(_) | Screen::Drains),
         Scope::Target => *model.screen() != Screen::Run,
     }
 }
@@ -310,8 +344,14 @@ pub(super) fn is_here(model: &Model, scope: Scope) -> bool {
 pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
     let target = model.target();
     match command {
-        Command::Rotate | Command::Recover if model.is_running() => {
-            Some("a rotation is running in this console".to_owned())
+        Command::Rotate
+        | Command::Recover
+        | Command::Retire
+        | Command::Undo
+        | Command::EndSession
+            if model.busy().is_some() =>
+        {
+            model.busy()
         }
         Command::Rotate => {
             let Some(target) = target else {
@@ -333,12 +373,15 @@ pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
                 .is_some_and(|status| model.need(status, model.path(target)) == Need::Down);
             (!open && !down).then(|| format!("no rotation is open on {}", target.environment))
         }
+        Command::Retire => no_retiring(model, target),
+        Command::Undo => no_way_back(model, target),
+        Command::EndSession => no_session(model),
         Command::Unlock => {
             let Some(target) = target else {
                 return Some("no environment is selected".to_owned());
             };
             (!model.is_read_only(&target.environment))
-                .then(|| format!("{} is not locked", target.environment))
+                .then(|| format!("{} is not read-only", target.environment))
         }
         Command::Open | Command::Copy => target
             .is_none()
@@ -347,14 +390,11 @@ pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
             Some("the drain has not got the keys: 1 gives them".to_owned())
         }
         Command::Unfold => {
-            let drain = target.and_then(|target| model.drain(target));
-            let Some((_, drain)) = drain else {
-                return Some("no overlap is open here".to_owned());
-            };
-            let entries = entries(drain, &model.cursor.expanded);
-            let selected = entries.get(model.cursor.position(&entries));
+            if target.and_then(|target| model.drain(target)).is_none() {
+                return Some(NO_OVERLAP.to_owned());
+            }
             let unfolds = matches!(
-                selected,
+                model.selected_entry(),
                 Some(DrainEntry::Straggler(_) | DrainEntry::Session(..))
             );
             (!unfolds).then(|| "only stragglers have sessions".to_owned())
@@ -363,6 +403,58 @@ pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
             (*model.screen() == Screen::Drains).then(|| "this is the drain monitor".to_owned())
         }
         _ => None,
+    }
+}
+
+const NO_OVERLAP: &str = "no overlap is open here";
+
+/// Why the outgoing user cannot be retired. What only the database or the settings know is left
+/// to the review.
+fn no_retiring(model: &Model, target: Option<&Target>) -> Option<String> {
+    let Some(target) = target else {
+        return Some("no environment is selected".to_owned());
+    };
+    let promoted = model.path(target).and_then(|path| path.promoted_at);
+    if promoted.is_none() {
+        return Some(NO_OVERLAP.to_owned());
+    }
+    let (_, drain) = model.drain(target)?;
+    (drain.stage == Stage::Scrambled)
+        .then(|| format!("the password of {} is scrambled already", drain.user))
+}
+
+/// Why there is no lock that could be taken back.
+fn no_way_back(model: &Model, target: Option<&Target>) -> Option<String> {
+    let Some(target) = target else {
+        return Some("no environment is selected".to_owned());
+    };
+    let Some((_, drain)) = model.drain(target) else {
+        return Some(NO_OVERLAP.to_owned());
+    };
+    match drain.stage {
+        Stage::Locking | Stage::Locked | Stage::Unlocking => None,
+        Stage::Draining => Some(format!("{} is not locked", drain.user)),
+        Stage::Scrambling | Stage::Scrambled => Some(format!(
+            "the password of {} is gone: R gives it a new one",
+            drain.user
+        )),
+    }
+}
+
+/// Why there is no session to end.
+fn no_session(model: &Model) -> Option<String> {
+    if model.pane != Pane::Drain {
+        return Some("the drain has not got the keys: 1 gives them".to_owned());
+    }
+    match model.selected_entry() {
+        Some(DrainEntry::Session(_, session)) if session.pid != 0 => None,
+        Some(DrainEntry::Session(..)) => {
+            Some("a prepared transaction has no session: finish it in the database".to_owned())
+        }
+        Some(DrainEntry::Straggler(_)) => {
+            Some("select one of its sessions: enter unfolds them".to_owned())
+        }
+        _ => Some("no session is selected".to_owned()),
     }
 }
 
@@ -382,8 +474,9 @@ mod tests {
                     let together = first.scope == second.scope
                         || first.scope == Scope::Everywhere
                         || second.scope == Scope::Everywhere
-                        || first.scope == Scope::Target
-                        || second.scope == Scope::Target;
+                        || [first.scope, second.scope]
+                            .iter()
+                            .any(|scope| matches!(scope, Scope::Target | Scope::Overlap));
                     together && second.keys.contains(keys)
                 });
                 assert!(clash.is_none(), "{keys} is given twice");
@@ -398,6 +491,6 @@ mod tests {
             .filter(|entry| entry.danger == Danger::Reviewed)
             .flat_map(|entry| entry.keys.iter().copied())
             .collect();
-        assert_eq!(reviewed, BTreeSet::from(["R", "V"]));
+        assert_eq!(reviewed, BTreeSet::from(["L", "R", "V", "X", "Z"]));
     }
 }

@@ -11,13 +11,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::message::{Effect, Message};
-use super::model::{Problem, Target};
+use super::model::{Answer, Problem, SessionRef, Target};
 use super::terminal;
 use crate::document::PropertyPath;
 use crate::model::EnvironmentName;
 use crate::operations::drain::{self, Pace};
 use crate::operations::hand_over::{
-    self, Confirmation, Observer, Purpose, Report, ResumeRequest, RotateRequest,
+    self, Confirmation, EndSessionRequest, Observer, Purpose, Report, ResumeRequest, RetireRequest,
+    RotateRequest,
 };
 use crate::operations::{self, Failure, Workspace};
 use crate::process::StopSignal;
@@ -90,22 +91,64 @@ impl Effects {
                 });
             }
             Effect::WatchDrains => self.watch_drains(),
-            // It says goodbye to the servers by itself.
-            Effect::EndDrainWatch => self.watching = None,
+            Effect::ReadDrains(environment) => self.read_drains(environment),
             Effect::PlanRotation { target, review } => self.answer(async move {
                 let result = plan(&workspace, &target).await;
-                Message::Reviewed {
-                    number: review,
-                    result: result.map(Box::new).map_err(problem),
-                }
+                reviewed(review, result, Answer::HandOver)
             }),
             Effect::GatherEvidence { target, review } => self.answer(async move {
                 let request = recover_request(&target, Confirmation::None);
                 let result = hand_over::explain(&workspace, &request, &Observer::default()).await;
-                Message::Reviewed {
-                    number: review,
-                    result: result.map(Box::new).map_err(problem),
-                }
+                reviewed(review, result, Answer::HandOver)
+            }),
+            Effect::PlanRetire {
+                target,
+                undo,
+                review,
+            } => self.answer(async move {
+                let planned = async {
+                    let request = retire_request(&target, undo, Confirmation::None)?;
+                    hand_over::plan_retire(&workspace, &request).await
+                };
+                reviewed(review, planned.await, Answer::Retire)
+            }),
+            Effect::PlanEndSession {
+                target,
+                session,
+                review,
+            } => self.answer(async move {
+                let planned = async {
+                    let request = end_request(&target, session, Confirmation::None)?;
+                    hand_over::plan_end_session(&workspace, &request).await
+                };
+                reviewed(review, planned.await, Answer::EndSession)
+            }),
+            Effect::Retire {
+                target,
+                undo,
+                confirmation,
+                review,
+            } => {
+                let observer = Observer::default().with_stop(&self.stop);
+                self.answer(async move {
+                    let done = async {
+                        let request = retire_request(&target, undo, confirmation)?;
+                        hand_over::retire(&workspace, &request, &observer).await
+                    };
+                    acted(review, done.await, Answer::Retire)
+                });
+            }
+            Effect::EndSession {
+                target,
+                session,
+                confirmation,
+                review,
+            } => self.answer(async move {
+                let done = async {
+                    let request = end_request(&target, session, confirmation)?;
+                    hand_over::end_session(&workspace, &request).await
+                };
+                acted(review, done.await, Answer::EndSession)
             }),
             Effect::Rotate {
                 target,
@@ -133,7 +176,18 @@ impl Effects {
         ForTheLoop::Nothing
     }
 
-    /// Samples until that is ended, or told to begin anew.
+    /// Reads what is stored of an environment's drains; if that fails, the sampler tells why.
+    fn read_drains(&self, environment: EnvironmentName) {
+        let workspace = Arc::clone(&self.workspace);
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            if let Ok(report) = drain::read_drains(&workspace, &environment, &[]).await {
+                let _ = answers.send(Message::Drained(Box::new(report))).await;
+            }
+        });
+    }
+
+    /// Samples until the console is left.
     fn watch_drains(&mut self) {
         let (going, mut over) = oneshot::channel();
         let mut watch = drain::watch(&self.workspace, None, Pace::EveryRound);
@@ -208,28 +262,87 @@ async fn plan(workspace: &Workspace, target: &Target) -> Result<Report, Failure>
     hand_over::plan(workspace, &request, &Observer::default()).await
 }
 
+/// The answer that a review waits for.
+fn reviewed<T>(
+    number: u64,
+    result: Result<T, Failure>,
+    kind: impl FnOnce(Box<T>) -> Answer,
+) -> Message {
+    Message::Reviewed {
+        number,
+        result: result.map(Box::new).map(kind).map_err(problem),
+    }
+}
+
+/// How what a review agreed to has ended.
+fn acted<T>(
+    number: u64,
+    result: Result<T, Failure>,
+    kind: impl FnOnce(Box<T>) -> Answer,
+) -> Message {
+    Message::Acted {
+        number,
+        result: result.map(Box::new).map(kind).map_err(problem),
+    }
+}
+
 fn rotate_request(target: &Target, confirmation: Confirmation) -> Result<RotateRequest, Failure> {
-    let path: Option<PropertyPath> = target
-        .path
-        .as_ref()
-        .map(|path| path.parse())
-        .transpose()
-        .map_err(|_| {
-            Failure::new(
-                "no-such-path",
-                operations::Exit::Usage,
-                "the store names a malformed path",
-                "look at `handover env get`",
-            )
-        })?;
     Ok(RotateRequest {
         environment: target.environment.clone(),
-        paths: path.into_iter().collect(),
+        paths: path_of(target)?.into_iter().collect(),
         confirmation,
         reason: None,
         waiver: None,
         compromised: false,
     })
+}
+
+/// A waiver stays with the command line, where its reason is written.
+fn retire_request(
+    target: &Target,
+    undo: bool,
+    confirmation: Confirmation,
+) -> Result<RetireRequest, Failure> {
+    Ok(RetireRequest {
+        environment: target.environment.clone(),
+        path: path_of(target)?.ok_or_else(no_path)?,
+        by_agent: false,
+        undo,
+        confirmation,
+        reason: None,
+        waiver: None,
+        end_sessions: None,
+    })
+}
+
+fn end_request(
+    target: &Target,
+    session: SessionRef,
+    confirmation: Confirmation,
+) -> Result<EndSessionRequest, Failure> {
+    Ok(EndSessionRequest {
+        environment: target.environment.clone(),
+        paths: path_of(target)?.into_iter().collect(),
+        pid: session.pid,
+        node: Some(session.node),
+        started: session.started,
+        confirmation,
+        reason: None,
+    })
+}
+
+fn path_of(target: &Target) -> Result<Option<PropertyPath>, Failure> {
+    let path = target.path.as_ref().map(|path| path.parse()).transpose();
+    path.map_err(|_| no_path())
+}
+
+fn no_path() -> Failure {
+    Failure::new(
+        "no-such-path",
+        operations::Exit::Usage,
+        "the store names no path, or a malformed one",
+        "look at `handover env get`",
+    )
 }
 
 fn recover_request(target: &Target, confirmation: Confirmation) -> ResumeRequest {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::keys::Key;
-use super::model::{Problem, Target};
+use super::model::{Answer, Problem, SessionRef, Target};
 use crate::model::EnvironmentName;
 use crate::operations::drain::DrainReport;
 use crate::operations::hand_over::{Confirmation, Depth, Look, Progress, Report};
@@ -44,7 +44,13 @@ pub(super) enum Message {
     Reviewed {
         /// Which review asked.
         number: u64,
-        result: Result<Box<Report>, Problem>,
+        result: Result<Answer, Problem>,
+    },
+    /// What was agreed to and has no steps to follow is done, or was refused.
+    Acted {
+        /// Which review was agreed to.
+        number: u64,
+        result: Result<Answer, Problem>,
     },
     /// The hand-over that runs told something.
     Told(Progress),
@@ -71,9 +77,10 @@ pub(super) enum Effect {
         environment: EnvironmentName,
         depth: Depth,
     },
-    /// Sample all open overlaps, from now on until that is ended.
+    /// Sample all open overlaps, from now on for as long as the console is open.
     WatchDrains,
-    EndDrainWatch,
+    /// Judge the drains of one environment by what is stored; nothing is sampled for it.
+    ReadDrains(EnvironmentName),
     // What is reviewed; nothing is changed by it.
     PlanRotation {
         target: Target,
@@ -81,6 +88,17 @@ pub(super) enum Effect {
     },
     GatherEvidence {
         target: Target,
+        review: u64,
+    },
+    PlanRetire {
+        target: Target,
+        /// The way back.
+        undo: bool,
+        review: u64,
+    },
+    PlanEndSession {
+        target: Target,
+        session: SessionRef,
         review: u64,
     },
     // What changes something; only a review leads here.
@@ -91,6 +109,19 @@ pub(super) enum Effect {
     Recover {
         target: Target,
         confirmation: Confirmation,
+    },
+    Retire {
+        target: Target,
+        /// The way back.
+        undo: bool,
+        confirmation: Confirmation,
+        review: u64,
+    },
+    EndSession {
+        target: Target,
+        session: SessionRef,
+        confirmation: Confirmation,
+        review: u64,
     },
     // The terminal and the clock.
     Copy(String),

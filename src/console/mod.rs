@@ -32,6 +32,7 @@ use self::message::Message;
 use self::model::{Model, RunEnd};
 use self::terminal::Screen;
 use self::theme::Theme;
+use crate::model::EnvironmentName;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::{Signal, StopSignal};
 
@@ -100,6 +101,18 @@ impl Left {
     /// Because the system asked for it: how the hand-over that ran meanwhile ended, and
     /// how to go on with it.
     fn asked_for(model: &Model) -> Self {
+        if let Some((deed, (exit, problem))) = model
+            .deed
+            .as_ref()
+            .and_then(|deed| Some((deed, deed.ended.as_ref()?)))
+        {
+            let environment = &deed.target.environment;
+            let words = match problem {
+                Some(problem) => told(environment, &problem.message, &problem.remedy),
+                None => vec![format!("{environment} is done")],
+            };
+            return Self { exit: *exit, words };
+        }
         let run = model.run.as_ref().filter(|_| model.leaving);
         let Some((run, ended)) = run.and_then(|run| Some((run, run.ended.as_ref()?))) else {
             return Self {
@@ -120,16 +133,19 @@ impl Left {
             }
         };
         let words = match problem {
-            Some((message, remedy)) => {
-                vec![
-                    format!("{environment}: {message}"),
-                    format!("remedy: {remedy}"),
-                ]
-            }
+            Some((message, remedy)) => told(environment, message, remedy),
             None => vec![format!("{environment} is done")],
         };
         Self { exit, words }
     }
+}
+
+/// An error for whoever waits behind the terminal.
+fn told(environment: &EnvironmentName, message: &str, remedy: &str) -> Vec<String> {
+    vec![
+        format!("{environment}: {message}"),
+        format!("remedy: {remedy}"),
+    ]
 }
 
 fn terminal_failed(error: &std::io::Error) -> Failure {

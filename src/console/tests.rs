@@ -3,6 +3,7 @@
 //! way to be wrong.
 
 pub(super) mod drain_tests;
+pub(super) mod retire_tests;
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::json;
@@ -67,6 +68,7 @@ pub(super) fn healthy(text: &str) -> EnvironmentStatus {
             step: None,
             case: None,
             user: None,
+            overlap: None,
         }],
         problem: None,
         environment,
@@ -164,7 +166,8 @@ pub(super) fn stopped(name: &str) -> EnvironmentStatus {
 }
 
 /// One environment for each need, in the order in which a human is needed.
-pub(super) const NEEDS: [(Need, &str); 11] = [
+pub(super) const NEEDS: [(Need, &str); 12] = [
+    (Need::Leaked, "shop/leaked"),
     (Need::Down, "shop/down"),
     (Need::Open, "shop/payments"),
     (Need::Broken, "shop/broken"),
@@ -201,7 +204,7 @@ pub(super) fn every_need() -> Model {
             Need::NeverPromoted => status.paths[0].promoted_at = None,
             Need::Healthy => status.protected = true,
             Need::Plain => status.paths.clear(),
-            Need::Down | Need::Silent | Need::Draining => {}
+            Need::Leaked | Need::Down | Need::Silent | Need::Draining => {}
         }
     }
     let mut model = console(all);
@@ -214,6 +217,8 @@ pub(super) fn every_need() -> Model {
     known(&mut model, "shop/silent", silent("shop/silent"));
     known(&mut model, "shop/billing", looked("shop/billing", 3));
     model.run = Some(running(Verb::Rotate, target("shop/running")));
+    let leaked = drain_tests::view(vec![drain_tests::leaked("shop/leaked")]);
+    model.drains.insert(named("shop/leaked"), leaked);
     model.selected = model.rows().first().map(|row| row.target.clone());
     model
 }
@@ -283,6 +288,7 @@ pub(super) fn planned(of: &Target) -> Report {
         sessions: Vec::<PlannedSession>::new(),
         seen: Vec::new(),
         first_promotion: false,
+        compromised: false,
         waived: Vec::new(),
         warnings: Vec::new(),
         environment,

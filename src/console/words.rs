@@ -5,10 +5,12 @@ use chrono::{DateTime, Utc};
 use super::model::{Need, Standing};
 use super::theme::Role;
 use crate::drain::{Arrival, View};
+use crate::model::Stage;
 
 /// A need's glyph, word and colour role.
 pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
     match need {
+        Need::Leaked => ("▲", "leaked", Role::Danger),
         Need::Down => ("✗", "consumers down", Role::Danger),
         Need::Open => ("▲", "stopped", Role::Danger),
         Need::Broken => ("✗", "bad document", Role::Danger),
@@ -29,12 +31,24 @@ pub(super) const UNSEEN: (&str, &str, Role) = ("◌", "not seen yet", Role::Mute
 /// A drain's glyph, word and colour role. Late logins are told by the column of their count.
 pub(super) fn standing(standing: Standing) -> (&'static str, &'static str, Role) {
     match standing {
+        Standing::Leaked => ("▲", "leaked", Role::Danger),
         Standing::Late => ("▲", "active", Role::Danger),
         Standing::Active => ("◑", "active", Role::Draining),
         Standing::Unknown => ("?", "unknown", Role::Warn),
         Standing::Quiet => ("◔", "quiet", Role::Info),
         Standing::Drained => ("●", "drained", Role::Ok),
     }
+}
+
+/// How far an overlap has come: what may be done with it, or cannot be any more.
+pub(super) fn stage(stage: Stage) -> (&'static str, &'static str, Role) {
+    let (glyph, role) = match stage {
+        Stage::Draining => ("◑", Role::Draining),
+        Stage::Locking | Stage::Unlocking | Stage::Scrambling => ("◐", Role::Pending),
+        Stage::Locked => ("◆", Role::Info),
+        Stage::Scrambled => ("◇", Role::Muted),
+    };
+    (glyph, stage.as_str(), role)
 }
 
 /// When a session began, as far as the promote is concerned.

@@ -274,6 +274,13 @@ pub trait Managing: Send + Sync {
         session: SessionToEnd<'a>,
     ) -> BoxFuture<'a, Result<Ending, DatabaseFault>>;
 
+    /// The statement that lets the managing user end sessions of this user; `None` where it
+    /// may end them already.
+    fn lacks_right_to_end<'a>(
+        &'a mut self,
+        account: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<String>, DatabaseFault>>;
+
     /// Ends the change without changing anything.
     fn give_up(&mut self) -> BoxFuture<'_, ()>;
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Drain, Looked, NodeTimeline, OwnLogin, PoolerAddress, Question, Silence, Timeline, Write,
-    absorb, judge,
+    Drain, Looked, NodeTimeline, PoolerAddress, Question, Silence, Timeline, Write, absorb, judge,
 };
 use crate::model::{
     AccountId, AccountSample, CounterSource, Engine, EnvironmentName, LoginCounter, Node, NodeTime,
@@ -234,13 +233,13 @@ impl World {
     }
 
     pub(super) fn own(&mut self, pid: i64, started: Option<i64>, noted_at: i64) {
-        self.timeline.own.push(OwnLogin {
-            session: OwnSession {
-                node: node("db"),
-                pid,
-                started: started.map(at),
-            },
-            noted_at: host(noted_at),
+        // It was there for a tenth of a second.
+        let until = host(noted_at);
+        self.timeline.own.push(OwnSession {
+            node: node("db"),
+            pid,
+            started: started.map(at),
+            span: (until - TimeDelta::milliseconds(100), until),
         });
     }
 
@@ -273,6 +272,7 @@ impl World {
             quiet: self.quiet,
             max_gap: self.max_gap,
             sample: self.sample,
+            listen: Duration::from_secs(3600),
             sinks_confirmed: self.sinks_confirmed,
             now: host(seconds),
         })

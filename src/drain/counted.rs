@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::observed::{NOTED_WITHIN, ObservedNode};
+use super::observed::{ObservedNode, SLACK};
 use super::record::began_anew;
 use super::timeline::CountedLogins;
 use crate::model::{CounterSource, SessionKind};
@@ -151,23 +151,21 @@ fn less_presence(growths: &mut [Growth], node: &ObservedNode<'_>) {
     }
 }
 
-/// Takes away our own logins.
+/// Takes away our own logins: each explains one login that was counted while it was there. As
+/// long as no sample was made after it, it is not known whether it was counted yet, so that
+/// what was counted so far stands.
 fn less_own(growths: &mut [Growth], node: &ObservedNode<'_>) {
-    let mut spans: Vec<(DateTime<Utc>, DateTime<Utc>)> = node
-        .own
-        .iter()
-        .map(|own| match own.session.started {
-            Some(started) => (started, started),
-            None => {
-                let noted = node.by_its_clock(own.noted_at);
-                (noted - NOTED_WITHIN, noted)
-            }
-        })
-        .collect();
-    spans.sort_by_key(|(_, latest)| *latest);
-    for (earliest, latest) in spans {
+    let newest = node.answered().map(|both| both.server_time);
+    let mut spans: Vec<(DateTime<Utc>, DateTime<Utc>)> =
+        node.own.iter().map(|own| node.span_of(own)).collect();
+    spans.sort_by_key(|(_, until)| *until);
+    for (from, until) in spans {
+        if newest.is_none_or(|newest| newest < until + SLACK) {
+            continue;
+        }
         let growing = growths.iter_mut().filter(|growth| growth.left > 0);
-        let mut possible = growing.filter(|growth| growth.after <= latest && earliest <= growth.by);
+        let mut possible =
+            growing.filter(|growth| growth.after <= until + SLACK && from - SLACK <= growth.by);
         let Some(growth) = possible.next() else {
             continue;
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Gate, OwnSession, Session, SessionKind, SessionView, Shut};
+use crate::model::{Gate, OwnSession, Session, SessionKind, SessionView, Shut, Viewer};
 
 /// The names that our own probes carry. Anybody may take such a name, so it only
 /// earns a session two seconds to go, never a place outside the count.
@@ -61,6 +61,7 @@ pub fn gate(
     }
     if !view.complete {
         reasons.push(Shut::MaskedView {
+            viewer: Viewer::Managing,
             grant: view.grant.clone(),
         });
     }
@@ -164,6 +165,7 @@ mod tests {
             node: node(),
             pid: 7,
             started: Some(at(0)),
+            span: (at(0), at(0)),
         };
         let seen = view(
             vec![session(7, "handover/probe"), session(8, "handover/probe")],
@@ -184,7 +186,13 @@ mod tests {
     #[test]
     fn a_masked_view_without_any_session_is_not_an_open_gate() {
         let verdict = gate(&view(vec![], false), &[], at(0), None, Duration::ZERO);
-        assert_eq!(verdict, Gate::Shut(vec![Shut::MaskedView { grant: None }]));
+        assert_eq!(
+            verdict,
+            Gate::Shut(vec![Shut::MaskedView {
+                viewer: Viewer::Managing,
+                grant: None
+            }])
+        );
     }
 
     #[test]

@@ -12,8 +12,10 @@ use super::counted::{Counted, counted};
 use super::coverage::coverage;
 use super::forecast::forecast;
 use super::history::history;
+use super::listening::listening;
 use super::observed::{Foreign, ObservedNode, observe};
 use super::reasons::{Findings, gate, reasons};
+use super::retire::leak;
 use super::status::{Arrival, Counts, Coverage, Drain, LateLogin, Method, Verdict};
 use super::stragglers::{describe, groups};
 use super::timeline::Timeline;
@@ -48,6 +50,8 @@ pub struct Question<'a> {
     pub max_gap: Duration,
     /// The time from one sample to the next.
     pub sample: Duration,
+    /// How long refused logins are listened for once the user is locked.
+    pub listen: Duration,
     /// Whether every sink has the new credential.
     pub sinks_confirmed: bool,
     /// This host's clock.
@@ -101,6 +105,8 @@ pub fn judge(question: &Question<'_>) -> Drain {
         stage: overlap.stage,
         stage_since: overlap.stage_at,
         compromised: overlap.compromised,
+        leak: leak(overlap, question.environment, question.path),
+        listening: listening(overlap, question.timeline, question.listen, question.now),
         verdict,
         reasons,
         gate,

@@ -316,7 +316,7 @@ fn own_logins_never_count_and_their_number_is_not_theirs_for_ever() {
     assert_eq!(world.judge(115).counts.late, 1);
 
     let mut world = World::new().promoted_by_connection(100);
-    world.own(107, None, 104);
+    world.own(107, None, 100);
     world.watch(5, 95, &[]);
     world.watch(100, 100, &[numbered(107)]);
     world.watch(105, 105, &[]);
@@ -368,14 +368,20 @@ fn a_login_between_two_samples_is_counted_and_begins_the_window_anew() {
     // Our own login is none, whether or not its start is told.
     for started in [None, Some(113)] {
         world.timeline.own.clear();
-        world.own(107, started, 117);
+        world.own(107, started, 114);
         let drain = world.judge(215);
         assert_eq!(
             (drain.counts.unseen_logins, drain.window.since),
             (0, Some(host(5)))
         );
     }
-    // One that was noted before cannot explain it.
+    // As long as no sample was made after it, it is not known whether it was counted yet.
+    let mut live = World::new();
+    count(&mut live, 5, 110, &logins(5));
+    count(&mut live, 115, 115, &logins(6));
+    live.own(107, None, 116);
+    assert_eq!(live.judge(116).counts.unseen_logins, 1);
+    // One that had ended before cannot explain it.
     world.timeline.own.clear();
     world.own(107, None, 100);
     assert_eq!(world.judge(215).window.since, Some(host(115)));

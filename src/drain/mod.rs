@@ -26,17 +26,17 @@ pub use gate::{
     PROBE_APPLICATION_PREFIX, foreign_sessions, gate, may_be_lingering_probe, together,
 };
 pub use judge::{PoolerAddress, Question, judge};
-pub use listening::{Listening, listening};
+pub use listening::{Ear, Listening, listening};
 pub use record::{Looked, Silence, Write, absorb};
-pub use retire::{NextStep, Situation, next_step};
+pub use retire::{Leak, NextStep, Situation, leak, next_step};
 pub use seen::seen_clients;
 pub use status::{
     Arrival, Counts, Coverage, Drain, Forecast, HistoryPoint, LateLogin, Method, NodeCoverage,
     PoolerNote, Straggler, StragglerSession, Verdict, View, Window,
 };
 pub use timeline::{
-    Answered, CountedLogins, Ended, FoldedClient, LastLook, NodeTimeline, OwnLogin, Run,
-    SeenSession, SessionKey, Timeline,
+    Answered, CountedLogins, Ended, FoldedClient, LastLook, NodeTimeline, Run, SeenSession,
+    SessionKey, Timeline,
 };
 
 #[cfg(test)]

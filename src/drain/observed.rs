@@ -11,12 +11,16 @@ use super::coverage::view;
 use super::judge::Question;
 use super::record::shows_under_mask;
 use super::status::{Arrival, View};
-use super::timeline::{Answered, NodeTimeline, OwnLogin, Run, SeenSession};
+use super::timeline::{Answered, NodeTimeline, Run, SeenSession};
 use super::words::elapsed;
-use crate::model::{Node, NodeTime};
+use crate::model::{Node, NodeTime, OwnSession};
 
-/// How long after it an own login is noted at the latest.
-pub(super) const NOTED_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// By how much two clocks may differ after the offset between them was taken off: a look takes
+/// its time, and both are read at its ends.
+pub(super) const SLACK: TimeDelta = TimeDelta::milliseconds(500);
+
+/// How long a server may list a session after its client has gone.
+const LINGERS: TimeDelta = TimeDelta::seconds(10);
 
 /// One node.
 pub(super) struct ObservedNode<'a> {
@@ -29,7 +33,7 @@ pub(super) struct ObservedNode<'a> {
     /// Sessions that are not ours, those that have ended included.
     pub(super) sessions: Vec<Foreign<'a>>,
     /// Logins of our own there.
-    pub(super) own: Vec<&'a OwnLogin>,
+    pub(super) own: Vec<&'a OwnSession>,
     /// What may be said by it.
     pub(super) view: View,
 }
@@ -72,14 +76,14 @@ impl<'a> ObservedNode<'a> {
             timeline: timeline.nodes.iter().find(|known| known.node == *node),
             promoted: question.overlap.promoted_on(node),
             sessions: Vec::new(),
-            own: own.filter(|own| own.session.node == *node).collect(),
+            own: own.filter(|own| own.node == *node).collect(),
             view: View::NeverSampled,
         };
         observed.view = view(observed.timeline, question);
         let seen = observed.timeline.map_or(&[][..], |node| &node.sessions);
-        let mut own: HashMap<i64, Vec<&OwnLogin>> = HashMap::new();
+        let mut own: HashMap<i64, Vec<&OwnSession>> = HashMap::new();
         for login in &observed.own {
-            own.entry(login.session.pid).or_default().push(login);
+            own.entry(login.pid).or_default().push(login);
         }
         let is_own = |seen: &SeenSession| {
             let same_number = own.get(&seen.session.pid).into_iter().flatten();
@@ -95,22 +99,30 @@ impl<'a> ObservedNode<'a> {
     }
 
     /// Whether a session is that of an own login.
-    fn is(&self, own: &OwnLogin, seen: &SeenSession) -> bool {
-        match (own.session.started, seen.session.started) {
+    fn is(&self, own: &OwnSession, seen: &SeenSession) -> bool {
+        match (own.started, seen.session.started) {
             (Some(own), Some(started)) => return own == started,
             (Some(own), None) => return self.is_one_life(own, seen.first_seen),
             (None, _) => {}
         }
         // Without a start the number alone is the same, which a restarted server hands out
         // again: then the times have to agree as well.
-        let noted = own.noted_at - self.behind();
-        self.is_one_life(noted, seen.first_seen) && (noted - seen.first_seen).abs() <= NOTED_WITHIN
+        let (from, until) = self.span_of(own);
+        self.is_one_life(until, seen.first_seen)
+            && from - SLACK <= seen.first_seen
+            && seen.first_seen <= until + LINGERS
     }
 
     /// Whether the server was not started between two moments.
     fn is_one_life(&self, one: DateTime<Utc>, other: DateTime<Utc>) -> bool {
         let started = self.timeline.and_then(|node| node.server_started);
         started.is_none_or(|started| (one >= started) == (other >= started))
+    }
+
+    /// From when to when an own login was there, by its clock.
+    pub(super) fn span_of(&self, own: &OwnSession) -> (DateTime<Utc>, DateTime<Utc>) {
+        let (from, until) = own.span;
+        (self.by_its_clock(from), self.by_its_clock(until))
     }
 
     /// Both clocks at its last answer.

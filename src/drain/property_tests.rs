@@ -143,7 +143,7 @@ fn compare(names: &[&str], steps: &[Step], quiet: u64) -> Result<(), TestCaseErr
     for name in names {
         world.own(OWN, Some(7), 8);
         let own = world.timeline.own.last_mut().expect("just put there");
-        own.session.node.host = (*name).to_owned();
+        own.node.host = (*name).to_owned();
     }
     let mut naive = Naive {
         looks: vec![Vec::new(); names.len()],

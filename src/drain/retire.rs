@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::model::settings::RetireEnd;
-use crate::model::{RetireStep, Stage};
+use crate::model::{EnvironmentName, Overlap, RetireStep, Stage};
+use crate::untrusted::Untrusted;
 
 /// What is known before the step is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,41 @@ fn way_on(situation: &Situation) -> NextStep {
         Stage::Scrambling => NextStep::Do(RetireStep::Scramble),
         Stage::Scrambled => NextStep::Nothing,
     }
+}
+
+/// A user whose password leaked and that is not shut out yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leak {
+    /// What is true now, in words.
+    pub state: String,
+    /// The command that goes on.
+    pub command: String,
+}
+
+/// What is still to be done where the password of the outgoing user leaked; `None` when nothing
+/// is, which the sessions that it may still have are not part of.
+#[must_use]
+pub fn leak(overlap: &Overlap, environment: &EnvironmentName, path: &str) -> Option<Leak> {
+    if !overlap.compromised {
+        return None;
+    }
+    let user = Untrusted::new(&overlap.user);
+    let state = match overlap.stage {
+        Stage::Scrambled => return None,
+        Stage::Locked | Stage::Scrambling => {
+            format!("the password of {user} leaked; it is locked, and not scrambled yet")
+        }
+        Stage::Draining | Stage::Unlocking => {
+            format!("the password of {user} leaked, and it is not locked yet")
+        }
+        Stage::Locking => {
+            format!("the password of {user} leaked, and whether it is locked is not known")
+        }
+    };
+    Some(Leak {
+        state,
+        command: format!("handover retire {environment} {path}"),
+    })
 }
 
 #[cfg(test)]
@@ -178,5 +216,36 @@ mod tests {
             ..leaked
         };
         assert_eq!(next_step(&back), Leaked);
+    }
+
+    #[test]
+    fn a_leak_is_told_with_its_command_until_the_password_is_gone() {
+        let name: EnvironmentName = "shop/orders".parse().expect("a name");
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let overlap = |stage, compromised| Overlap {
+            id: 1,
+            user: "orders\u{1b}_a".to_owned(),
+            account: None,
+            revision: 2,
+            promoted: Vec::new(),
+            opened_at: at,
+            stage,
+            stage_at: at,
+            compromised,
+        };
+        for (stage, words) in [
+            (Stage::Draining, "not locked yet"),
+            (Stage::Locking, "not known"),
+            (Stage::Locked, "not scrambled yet"),
+            (Stage::Unlocking, "not locked yet"),
+            (Stage::Scrambling, "not scrambled yet"),
+        ] {
+            let told = leak(&overlap(stage, true), &name, "db").expect("told");
+            assert!(told.state.contains(words), "{stage}: {told:?}");
+            assert!(!told.state.contains('\u{1b}'), "{told:?}");
+            assert_eq!(told.command, "handover retire shop/orders db");
+            assert_eq!(leak(&overlap(stage, false), &name, "db"), None);
+        }
+        assert_eq!(leak(&overlap(Stage::Scrambled, true), &name, "db"), None);
     }
 }

@@ -13,7 +13,6 @@ pub fn seen_clients(timeline: &Timeline) -> Vec<SeenClient> {
         let newest = node.runs.last().map(|run| run.until);
         for seen in &node.sessions {
             let is_own = timeline.own.iter().any(|own| {
-                let own = &own.session;
                 own.node == node.node
                     && own.pid == seen.session.pid
                     && (own.started.is_none() || own.started == seen.session.started)

@@ -4,6 +4,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::listening::Listening;
+use super::retire::Leak;
 use crate::model::Stage;
 use crate::untrusted::Untrusted;
 
@@ -25,6 +27,10 @@ pub struct Drain {
     pub stage_since: DateTime<Utc>,
     /// The user's password leaked.
     pub compromised: bool,
+    /// What is still to be done because of that; `null` when nothing is.
+    pub leak: Option<Leak>,
+    /// What is heard of a locked user; `null` of one that is not.
+    pub listening: Option<Listening>,
     /// May its password be changed, may it be locked?
     pub verdict: Verdict,
     /// Why it is not drained, most serious first; empty when it is.

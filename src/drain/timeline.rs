@@ -16,19 +16,9 @@ pub struct Timeline {
     /// Node by node, in the order of the settings.
     pub nodes: Vec<NodeTimeline>,
     /// Sessions of our own as the outgoing user: they are left out of everything.
-    pub own: Vec<OwnLogin>,
+    pub own: Vec<OwnSession>,
     /// Clients whose ended sessions are not kept one by one any more.
     pub folded: Vec<FoldedClient>,
-}
-
-/// A login of our own as the outgoing user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnLogin {
-    /// Its session.
-    pub session: OwnSession,
-    /// When it was noted, by this host's clock, within ten minutes after it: where the engine
-    /// does not tell when a session began, a restarted server hands the same number out again.
-    pub noted_at: DateTime<Utc>,
 }
 
 /// The observations of one node.

@@ -12,8 +12,10 @@ use crate::untrusted::Untrusted;
 pub enum Shut {
     /// Sessions of the user, own probes left out.
     Sessions(Vec<Session>),
-    /// The managing user does not see everything; with the statement that mends it.
+    /// Whoever looks does not see everything; with the statement that mends it.
     MaskedView {
+        /// Who looks.
+        viewer: Viewer,
         /// The `GRANT` that gives a complete view.
         grant: Option<String>,
     },
@@ -32,6 +34,20 @@ pub enum Shut {
         until: DateTime<Utc>,
         /// How long that is from now.
         remaining: Duration,
+    },
+}
+
+/// Who looks for sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Viewer {
+    /// The managing user.
+    Managing,
+    /// The login that the settings name as `monitor`.
+    Monitor {
+        /// Its name, where that could be read.
+        user: Option<Untrusted>,
+        /// Why it could not look at all, if so.
+        problem: Option<String>,
     },
 }
 

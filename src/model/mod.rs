@@ -17,7 +17,7 @@ mod twins;
 
 pub use credential::{Credential, RotatedState, RotationInputs, UserName, UserNameError};
 pub use engine::{AccountId, Engine, Flavour, Terms};
-pub use gate::{Gate, Shut};
+pub use gate::{Gate, Shut, Viewer};
 pub use names::{EnvironmentName, NameError, RotationId};
 pub use node::{Address, Node, NodeError};
 pub use overlap::{NodeTime, Overlap, RetireStep, Stage};

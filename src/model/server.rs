@@ -212,6 +212,9 @@ pub struct OwnSession {
     pub pid: i64,
     /// The backend's start, by the server's clock; `None` where the engine does not tell.
     pub started: Option<DateTime<Utc>>,
+    /// From when to when it was there, by this host's clock: from before the connection was
+    /// made until after its last statement. A server counts it within.
+    pub span: (DateTime<Utc>, DateTime<Utc>),
 }
 
 /// How one login attempt ended.

@@ -61,7 +61,7 @@ impl Head {
                 "no-rotated-secret",
                 Exit::Usage,
                 format!("{} has no rotated secret", self.row.name),
-                "add a `fn::rotate::postgres` to its document",
+                "add a `fn::rotate::postgres` or `fn::rotate::mysql` to its document",
             ));
         }
         if paths.is_empty() {

@@ -44,7 +44,7 @@ pub use key_list::{KeyListing, SlotSummary, list_keys};
 pub use key_rotate::{KeyRotateReport, rotate_key};
 pub use server_accept::{PathServer, ServerReview, ServerStatus, accept_server, review_server};
 pub use settings::{SettingsReport, get_settings, set_settings};
-pub use status::{EnvironmentStatus, PathStatus, Status, read_status};
+pub use status::{EnvironmentStatus, OverlapStatus, PathStatus, Status, read_status};
 pub use store_backup::{BackupReport, back_up_store};
 pub use store_restore::{RestoreReport, restore_store};
 pub use workspace::Workspace;

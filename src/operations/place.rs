@@ -7,10 +7,12 @@ use std::sync::Arc;
 use super::loading::Head;
 use super::{Exit, Failure};
 use crate::database::{Database, Target, Timeouts, Tls, connect};
-use crate::environment::RotatedSecret;
+use crate::document::{Diagnostic, PropertyPath};
+use crate::environment::{Evaluator, RotatedSecret};
 use crate::model::settings::{DatabaseSettings, TlsMode};
-use crate::model::{Address, Engine, Node, RotationInputs};
+use crate::model::{Address, Credential, Engine, Node, RotationInputs};
 use crate::store::StoreError;
+use crate::untrusted::Untrusted;
 
 /// All places of one database, with what connects to them.
 pub(super) struct Place {
@@ -22,6 +24,44 @@ pub(super) struct Place {
     pub(super) poolers: Vec<Node>,
     pub(super) settings: DatabaseSettings,
     pub(super) database: Arc<dyn Database>,
+}
+
+/// The login that the settings name for sampling `path`; `None` where they name none.
+///
+/// # Errors
+/// What they name is no login.
+pub(super) fn monitor(
+    evaluator: &Evaluator<'_>,
+    head: &Head,
+    path: &PropertyPath,
+) -> Result<Option<Credential>, Failure> {
+    let Some(text) = head.settings.database(path).monitor else {
+        return Ok(None);
+    };
+    let login = evaluator.credential("monitor", &text);
+    let login = login.map_err(|found| bad_monitor(head, path, &text, &found))?;
+    Ok(Some(login))
+}
+
+fn bad_monitor(head: &Head, path: &PropertyPath, text: &str, found: &[Diagnostic]) -> Failure {
+    let name = &head.row.name;
+    let summaries: Vec<&str> = found.iter().map(|one| one.summary.as_str()).collect();
+    let hint = found.iter().find_map(|one| one.hint.clone());
+    Failure::new(
+        "bad-settings",
+        Exit::Error,
+        format!(
+            "`monitor` in the settings of {name}, which samples {path}, is {}: {}",
+            Untrusted::new(text),
+            Untrusted::new(&summaries.join("; ")),
+        ),
+        hint.unwrap_or_else(|| {
+            format!(
+                "mend it with `handover env settings set {name} -f FILE`, or remove it: then \
+                 the managing user samples"
+            )
+        }),
+    )
 }
 
 impl Place {

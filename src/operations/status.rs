@@ -6,13 +6,14 @@ use rusqlite::Transaction;
 use super::loading::Head;
 use super::{Failure, Workspace};
 use crate::document::{Document, Literal, Segment};
+use crate::drain::{Leak, Question, Verdict, judge, leak};
 use crate::environment::RotatedSecret;
 use crate::model::settings::Protection;
-use crate::model::{EnvironmentName, RotationId, Step};
+use crate::model::{EnvironmentName, Node, Overlap, RotationId, Stage, Step};
 use crate::rotation::{Case, PathJournal, fold};
 use crate::store::{
     AuditHead, EnvironmentRow, JournalLine, RotatedSecretRow, StoreError, audit, environments,
-    journal, locks, revisions, rotated_secrets,
+    journal, locks, observations, overlaps, revisions, rotated_secrets,
 };
 use crate::untrusted::Untrusted;
 
@@ -67,6 +68,26 @@ pub struct PathStatus {
     pub case: Option<Case>,
     /// The user whose password an open rotation changes.
     pub user: Option<String>,
+    /// The overlap since its last promote; `null` where it was never promoted.
+    pub overlap: Option<OverlapStatus>,
+}
+
+/// An overlap at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct OverlapStatus {
+    /// The outgoing user.
+    pub user: Untrusted,
+    /// How far it has come.
+    pub stage: Stage,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// The user's password leaked.
+    pub compromised: bool,
+    /// What is still to be done because of that; `null` when nothing is.
+    pub leak: Option<Leak>,
+    /// What may be said of its sessions, by what the store has. A glance never says more than
+    /// `handover drain` does; `null` where the settings cannot be read.
+    pub verdict: Option<Verdict>,
 }
 
 /// Reads the status.
@@ -110,10 +131,12 @@ fn one(
         Ok(head) => (Some(head), None),
         Err(failure) => (None, Some(failure.message)),
     };
-    let paths = rotated_secrets::list(transaction, &row.id)?
-        .into_iter()
-        .map(|record| path_status(head.as_ref(), &record, &lines))
-        .collect();
+    let mut paths = Vec::new();
+    for record in rotated_secrets::list(transaction, &row.id)? {
+        let mut path = path_status(head.as_ref(), &record, &lines);
+        path.overlap = overlap_status(transaction, &row.name, head.as_ref(), &record)?;
+        paths.push(path);
+    }
     let holder = match open_rotation {
         Some(_) => locks::holder(transaction, &row.id)?,
         None => None,
@@ -170,7 +193,78 @@ fn path_status(
         user: journal
             .and_then(|journal| journal.admitted)
             .map(|admitted| Untrusted::new(&admitted.user).as_str().to_owned()),
+        overlap: None,
     }
+}
+
+fn overlap_status(
+    transaction: &Transaction<'_>,
+    environment: &EnvironmentName,
+    head: Option<&Head>,
+    record: &RotatedSecretRow,
+) -> Result<Option<OverlapStatus>, StoreError> {
+    let Some(overlap) = overlaps::current(transaction, record.id)? else {
+        return Ok(None);
+    };
+    let secret = head.and_then(|head| {
+        let mut all = head.environment.rotated_secrets().iter();
+        let secret = all.find(|secret| secret.path.to_string() == record.path)?;
+        Some((head, secret))
+    });
+    let verdict = match secret {
+        Some((head, secret)) => Some(verdict(transaction, head, secret, &overlap)?),
+        None => None,
+    };
+    Ok(Some(OverlapStatus {
+        user: Untrusted::new(&overlap.user),
+        stage: overlap.stage,
+        since: overlap.stage_at,
+        compromised: overlap.compromised,
+        leak: leak(&overlap, environment, &record.path),
+        verdict,
+    }))
+}
+
+/// By the newest of what was observed: what does not fit in there makes it less certain, never
+/// more.
+fn verdict(
+    transaction: &Transaction<'_>,
+    head: &Head,
+    secret: &RotatedSecret,
+    overlap: &Overlap,
+) -> Result<Verdict, StoreError> {
+    let (timeline, is_all) = observations::load_newest(transaction, overlap.id)?;
+    let settings = head.settings.database(&secret.path);
+    let managed = overlap.promoted.first().map(|at| at.node.clone());
+    let mut nodes: Vec<Node> = managed.into_iter().collect();
+    for address in &settings.nodes {
+        let node = address.for_engine(secret.engine);
+        if !nodes.contains(&node) {
+            nodes.push(node);
+        }
+    }
+    let drain = judge(&Question {
+        environment: &head.row.name,
+        path: &secret.path.to_string(),
+        overlap,
+        timeline: &timeline,
+        nodes: &nodes,
+        poolers: &[],
+        owners: &[],
+        engine: secret.engine,
+        propagation: settings.propagation,
+        quiet: settings.quiet,
+        max_gap: settings.max_gap,
+        sample: settings.sample,
+        listen: settings.retire.listen,
+        // There are no sinks yet that could lack the new credential.
+        sinks_confirmed: true,
+        now: Utc::now(),
+    });
+    Ok(match drain.verdict {
+        Verdict::Drained if !is_all => Verdict::Quiet,
+        verdict => verdict,
+    })
 }
 
 /// A user's name as it stands in the state; nothing is unsealed for it.

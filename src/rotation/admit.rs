@@ -116,6 +116,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Plan, Refusal> {
         sessions: planned_sessions(facts.gate),
         seen: facts.seen.to_vec(),
         first_promotion: !facts.promoted_before,
+        compromised: false,
         waived,
         warnings,
     })

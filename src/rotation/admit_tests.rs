@@ -93,6 +93,7 @@ impl Sound {
                 node: node.clone(),
                 pid: 1,
                 started: Some(moment()),
+                span: (moment(), moment()),
             },
             server_time: moment(),
             row: None,
@@ -471,6 +472,7 @@ fn not_drained() {
     facts.gate = Gate::Shut(vec![
         Shut::Sessions(vec![session()]),
         Shut::MaskedView {
+            viewer: crate::model::Viewer::Managing,
             grant: Some("GRANT pg_read_all_stats TO \"mgr\";".to_owned()),
         },
         Shut::Propagating {

@@ -68,7 +68,7 @@ pub(super) fn check_user<'a>(
                 recorded.as_str(),
                 role.account.as_str()
             ),
-            "find out who made it again; then begin anew with `handover env init` and today's `state`"
+            "find out who made it again; then make the environment anew with today's `state` (handover env rm, handover env init)"
                 .to_owned(),
         );
     }

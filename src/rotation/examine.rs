@@ -6,6 +6,7 @@ use super::admit::fault_remedy;
 use super::admit_server::{accept_remedy, certificate_words};
 use super::capacity::{connections, replication, server_full};
 use super::examine_logins::{current_login, idle_login, trust};
+use super::examine_sampling::{Sampling, counting, ending, sampling};
 use super::finding::{Check, Finding};
 use super::identity::{ServerMatch, describe_server, is_other_certificate, match_server};
 use super::places;
@@ -28,6 +29,8 @@ pub struct Managed {
     pub twins: Option<Result<TwinFacts, DatabaseFault>>,
     /// Sessions of X and Y without our own; `None` where they cannot all be seen.
     pub sessions: [Option<Vec<Session>>; 2],
+    /// The statement that lets it end sessions of Y, where it may not.
+    pub ending: Result<Option<String>, DatabaseFault>,
 }
 
 /// Everything that an examination of one rotated secret found out.
@@ -69,6 +72,8 @@ pub struct Examination<'a> {
     pub wrong_login: &'a LoginOutcome,
     /// What the managing user was told by the other nodes.
     pub others: &'a [(Node, Result<ManagingFacts, DatabaseFault>)],
+    /// What whoever samples sees.
+    pub sampling: &'a Sampling<'a>,
     /// X with C through every pooler.
     pub pooled_logins: &'a [(Node, LoginOutcome)],
 }
@@ -103,6 +108,9 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
     findings.push(managing(it));
     findings.push(when(Check::Right, &|facts| right(it, facts)));
     findings.push(when(Check::View, &|facts| view(it, facts)));
+    findings.push(sampling(it));
+    findings.push(counting(it));
+    findings.push(ending(it));
     findings.push(when(Check::Primary, &|facts| primary(it, facts)));
     findings.extend(places::nodes(it, facts));
     findings.push(when(Check::Standbys, &|facts| places::standbys(it, facts)));
@@ -315,6 +323,10 @@ fn view(it: &Examination<'_>, facts: &ManagingFacts) -> Finding {
     if facts.sessions.complete {
         return Finding::ok(Check::View, format!("{manager} sees all sessions"));
     }
+    if let Some(monitor) = it.sampling.complete_monitor(it.node) {
+        let found = format!("{monitor} sees all sessions, which is enough; {manager} does not");
+        return Finding::ok(Check::View, found);
+    }
     Finding::problem(
         Check::View,
         format!("{manager} does not see all sessions, so none seen means nothing"),
@@ -345,7 +357,7 @@ fn role(it: &Examination<'_>, check: Check, index: usize, role: Option<&RoleFact
         let found = format!("{name} was dropped and made again since the last rotation");
         return problem(
             found,
-            "find out who made it again; then begin anew with `handover env init`",
+            "find out who made it again; then make the environment anew with today's `state` (handover env rm, handover env init)",
         );
     }
     if !role.can_log_in && it.retired && check == Check::IdleRole {

@@ -27,6 +27,12 @@ pub enum Check {
     Right,
     /// It sees all sessions.
     View,
+    /// Whoever samples logs in on every node, and sees all sessions there.
+    Sampling,
+    /// Whether logins are counted, or only sampled; a remark.
+    Counting,
+    /// Whether the managing user may end sessions; a remark.
+    Ending,
     /// The server can be written to.
     Primary,
     /// A further node answers, is the same server, and shows all sessions; told for each.
@@ -70,6 +76,9 @@ impl Check {
             Self::Managing => "managing-login",
             Self::Right => "right-to-alter",
             Self::View => "session-view",
+            Self::Sampling => "sampling",
+            Self::Counting => "counting",
+            Self::Ending => "right-to-end-sessions",
             Self::Primary => "primary",
             Self::Node => "node",
             Self::Standbys => "standbys",

@@ -18,6 +18,7 @@ mod decide;
 mod evidence;
 mod examine;
 mod examine_logins;
+mod examine_sampling;
 mod finding;
 mod gtid;
 mod identity;
@@ -43,6 +44,7 @@ pub use case::Case;
 pub use decide::decide;
 pub use evidence::{Evidence, GateLook, Intent, Manager, Replication, TwinLook};
 pub use examine::{Examination, Managed, NOT_LOOKED, examine};
+pub use examine_sampling::Sampling;
 pub use finding::{Check, Finding, FindingStatus};
 pub use identity::{
     ServerMatch, describe_server, is_other_certificate, mark_words, match_server, raised,

@@ -64,6 +64,9 @@ pub struct Plan {
     /// We never promoted this rotated secret: somebody has to acknowledge that the
     /// idle user really is idle.
     pub first_promotion: bool,
+    /// What consumers read now leaked: X is locked right after the promote.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub compromised: bool,
     /// Why the gate is shut, where a waiver passes it.
     pub waived: Vec<String>,
     /// What does not stop the rotation, and somebody should know.
@@ -71,6 +74,28 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What becomes of X, in words.
+    #[must_use]
+    pub fn fate_of_current(&self) -> String {
+        match self.compromised {
+            false => format!("{} stays valid and becomes previous", self.current),
+            true => format!(
+                "{} leaked: right after the promote it is locked and its password scrambled; its \
+                 sessions are listed, and ended once its name was typed",
+                self.current
+            ),
+        }
+    }
+
+    /// The way back to X, in words.
+    #[must_use]
+    pub fn way_back(&self) -> String {
+        match self.compromised {
+            false => format!("{} stays as it is until the next rotation", self.current),
+            true => "none to what leaked; a further rotation gives it a new password".to_owned(),
+        }
+    }
+
     /// Whom changing the password of Y would cut off, each in words: who is connected now, and
     /// who was seen while it was watched. Empty where nobody is and was.
     #[must_use]

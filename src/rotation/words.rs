@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Engine, Gate, Session, Shut, UserName};
+use crate::model::{Engine, Gate, Session, Shut, UserName, Viewer};
 use crate::untrusted::Untrusted;
 
 /// The gate in words; empty when it is open.
@@ -38,10 +38,7 @@ pub(super) fn describe(reason: &Shut, engine: Engine) -> String {
                 shown.join(", ")
             )
         }
-        Shut::MaskedView { .. } => {
-            "the managing user does not see all of its sessions, so none seen means nothing"
-                .to_owned()
-        }
+        Shut::MaskedView { viewer, .. } => masked(viewer),
         Shut::UnseenStandbys(standbys) => {
             let names: Vec<&str> = standbys.iter().map(Untrusted::as_str).collect();
             let standby = engine.terms().standby;
@@ -62,6 +59,30 @@ pub(super) fn describe(reason: &Shut, engine: Engine) -> String {
             until.format("%Y-%m-%d %H:%M:%S UTC"),
             seconds(*remaining)
         ),
+    }
+}
+
+/// Who looks and does not see everything.
+fn masked(viewer: &Viewer) -> String {
+    match viewer {
+        Viewer::Managing => {
+            "the managing user does not see all of its sessions, so none seen means nothing"
+                .to_owned()
+        }
+        Viewer::Monitor { user, problem } => {
+            let user = user.as_ref().map(|user| format!(" {user}"));
+            let user = user.unwrap_or_default();
+            match problem {
+                None => format!(
+                    "the monitoring user{user} does not see all of its sessions, so none seen \
+                     means nothing"
+                ),
+                Some(problem) => format!(
+                    "the managing user does not see all of its sessions, and the monitoring \
+                     user{user} could not look: {problem}"
+                ),
+            }
+        }
     }
 }
 
@@ -90,9 +111,12 @@ fn describe_session(session: &Session, engine: Engine) -> String {
 pub(super) fn mend(reason: &Shut, user: &UserName, engine: Engine) -> String {
     match reason {
         Shut::Sessions(_) => format!("end the sessions of {}, or wait for them", shown(user)),
-        Shut::MaskedView { grant } => match grant {
-            Some(grant) => format!("as {}: {grant}", engine.terms().administrator),
-            None => "let the managing user see all sessions".to_owned(),
+        Shut::MaskedView { viewer, grant } => match (grant, viewer) {
+            (Some(grant), _) => format!("as {}: {grant}", engine.terms().administrator),
+            (None, Viewer::Managing) => "let the managing user see all sessions".to_owned(),
+            (None, Viewer::Monitor { .. }) => {
+                "let the login that `monitor` in the settings names look on every node".to_owned()
+            }
         },
         Shut::UnseenStandbys(_) => {
             "name them under `databases.\"*\".nodes` in the settings".to_owned()

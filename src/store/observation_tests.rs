@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::drain::{
-    Answered, CountedLogins, Ended, FoldedClient, LastLook, NodeTimeline, OwnLogin, Run,
-    SeenSession, SessionKey,
+    Answered, CountedLogins, Ended, FoldedClient, LastLook, NodeTimeline, Run, SeenSession,
+    SessionKey,
 };
 use crate::model::{CounterSource, LoginCounter, ObservedSession, SessionKind, Standby};
 use crate::store::overlaps::{self, NewOverlap};
@@ -327,10 +327,7 @@ async fn observations_go_when_the_second_overlap_after_theirs_begins() {
             node: node("a"),
             pid: 7,
             started: Some(at(started)),
-        };
-        let noted = |when| OwnLogin {
-            session: own(when),
-            noted_at: at(when),
+            span: (at(started), at(started)),
         };
         let note = |user: &str, when: i64| {
             note_own_logins(transaction, orders, user, &[own(when)], at(when)).expect("noted");
@@ -350,10 +347,10 @@ async fn observations_go_when_the_second_overlap_after_theirs_begins() {
         begin(transaction, orders, "app_a", 30);
         assert_eq!([first, second, beside].map(nodes), [0, 1, 1]);
         let whole = load(transaction, second).expect("reads");
-        assert_eq!(whole.own, [noted(19)]);
+        assert_eq!(whole.own, [own(19)]);
         let third = overlaps::current(transaction, orders).expect("reads");
         let third = load(transaction, third.expect("open").id).expect("reads");
-        assert_eq!(third.own, [noted(29)], "that of the first overlap is gone");
+        assert_eq!(third.own, [own(29)], "that of the first overlap is gone");
         let left: i64 = transaction
             .query_row(
                 "SELECT (SELECT count(*) FROM observed_run) + (SELECT count(*) FROM \
@@ -375,6 +372,7 @@ async fn logins_of_our_own_are_those_of_the_user_and_the_oldest_go_first() {
             node: node("a"),
             pid,
             started: (pid % 2 == 0).then(|| at(pid)),
+            span: (at(0), at(1)),
         };
         let note = |secret, user: &str, pids: std::ops::Range<i64>| {
             let sessions: Vec<_> = pids.map(own).collect();
@@ -386,7 +384,7 @@ async fn logins_of_our_own_are_those_of_the_user_and_the_oldest_go_first() {
         note(orders, "app_a", 0..most - 1);
         let loaded = || {
             let own = load(transaction, overlap).expect("reads").own.into_iter();
-            own.map(|login| login.session).collect::<Vec<_>>()
+            own.collect::<Vec<_>>()
         };
         assert_eq!(loaded(), (0..most - 1).map(own).collect::<Vec<_>>());
         note(orders, "app_a", most..most + 2);
@@ -436,6 +434,7 @@ async fn the_oldest_ended_sessions_are_folded_by_client_and_our_own_are_not() {
             node: node("a"),
             pid: 3,
             started: Some(at(0)),
+            span: (at(0), at(0)),
         };
         note_own_logins(transaction, orders, "app_a", &[own], at(0)).expect("noted");
         put(transaction, overlap, "quiet", &[ended(1, Some(0), 0)]);
@@ -468,6 +467,12 @@ async fn the_oldest_ended_sessions_are_folded_by_client_and_our_own_are_not() {
             "the one that is there is no ended one"
         );
         assert_eq!(kept[0].session.pid, 6);
+        // A glance takes who is there, and the newest of what has ended.
+        let (glance, is_all) = load_newest(transaction, overlap).expect("reads");
+        let (glance, newest) = (of(&glance, "a").sessions, 100);
+        assert!(!is_all);
+        assert_eq!(glance[0].session.pid, 6);
+        assert_eq!(glance[1..], kept[kept.len() - newest..]);
         let folded = FoldedClient {
             application: "or␛ders".to_owned(),
             client: Some("10.0.0.7".to_owned()),

@@ -12,11 +12,17 @@ use crate::drain::{Timeline, Write};
 use crate::model::{Node, OwnSession};
 use crate::secret::SecretId;
 
+mod beside;
 mod retention;
 mod rows;
 
 pub(super) use retention::drop_older;
 pub use retention::{MOST_COUNTERS, MOST_ENDED_SESSIONS, MOST_FOLDED, MOST_OWN_LOGINS, MOST_RUNS};
+
+/// As a bound: none.
+const ALL: i64 = -1;
+/// How much of each kind a glance takes.
+const NEWEST: i64 = 100;
 
 /// All that was observed of an overlap, logins of our own as its user included. Its nodes
 /// stand in the order in which they were first asked.
@@ -25,10 +31,32 @@ pub use retention::{MOST_COUNTERS, MOST_ENDED_SESSIONS, MOST_FOLDED, MOST_OWN_LO
 /// [`StoreError::Damaged`] for a row that cannot be read, else the store's own.
 pub fn load(transaction: &Transaction<'_>, overlap: i64) -> Result<Timeline, StoreError> {
     Ok(Timeline {
-        nodes: rows::nodes(transaction, overlap)?,
-        own: rows::own(transaction, overlap)?,
-        folded: rows::folded(transaction, overlap)?,
+        nodes: rows::nodes(transaction, overlap, ALL)?,
+        own: beside::own(transaction, overlap, ALL)?,
+        folded: beside::folded(transaction, overlap)?,
     })
+}
+
+/// The newest part of what was observed of an overlap, of which there is never more than so
+/// much, however long it was observed; and whether that is all of its ended sessions.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_newest(
+    transaction: &Transaction<'_>,
+    overlap: i64,
+) -> Result<(Timeline, bool), StoreError> {
+    let nodes = rows::nodes(transaction, overlap, NEWEST)?;
+    let is_all = nodes.iter().all(|node| {
+        let ended = node.sessions.iter().filter(|one| one.ended.is_some());
+        i64::try_from(ended.count()).is_ok_and(|count| count < NEWEST)
+    });
+    let timeline = Timeline {
+        nodes,
+        own: beside::own(transaction, overlap, NEWEST)?,
+        folded: Vec::new(),
+    };
+    Ok((timeline, is_all))
 }
 
 /// Stores changes of one node's timeline and drops what is too old to be kept. Answers
@@ -69,8 +97,8 @@ pub fn note_own_logins(
         return Ok(());
     }
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO own_login (rotated_secret, user, host, port, pid, started, noted_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO own_login (rotated_secret, user, host, port, pid, started, noted_at, \
+         began_at, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     for session in sessions {
         statement.execute(params![
@@ -81,6 +109,8 @@ pub fn note_own_logins(
             session.pid,
             micros(session.started),
             Micros(now),
+            Micros(session.span.0),
+            Micros(session.span.1),
         ])?;
     }
     retention::keep_own_logins(transaction, secret)

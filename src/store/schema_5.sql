@@ -104,6 +104,8 @@ CREATE TABLE own_login (
     port INTEGER NOT NULL,
     pid INTEGER NOT NULL,
     started INTEGER,
+    began_at INTEGER NOT NULL,       -- by this host's clock, before the connection was made
+    ended_at INTEGER NOT NULL,       -- by this host's clock, after its last statement
     noted_at INTEGER NOT NULL        -- by this host's clock
 ) STRICT;
 CREATE INDEX own_login_by_secret ON own_login (rotated_secret, id);

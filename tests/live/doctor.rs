@@ -120,7 +120,11 @@ fn a_masked_view_is_named_with_its_statement() {
     };
     let shop = Shop::open("blind", options);
     let found = findings(&shop, 4);
-    let expected = ["session-view problem", "connections unknown"];
+    let expected = [
+        "session-view problem",
+        "sampling warning",
+        "connections unknown",
+    ];
     assert_eq!(complaints(&found), expected);
     sql(&remedy(&found, "session-view"));
     assert_eq!(complaints(&findings(&shop, 0)), [""; 0]);

@@ -108,7 +108,7 @@ fn a_pool_is_counted_and_a_late_login_shows_at_the_next_sample() {
     assert!(!application.contains(['\u{1b}', '\u{202e}']), "{seen:#}");
     let told = shop.run(&["drain", "shop/orders"]).expect_code(0);
     assert!(!told.stdout.contains(['\u{1b}', '\u{202e}']), "{told:#?}");
-    told.expect_told(&["● active", "orders-api", "1 of 1 node", "handover agent"]);
+    told.expect_told(&["▲ active", "orders-api", "1 of 1 node", "handover agent"]);
 
     drop(pool);
     drop(late);
@@ -191,9 +191,9 @@ fn on_a_terminal_following_draws_in_place() {
         ..Start::default()
     };
     let mut terminal = Terminal::start(&shop, &start);
-    terminal.see("● active").see("orders-api");
+    terminal.see("◑ active").see("orders-api");
     drop(session);
-    terminal.see("◐ quiet").see_not("orders-api");
+    terminal.see("◔ quiet").see_not("orders-api");
     assert_eq!(terminal.text().matches("shop/orders · db").count(), 1);
     terminal.press("ctrl-c");
     assert_eq!(terminal.exit_code(), 0);

@@ -17,10 +17,12 @@ macro_rules! for_both {
 }
 
 mod adoption;
+mod agent_retire;
 mod bad_input;
 mod cases;
 mod console;
 mod console_drain;
+mod console_retire;
 mod consumer;
 mod contract;
 mod crash;
@@ -30,6 +32,10 @@ mod doctor;
 mod documents;
 mod drain;
 mod drain_agent;
+mod drain_gate;
+mod drain_logins;
+mod drain_pool;
+mod drain_shown;
 mod editing;
 mod engines;
 mod engines_faults;
@@ -41,6 +47,7 @@ mod identity;
 mod keyring;
 mod keys;
 mod leak;
+mod monitor;
 mod mysql_admission;
 mod mysql_down;
 mod mysql_nodes;

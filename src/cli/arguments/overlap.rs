@@ -50,8 +50,10 @@ fn time(text: &str) -> Result<Duration, String> {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It changes no database. What it samples and each change of a verdict is one line on standard
-error; with --output json, one object a line on standard output. A second agent on the same store
+    after_help = "It changes no database, except where the settings say `retire: {mode: lock}`: there it locks an
+outgoing user that is drained, and scrambles its password after `listen` without a refused login.
+What it samples, each change of a verdict and each such step is one line on standard error; with
+--output json, one object a line on standard output. A second agent on the same store
 waits until the first has ended. SIGTERM and ctrl-c end it with exit code 0.
 
 As a service, /etc/systemd/system/handover.service:

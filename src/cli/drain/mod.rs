@@ -1,5 +1,6 @@
 //! `handover drain`.
 
+mod heard;
 mod redraw;
 mod spans;
 mod table;
@@ -16,17 +17,26 @@ use super::failure;
 use super::output::Printer;
 use super::stopping;
 use super::style::Role;
-use crate::drain::Verdict;
+use crate::drain::{Drain, Verdict};
 use crate::operations::drain::{DrainReport, Pace, read_drains, sample_once, watch};
 use crate::operations::{Exit, Failure, Workspace};
 
-/// The role and the glyph of a verdict.
+/// The role and the glyph of a verdict; the glyphs are those of the console.
 pub(super) fn mark(verdict: Verdict) -> (Role, &'static str) {
     match verdict {
-        Verdict::Active => (Role::Warn, "●"),
-        Verdict::Quiet => (Role::Warn, "◐"),
-        Verdict::Drained => (Role::Ok, "✓"),
-        Verdict::Unknown => (Role::Danger, "?"),
+        Verdict::Active => (Role::Warn, "◑"),
+        Verdict::Quiet => (Role::Strong, "◔"),
+        Verdict::Drained => (Role::Ok, "●"),
+        Verdict::Unknown => (Role::Warn, "?"),
+    }
+}
+
+/// The same for a drain, which is worse where somebody still logs in with the old password.
+fn mark_of(drain: &Drain) -> (Role, &'static str) {
+    let is_late = drain.counts.late.max(drain.counts.late_logins) > 0;
+    match drain.verdict {
+        Verdict::Active if is_late => (Role::Danger, "▲"),
+        verdict => mark(verdict),
     }
 }
 
@@ -83,6 +93,9 @@ async fn follow(
                     });
                 }
                 None => printer.json(&report),
+            }
+            if printer.is_closed() {
+                break End::Stopped;
             }
         }
         if arguments.until_drained && report.is_drained() {

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_line_is_cut_with_a_mark_and_keeps_its_roles() {
-        let line = Line::default().role(Role::Ok, "✓ drained").text("  nobody");
+        let line = Line::default().role(Role::Ok, "● drained").text("  nobody");
         assert_eq!(line.clone().cut(40), line);
         let cut = line.cut(12);
         assert_eq!(cut.width(), 12);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use unicode_width::UnicodeWidthStr;
 
-use super::mark;
 use super::spans::{Line, cell, wrapped};
+use super::{heard, mark_of};
 use crate::cli::style::{Role, Style};
 use crate::drain::{
     Arrival, Coverage, Drain, Forecast, LateLogin, Method, NodeCoverage, Straggler, Verdict, View,
@@ -58,7 +58,17 @@ struct Page {
 impl Page {
     fn drain(&mut self, environment: &EnvironmentName, drain: &Drain) {
         self.head(environment, drain);
+        if let Some(leak) = &drain.leak {
+            let text = format!("{}: {}", leak.state, leak.command);
+            self.labelled("leaked", Some(Role::Danger), &text);
+        }
         self.verdict(drain);
+        if let Some(heard) = &drain.listening {
+            let (label, role) = heard::label(heard);
+            let since = self.moment(heard.since);
+            let text = heard::words(heard, &since, &spell(heard.left_seconds));
+            self.labelled(label, role, &text);
+        }
         self.sessions(drain);
         self.window(drain);
         self.coverage(&drain.coverage);
@@ -86,7 +96,7 @@ impl Page {
     }
 
     fn verdict(&mut self, drain: &Drain) {
-        let (role, glyph) = mark(drain.verdict);
+        let (role, glyph) = mark_of(drain);
         let word = format!("{glyph} {}", drain.verdict.as_str());
         let mut reasons = drain.reasons.iter();
         let first = match (drain.verdict, reasons.next()) {

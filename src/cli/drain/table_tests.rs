@@ -55,6 +55,8 @@ fn active() -> Drain {
         stage: Stage::Draining,
         stage_since: at(0),
         compromised: false,
+        leak: None,
+        listening: None,
         verdict: Verdict::Active,
         reasons: vec!["7 sessions are open as orders_a".to_owned()],
         method: Method::Sampled,

@@ -9,7 +9,7 @@ use super::{Model, Target};
 use crate::console::input::LineInput;
 use crate::drain::{Drain, LateLogin, NodeCoverage, PoolerNote, Straggler, StragglerSession};
 use crate::drain::{Verdict, View};
-use crate::model::EnvironmentName;
+use crate::model::{EnvironmentName, Stage};
 use crate::operations::PathStatus;
 use crate::untrusted::Untrusted;
 
@@ -27,6 +27,8 @@ pub(in crate::console) struct DrainView {
 /// A verdict as the console sorts it, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::console) enum Standing {
+    /// Its password leaked, and it may still log in.
+    Leaked,
     /// Somebody uses the outgoing user, and somebody still reads its password.
     Late,
     /// Somebody uses it.
@@ -39,8 +41,21 @@ pub(in crate::console) enum Standing {
     Drained,
 }
 
+/// Whether a password that leaked still opens the door. Only a person can shut it.
+pub(in crate::console) fn is_leaked(drain: &Drain) -> bool {
+    let may_log_in = matches!(
+        drain.stage,
+        Stage::Draining | Stage::Locking | Stage::Unlocking
+    );
+    drain.compromised && may_log_in
+}
+
 /// How bad a drain is. A report that could not be had again is no kind of yes.
 pub(in crate::console) fn standing(view: &DrainView, drain: Option<&Drain>) -> Standing {
+    if drain.is_some_and(is_leaked) {
+        // That is so whatever can be seen of it.
+        return Standing::Leaked;
+    }
     let Some(drain) = drain.filter(|_| view.problem.is_none()) else {
         return Standing::Unknown;
     };
@@ -111,6 +126,21 @@ impl Model {
         let drain = view.report.iter().find(|drain| drain.path == path)?;
         let status = self.path(target);
         (!is_of_another(drain, status)).then_some((view, drain))
+    }
+
+    /// What is selected in the drain of the open environment.
+    pub(in crate::console) fn selected_entry(&self) -> Option<Entry<'_>> {
+        let (_, drain) = self.drain(self.target()?)?;
+        self.cursor.selected(&entries(drain, &self.cursor.expanded))
+    }
+
+    /// How far an overlap has come as far as this console knows, a held picture or not.
+    pub(in crate::console) fn newest_stage(&self, target: &Target) -> Option<Stage> {
+        let path = target.path.as_deref()?;
+        let held = self.held.get(&target.environment);
+        let held = held.and_then(|report| report.drains.iter().find(|drain| drain.path == path));
+        let shown = || self.drain(target).map(|(_, drain)| drain);
+        held.or_else(shown).map(|drain| drain.stage)
     }
 
     /// The rows of the drain monitor: filtered, worst first.
@@ -256,6 +286,11 @@ pub(in crate::console) struct Cursor {
 }
 
 impl Cursor {
+    /// What is selected.
+    pub(in crate::console) fn selected<'a>(&self, entries: &[Entry<'a>]) -> Option<Entry<'a>> {
+        entries.get(self.position(entries)).copied()
+    }
+
     /// The row that is selected.
     pub(in crate::console) fn position(&self, entries: &[Entry<'_>]) -> usize {
         let Some(item) = &self.item else {

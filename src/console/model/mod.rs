@@ -5,18 +5,25 @@
 //! never a row's number.
 
 mod drains;
+mod needs;
+mod reviews;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
 pub(super) use self::drains::{
-    Cursor, DrainView, Entry, Monitor, MonitorRow, Standing, entries, group_of, late_logins,
-    nodes_seen, standing,
+    Cursor, DrainView, Entry, Monitor, MonitorRow, Standing, entries, group_of, is_leaked,
+    late_logins, nodes_seen, standing,
+};
+pub(super) use self::needs::Need;
+pub(super) use self::reviews::{
+    Answer, Deed, Problem, Review, Run, RunEnd, SessionRef, Stage, Verb,
 };
 use super::input::LineInput;
-use crate::model::{EnvironmentName, RotationId, Step};
-use crate::operations::hand_over::{Look, PathLook, Report, SessionLook, UserLook};
+use crate::model::{EnvironmentName, RotationId};
+use crate::operations::drain::DrainReport;
+use crate::operations::hand_over::{Look, SessionLook, UserLook};
 use crate::operations::{AuditEntry, EnvironmentStatus, History, PathStatus, Status};
 
 /// A password that was not rotated for this long is overdue, until schedules say
@@ -70,69 +77,6 @@ pub(super) enum Overlay {
     Leave,
 }
 
-/// What is about to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Rotate,
-    Recover,
-}
-
-/// A review: the plan, then the agreement.
-#[derive(Debug, Clone)]
-pub(super) struct Review {
-    /// Which of this console's reviews it is: an answer for another one is dropped.
-    pub(super) number: u64,
-    pub(super) verb: Verb,
-    pub(super) target: Target,
-    pub(super) stage: Stage,
-    /// The environment's name, where it has to be typed.
-    pub(super) typed: LineInput,
-    /// Whether the button that acts has the focus; the safe one has it first.
-    pub(super) on_act: bool,
-}
-
-/// How far a review has come.
-#[derive(Debug, Clone)]
-pub(super) enum Stage {
-    /// The plan, or the evidence, is being gathered.
-    Asking,
-    /// It is here and can be agreed to.
-    Ready(Box<Report>),
-    /// It would be refused, or there is nothing to agree to.
-    Closed(Box<Report>),
-    /// Nothing could be found out.
-    Failed(Problem),
-}
-
-/// An error of an operation, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) message: String,
-    pub(super) remedy: String,
-}
-
-/// A hand-over that runs, or the last one that ran.
-#[derive(Debug, Clone)]
-pub(super) struct Run {
-    pub(super) verb: Verb,
-    pub(super) target: Target,
-    /// The last step that an earlier run had reached, for a recovery.
-    pub(super) before: Option<Step>,
-    /// Steps that are done, with the time they were done at.
-    pub(super) done: Vec<(Step, DateTime<Utc>)>,
-    pub(super) current: Option<Step>,
-    pub(super) waiting: Option<String>,
-    pub(super) started: DateTime<Utc>,
-    pub(super) ended: Option<RunEnd>,
-}
-
-/// How a hand-over ended.
-#[derive(Debug, Clone)]
-pub(super) enum RunEnd {
-    Report(Box<Report>),
-    Problem(Problem),
-}
-
 /// What is known of one environment beyond the status.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
@@ -183,9 +127,14 @@ pub(super) struct Model {
     /// First visible line of the pane that has the keys.
     pub(super) scroll: usize,
     pub(super) unlocked: BTreeMap<EnvironmentName, DateTime<Utc>>,
+    /// The picture holds.
     pub(super) frozen: bool,
+    /// The newest drains of each environment that came while the picture held.
+    pub(super) held: BTreeMap<EnvironmentName, DrainReport>,
     pub(super) run: Option<Run>,
-    /// Leave as soon as the run has ended.
+    /// What was agreed to and has no screen of its own.
+    pub(super) deed: Option<Deed>,
+    /// Leave as soon as what runs has ended.
     pub(super) leaving: bool,
     pub(super) toast: Option<Toast>,
     /// Half of a sequence such as `g g`.
@@ -216,7 +165,9 @@ impl Model {
             scroll: 0,
             unlocked: BTreeMap::new(),
             frozen: false,
+            held: BTreeMap::new(),
             run: None,
+            deed: None,
             leaving: false,
             toast: None,
             pending_key: None,
@@ -272,6 +223,19 @@ impl Model {
         self.run.as_ref().is_some_and(|run| run.ended.is_none())
     }
 
+    /// What this console does and has no answer of yet, in words.
+    pub(super) fn busy(&self) -> Option<String> {
+        if self.is_running() {
+            return Some("a rotation is running in this console".to_owned());
+        }
+        let deed = self.deed.as_ref().filter(|deed| deed.ended.is_none())?;
+        let what = match deed.verb {
+            Verb::EndSession => "a session is being ended",
+            _ => "the outgoing user is being changed",
+        };
+        Some(format!("{what} on {}", deed.target.environment))
+    }
+
     /// The rows of the home screen: filtered, what needs a human first.
     pub(super) fn rows(&self) -> Vec<Row<'_>> {
         let mut rows = self.all_rows();
@@ -311,73 +275,6 @@ impl Model {
             environment,
             path,
         }
-    }
-
-    /// What is the matter with a row, most serious first.
-    pub(super) fn need(&self, environment: &EnvironmentStatus, path: Option<&PathStatus>) -> Need {
-        let known = self.known.get(&environment.environment);
-        if environment.problem.is_some() {
-            return Need::Broken;
-        }
-        let Some(path) = path else {
-            return Need::Plain;
-        };
-        let look = known
-            .and_then(|known| known.look.as_ref())
-            .and_then(|look| look.paths.iter().find(|look| look.path == path.path));
-        let keeps_out = |standing: &str| matches!(standing, "refused" | "locked" | "expired");
-        if look.is_some_and(|look| keeps_out(&look.current.standing)) {
-            return Need::Down;
-        }
-        if environment.open_rotation.is_some() && path.step.is_some() && !path.is_over {
-            let ours = self.run.as_ref().is_some_and(|run| {
-                run.ended.is_none() && run.target.environment == environment.environment
-            });
-            return if ours { Need::Running } else { Need::Open };
-        }
-        if path.current.is_none() {
-            return Need::Unfinished;
-        }
-        let silent = known.is_some_and(|known| known.look_problem.is_some())
-            || look.is_some_and(|look| look.fault.is_some());
-        if silent {
-            return Need::Silent;
-        }
-        if path
-            .promoted_at
-            .is_some_and(|at| self.now - at > OVERDUE_AFTER)
-        {
-            return Need::Overdue;
-        }
-        let target = Target {
-            environment: environment.environment.clone(),
-            path: Some(path.path.clone()),
-        };
-        let draining = match self.drain(&target) {
-            Some((view, drain)) => standing(view, Some(drain)) != Standing::Drained,
-            None => self.may_be_in_use(path, look),
-        };
-        if draining {
-            return Need::Draining;
-        }
-        if path.promoted_at.is_none() {
-            return Need::NeverPromoted;
-        }
-        Need::Healthy
-    }
-
-    /// Whether the outgoing user may be in use, as far as one look can tell.
-    fn may_be_in_use(&self, path: &PathStatus, look: Option<&PathLook>) -> bool {
-        let propagating = path.promoted_at.is_some_and(|at| {
-            let span = i64::try_from(path.propagation_seconds).unwrap_or(i64::MAX);
-            (self.now - at).num_seconds() < span
-        });
-        let held = path.promoted_at.is_some()
-            && look.is_some_and(|look| {
-                let sessions = look.previous.sessions.as_ref();
-                sessions.is_some_and(|sessions| !sessions.is_empty())
-            });
-        propagating || held
     }
 
     /// The filter of the present screen.
@@ -436,33 +333,6 @@ impl Model {
     pub(super) fn open_rotation(&self, target: &Target) -> Option<RotationId> {
         self.environment(&target.environment)?.open_rotation
     }
-}
-
-/// What is the matter, in the order in which a human is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Need {
-    /// What consumers read does not log in.
-    Down,
-    /// A rotation is open and nobody works on it here.
-    Open,
-    /// The document or the settings cannot be used.
-    Broken,
-    /// This console works on it.
-    Running,
-    /// The database does not answer.
-    Silent,
-    /// There is no `state` yet.
-    Unfinished,
-    /// Not rotated for too long.
-    Overdue,
-    /// The outgoing user is, or may be, still in use.
-    Draining,
-    /// handover never promoted it.
-    NeverPromoted,
-    /// All is well.
-    Healthy,
-    /// An environment without rotated secrets.
-    Plain,
 }
 
 /// One row of the home screen.

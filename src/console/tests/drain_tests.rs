@@ -26,6 +26,8 @@ pub(in crate::console) fn drained(of: &str) -> Drain {
         stage: Stage::Draining,
         stage_since: since,
         compromised: false,
+        leak: None,
+        listening: None,
         verdict: Verdict::Drained,
         reasons: Vec::new(),
         method: Method::Counted,
@@ -273,7 +275,28 @@ pub(in crate::console) fn locked(of: &str) -> Drain {
     let mut drain = drained(of);
     drain.stage = Stage::Locked;
     drain.stage_since = night() - Duration::minutes(125);
+    drain
+}
+
+/// Its password is a random one that nobody keeps.
+pub(in crate::console) fn scrambled(of: &str) -> Drain {
+    let mut drain = locked(of);
+    drain.stage = Stage::Scrambled;
+    drain
+}
+
+/// Its password leaked, and it may still log in.
+pub(in crate::console) fn leaked(of: &str) -> Drain {
+    let mut drain = active(of);
     drain.compromised = true;
+    drain
+}
+
+/// Its password leaked and is shut out, and a session goes on.
+pub(in crate::console) fn leaked_and_shut(of: &str) -> Drain {
+    let mut drain = leaked(of);
+    drain.stage = Stage::Scrambled;
+    drain.stage_since = night() - Duration::minutes(5);
     drain
 }
 
@@ -303,7 +326,7 @@ pub(in crate::console) fn hostile(of: &str) -> Drain {
 }
 
 /// What arrived just now.
-fn view(drains: Vec<Drain>) -> DrainView {
+pub(in crate::console) fn view(drains: Vec<Drain>) -> DrainView {
     DrainView {
         report: drains,
         at: Some(night()),

@@ -3,7 +3,7 @@
 use super::moves::keep_selection;
 use super::{look_at, tell};
 use crate::console::message::Effect;
-use crate::console::model::{Model, Overlay, Problem, RunEnd, Screen, Stage, Target};
+use crate::console::model::{Answer, Model, Overlay, Problem, RunEnd, Screen, Stage, Target};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{Depth, HandOverStatus, Look, Progress, Report};
 use crate::operations::{AuditEntry, History, Status};
@@ -102,7 +102,7 @@ pub(super) fn detail(
 pub(super) fn reviewed(
     model: &mut Model,
     number: u64,
-    result: Result<Box<Report>, Problem>,
+    result: Result<Answer, Problem>,
 ) -> Vec<Effect> {
     let Some(Overlay::Review(review)) = &mut model.overlay else {
         return Vec::new();
@@ -111,16 +111,12 @@ pub(super) fn reviewed(
         return Vec::new();
     }
     review.stage = match result {
-        Ok(report) if can_be_agreed_to(&report) => Stage::Ready(report),
-        Ok(report) => Stage::Closed(report),
+        Ok(answer) if !answer.is_for(review.verb) => return Vec::new(),
+        Ok(answer) if answer.can_be_agreed_to() => Stage::Ready(answer),
+        Ok(answer) => Stage::Closed(answer),
         Err(problem) => Stage::Failed(problem),
     };
     Vec::new()
-}
-
-/// A plan, or a recovery that has something to do and is refused by nothing.
-fn can_be_agreed_to(report: &Report) -> bool {
-    report.status == HandOverStatus::Planned
 }
 
 pub(super) fn told(model: &mut Model, progress: Progress) -> Vec<Effect> {
@@ -167,6 +163,11 @@ pub(super) fn ended(model: &mut Model, result: Result<Box<Report>, Problem>) -> 
     if *model.screen() != Screen::Run {
         tell(model, &words);
     }
+    look_after(model, &target)
+}
+
+/// Everything that a change may have changed is looked at again.
+pub(super) fn look_after(model: &mut Model, target: &Target) -> Vec<Effect> {
     let mut effects = vec![
         Effect::ReadStatus,
         Effect::ReadDetail(target.environment.clone()),
@@ -175,6 +176,6 @@ pub(super) fn ended(model: &mut Model, result: Result<Box<Report>, Problem>) -> 
         // What was seen before the change is stale.
         known.looking_since = None;
     }
-    effects.extend(look_at(model, &target, Depth::Logins));
+    effects.extend(look_at(model, target, Depth::Logins));
     effects
 }

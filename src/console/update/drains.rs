@@ -5,9 +5,11 @@ use crate::console::message::Effect;
 use crate::console::model::{Cursor, Entry, Model, Pane, Screen, Target, entries, group_of};
 use crate::operations::drain::DrainReport;
 
-/// A frozen picture stays as it is, whatever is still under way.
+/// A frozen picture stays as it is; what comes meanwhile is kept for when it goes on, as
+/// sampling does not stop: a freeze longer than `max-gap` would begin the quiet window anew.
 pub(super) fn drained(model: &mut Model, report: DrainReport) -> Vec<Effect> {
     if model.frozen {
+        model.held.insert(report.environment.clone(), report);
         return Vec::new();
     }
     let now = model.now;
@@ -22,6 +24,15 @@ pub(super) fn drained(model: &mut Model, report: DrainReport) -> Vec<Effect> {
     super::moves::keep_selection(model);
     keep_selection(model);
     Vec::new()
+}
+
+/// The picture goes on: with what came while it held.
+pub(super) fn thaw(model: &mut Model) {
+    for (environment, report) in std::mem::take(&mut model.held) {
+        if model.environment(&environment).is_some() {
+            drained(model, report);
+        }
+    }
 }
 
 /// Opens the monitor, or goes back to it where it was opened before.

@@ -3,6 +3,7 @@
 //! Pure: no IO, no clock, no waiting. Whatever changes a database leaves this room
 //! only from a review that was agreed to.
 
+mod acted;
 mod answers;
 mod drains;
 mod moves;
@@ -10,14 +11,16 @@ mod review;
 #[cfg(test)]
 mod tests;
 
-pub(super) use review::{blocked, wants_name};
+pub(super) use review::{blocked, must_type};
 
 use std::time::Duration;
 
 use super::commands::{Command, Meaning, disabled, meaning};
 use super::keys::Key;
 use super::message::{Effect, Message, Timer};
-use super::model::{Model, Overlay, Pane, Screen, Target, Toast, UNLOCKED_FOR, Verb};
+use super::model::{
+    self, Model, Overlay, Pane, Review, Screen, SessionRef, Target, Toast, UNLOCKED_FOR, Verb,
+};
 use crate::operations::hand_over::Depth;
 
 /// How often the console looks by itself.
@@ -72,6 +75,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             result,
         } => answers::detail(model, environment, result),
         Message::Reviewed { number, result } => answers::reviewed(model, number, result),
+        Message::Acted { number, result } => acted::acted(model, number, result),
         Message::Told(progress) => answers::told(model, progress),
         Message::Ended(result) => answers::ended(model, result),
     }
@@ -165,6 +169,9 @@ fn obey(model: &mut Model, command: Command, key: Key) -> Vec<Effect> {
         }
         Command::Rotate => review::open(model, Verb::Rotate),
         Command::Recover => review::open(model, Verb::Recover),
+        Command::Retire => review::open(model, Verb::Retire),
+        Command::Undo => review::open(model, Verb::Undo),
+        Command::EndSession => review::open(model, Verb::EndSession),
         Command::Refresh => {
             let mut effects = refresh(model);
             if let Screen::Environment(target) = model.screen().clone() {
@@ -175,16 +182,16 @@ fn obey(model: &mut Model, command: Command, key: Key) -> Vec<Effect> {
         Command::Freeze => {
             model.frozen = !model.frozen;
             let text = match model.frozen {
-                true => "frozen: nothing is looked at or sampled until p is pressed again",
+                true => "frozen: the picture holds and sampling goes on; p goes on with it",
                 false => "live again",
             };
-            tell(model, text);
             if model.frozen {
-                return vec![Effect::EndDrainWatch];
+                tell(model, text);
+                return Vec::new();
             }
-            let mut effects = refresh(model);
-            effects.push(Effect::WatchDrains);
-            effects
+            drains::thaw(model);
+            tell(model, text);
+            refresh(model)
         }
         Command::Unlock => unlock(model),
         Command::Copy => copy_command(model),
@@ -263,12 +270,13 @@ pub(super) fn equivalent_command(model: &Model) -> Option<String> {
         .map(|path| format!(" {path}"))
         .unwrap_or_default();
     let open = model.open_rotation(target).is_some();
+    let is_leaked = model
+        .drain(target)
+        .is_some_and(|(_, drain)| model::is_leaked(drain));
     Some(match (&model.overlay, model.screen()) {
-        (Some(Overlay::Review(review)), _) => match review.verb {
-            Verb::Rotate => format!("handover rotate {name}{path}"),
-            Verb::Recover => format!("handover recover {name}"),
-        },
+        (Some(Overlay::Review(review)), _) => review_command(review),
         _ if open => format!("handover recover {name}"),
+        (_, Screen::Environments) if is_leaked => format!("handover retire {name}{path}"),
         (_, Screen::Drains) => format!("handover drain {name}{path}"),
         (_, Screen::Environment(_)) if model.pane == Pane::Drain => {
             format!("handover drain {name}{path}")
@@ -280,6 +288,25 @@ pub(super) fn equivalent_command(model: &Model) -> Option<String> {
     })
 }
 
+/// The command line that asks the same as a review.
+fn review_command(review: &Review) -> String {
+    let name = &review.target.environment;
+    let path = review.target.path.as_deref();
+    let path = path.map(|path| format!(" {path}")).unwrap_or_default();
+    match review.verb {
+        Verb::Rotate => format!("handover rotate {name}{path}"),
+        Verb::Recover => format!("handover recover {name}"),
+        Verb::Retire => format!("handover retire {name}{path}"),
+        Verb::Undo => format!("handover retire {name}{path} --undo"),
+        Verb::EndSession => match review.session.as_deref() {
+            Some(SessionRef { node, pid, .. }) => {
+                format!("handover terminate {name}{path} --pid {pid} --node {node}")
+            }
+            None => format!("handover drain {name}{path}"),
+        },
+    }
+}
+
 pub(super) fn copy_command(model: &mut Model) -> Vec<Effect> {
     let Some(command) = equivalent_command(model) else {
         return Vec::new();
@@ -289,7 +316,7 @@ pub(super) fn copy_command(model: &mut Model) -> Vec<Effect> {
 }
 
 fn quit(model: &mut Model) -> Vec<Effect> {
-    if model.is_running() {
+    if model.busy().is_some() {
         model.overlay = Some(Overlay::Leave);
         return Vec::new();
     }
@@ -299,7 +326,7 @@ fn quit(model: &mut Model) -> Vec<Effect> {
 /// The system asks the program to end. What runs was told as well and stops after its
 /// running effect; leaving waits for that.
 fn terminated(model: &mut Model) -> Vec<Effect> {
-    if !model.is_running() {
+    if model.busy().is_none() {
         return vec![Effect::Quit];
     }
     model.leaving = true;
@@ -314,7 +341,7 @@ fn leave(model: &mut Model, key: Key) -> Vec<Effect> {
     match key {
         Key::Char('w') => {
             model.leaving = true;
-            if model.is_running() {
+            if model.busy().is_some() {
                 Vec::new()
             } else {
                 vec![Effect::Quit]

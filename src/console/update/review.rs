@@ -4,28 +4,63 @@
 use crate::console::input::LineInput;
 use crate::console::keys::Key;
 use crate::console::message::Effect;
-use crate::console::model::{Model, Overlay, Review, Run, Screen, Stage, Verb};
-use crate::operations::hand_over::Confirmation;
+use crate::console::model::{
+    Answer, Deed, Entry, Model, Overlay, Review, Run, Screen, SessionRef, Stage, Target, Verb,
+};
+use crate::operations::hand_over::{Confirmation, Report};
 
 /// Opens the review of a verb and asks for its plan or its evidence.
 pub(super) fn open(model: &mut Model, verb: Verb) -> Vec<Effect> {
     let Some(target) = model.target().cloned() else {
         return Vec::new();
     };
-    model.reviews += 1;
-    let review = model.reviews;
+    let session = match (verb, model.selected_entry()) {
+        (Verb::EndSession, Some(Entry::Session(_, session))) => Some(SessionRef {
+            node: session.node.clone(),
+            pid: session.pid,
+            started: session.started,
+        }),
+        _ => None,
+    };
+    let number = model.reviews + 1;
+    let Some(effect) = question(verb, &target, session.as_ref(), number) else {
+        return Vec::new();
+    };
+    model.reviews = number;
     model.overlay = Some(Overlay::Review(Review {
-        number: review,
+        number,
         verb,
-        target: target.clone(),
+        target,
+        session: session.map(Box::new),
         stage: Stage::Asking,
         typed: LineInput::default(),
         on_act: false,
     }));
-    vec![match verb {
+    vec![effect]
+}
+
+/// What a review asks; nothing is changed by it.
+fn question(
+    verb: Verb,
+    target: &Target,
+    session: Option<&SessionRef>,
+    review: u64,
+) -> Option<Effect> {
+    let target = target.clone();
+    Some(match verb {
         Verb::Rotate => Effect::PlanRotation { target, review },
         Verb::Recover => Effect::GatherEvidence { target, review },
-    }]
+        Verb::Retire | Verb::Undo => Effect::PlanRetire {
+            target,
+            undo: verb == Verb::Undo,
+            review,
+        },
+        Verb::EndSession => Effect::PlanEndSession {
+            target,
+            session: session?.clone(),
+            review,
+        },
+    })
 }
 
 /// Why the button that acts does nothing yet; `None` when it would act.
@@ -33,6 +68,7 @@ pub(in crate::console) fn blocked(model: &Model, review: &Review) -> Option<Stri
     let name = &review.target.environment;
     match &review.stage {
         Stage::Asking => return Some("still looking".to_owned()),
+        Stage::Acting => return Some("it is being done".to_owned()),
         Stage::Closed(_) | Stage::Failed(_) => {
             return Some("there is nothing to agree to".to_owned());
         }
@@ -41,23 +77,37 @@ pub(in crate::console) fn blocked(model: &Model, review: &Review) -> Option<Stri
     if model.is_read_only(name) {
         return Some("READ-ONLY: press U to unlock it for 15 minutes".to_owned());
     }
-    if model.is_protected(name) && review.typed.text() != name.to_string() {
-        return Some(format!("type {name} to agree"));
-    }
-    None
+    let wanted = must_type(model, review)?;
+    (review.typed.text() != wanted).then(|| format!("type {wanted} to agree"))
 }
 
-/// Whether the review has a line to type into.
-pub(in crate::console) fn wants_name(model: &Model, review: &Review) -> bool {
+/// What has to be typed, where the review has a line to type into: the number of a session that
+/// is ended, and the name of a production environment.
+pub(in crate::console) fn must_type(model: &Model, review: &Review) -> Option<String> {
     let name = &review.target.environment;
-    matches!(review.stage, Stage::Ready(_)) && model.is_protected(name) && !model.is_read_only(name)
+    let Stage::Ready(answer) = &review.stage else {
+        return None;
+    };
+    if model.is_read_only(name) {
+        return None;
+    }
+    let number = match answer {
+        Answer::EndSession(report) => report.session.as_ref().map(|session| session.pid),
+        Answer::HandOver(_) | Answer::Retire(_) => None,
+    };
+    match (number, model.is_protected(name)) {
+        (Some(number), true) => Some(format!("{number} {name}")),
+        (Some(number), false) => Some(number.to_string()),
+        (None, true) => Some(name.to_string()),
+        (None, false) => None,
+    }
 }
 
 pub(super) fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     let Some(Overlay::Review(review)) = &model.overlay else {
         return Vec::new();
     };
-    let typing = wants_name(model, review);
+    let typing = must_type(model, review).is_some();
     let on_act = review.on_act;
     match key {
         Key::Escape | Key::Ctrl('c') => model.overlay = None,
@@ -86,7 +136,7 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Effect> {
 /// Types into the line of a review, if it has one.
 pub(super) fn type_into(model: &mut Model, character: char) {
     let typing = match &model.overlay {
-        Some(Overlay::Review(review)) => wants_name(model, review),
+        Some(Overlay::Review(review)) => must_type(model, review).is_some(),
         _ => false,
     };
     if !typing {
@@ -105,27 +155,50 @@ fn act(model: &mut Model) -> Vec<Effect> {
     let Some(Overlay::Review(review)) = &model.overlay else {
         return Vec::new();
     };
-    if let Some(reason) = blocked(model, review) {
+    let reason = blocked(model, review)
+        .or_else(|| model.busy())
+        .or_else(|| changed_since(model, review));
+    if let Some(reason) = reason {
         return super::refuse(model, reason);
     }
-    if model.is_running() {
-        return super::refuse(model, "a rotation is running in this console".to_owned());
-    }
-    let verb = review.verb;
-    let target = review.target.clone();
-    let before = match (&review.stage, verb) {
-        (Stage::Ready(report), Verb::Recover) => report.paths.first().map(|path| path.step),
-        _ => None,
-    };
-    let confirmation = match model.is_protected(&target.environment) {
-        true => Confirmation::Named(review.typed.text().to_owned()),
+    let review = review.clone();
+    let confirmation = match model.is_protected(&review.target.environment) {
+        true => Confirmation::Named(review.target.environment.to_string()),
         false => Confirmation::Yes,
     };
+    match &review.stage {
+        Stage::Ready(Answer::HandOver(report)) => begin_run(model, &review, report, confirmation),
+        Stage::Ready(answer) => begin_deed(model, &review, answer, confirmation),
+        _ => Vec::new(),
+    }
+}
+
+/// What is done next to an outgoing user follows from how far its overlap has come: whoever
+/// agreed to a lock must not get what comes after it because somebody else locked meanwhile.
+fn changed_since(model: &Model, review: &Review) -> Option<String> {
+    let Stage::Ready(Answer::Retire(report)) = &review.stage else {
+        return None;
+    };
+    let (shown, now) = (report.stage?, model.newest_stage(&review.target)?);
+    (shown != now).then(|| format!("it is {now} by now, and was {shown}: review it again"))
+}
+
+/// A hand-over has a screen of its own, where its steps are followed.
+fn begin_run(
+    model: &mut Model,
+    review: &Review,
+    report: &Report,
+    confirmation: Confirmation,
+) -> Vec<Effect> {
+    let target = review.target.clone();
+    let recovers = review.verb == Verb::Recover;
+    let before = report.paths.first().filter(|_| recovers);
     model.overlay = None;
+    model.deed = None;
     model.run = Some(Run {
-        verb,
+        verb: review.verb,
         target: target.clone(),
-        before,
+        before: before.map(|path| path.step),
         done: Vec::new(),
         current: None,
         waiting: None,
@@ -135,14 +208,60 @@ fn act(model: &mut Model) -> Vec<Effect> {
     if *model.screen() != Screen::Run {
         model.screens.push(Screen::Run);
     }
-    vec![match verb {
-        Verb::Rotate => Effect::Rotate {
+    vec![match recovers {
+        false => Effect::Rotate {
             target,
             confirmation,
         },
-        Verb::Recover => Effect::Recover {
+        true => Effect::Recover {
             target,
             confirmation,
         },
     }]
+}
+
+/// One change of the database: its review stays until the answer is here.
+fn begin_deed(
+    model: &mut Model,
+    review: &Review,
+    answer: &Answer,
+    confirmation: Confirmation,
+) -> Vec<Effect> {
+    let target = review.target.clone();
+    let number = review.number;
+    let effect = match answer {
+        Answer::EndSession(report) => {
+            let Some(session) = &report.session else {
+                return Vec::new();
+            };
+            Effect::EndSession {
+                target: target.clone(),
+                // The one that was shown: its number may be somebody else's by then.
+                session: SessionRef {
+                    node: session.node.clone(),
+                    pid: session.pid,
+                    started: session.since,
+                },
+                confirmation,
+                review: number,
+            }
+        }
+        Answer::HandOver(_) | Answer::Retire(_) => Effect::Retire {
+            target: target.clone(),
+            undo: review.verb == Verb::Undo,
+            confirmation,
+            review: number,
+        },
+    };
+    model.deed = Some(Deed {
+        number,
+        verb: review.verb,
+        target,
+        ended: None,
+    });
+    if let Some(Overlay::Review(review)) = &mut model.overlay {
+        review.stage = Stage::Acting;
+        review.on_act = false;
+    }
+    vec![effect]
 }

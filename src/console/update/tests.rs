@@ -6,12 +6,14 @@
 
 mod any_tests;
 mod drain_tests;
+mod retire_tests;
 
 use chrono::Duration;
 
 use super::*;
-use crate::console::model::{Pane, Stage};
+use crate::console::model::{Answer, Pane, Stage};
 use crate::console::tests::drain_tests as drain_states;
+use crate::console::tests::retire_tests::answer as answer_of;
 use crate::console::tests::{
     console, detail, done, every_need, evidence, healthy, looked, named, parked, planned, problem,
     quiet, refused, running, status, stopped, target,
@@ -56,7 +58,7 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
     };
     let reviewed = |_: Target, report| Message::Reviewed {
         number,
-        result: Ok(Box::new(report)),
+        result: Ok(Answer::HandOver(Box::new(report))),
     };
     let message = match answer {
         "planned" => reviewed(of.clone(), planned(&of)),
@@ -88,6 +90,10 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
             &of.environment.to_string(),
             vec![drain_states::thousand(argument)],
         ),
+        "locked-drain" => drain_states::sampled(
+            &of.environment.to_string(),
+            vec![drain_states::locked(argument)],
+        ),
         "no-overlap" => drain_states::sampled(&of.environment.to_string(), Vec::new()),
         "no-drain" => drain_states::not_sampled(&of.environment.to_string()),
         "status" => Message::Status(model.status.clone().ok_or_else(problem)),
@@ -114,7 +120,26 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
             }
             return effects;
         }
-        _ => panic!("no answer: {answer}"),
+        "acting-failed" => Message::Acted {
+            number,
+            result: Err(problem()),
+        },
+        _ => {
+            let result =
+                Ok(answer_of(answer, &of).unwrap_or_else(|| panic!("no answer: {answer}")));
+            let waits = matches!(
+                &model.overlay,
+                Some(Overlay::Review(review)) if matches!(review.stage, Stage::Asking)
+            );
+            // Of what was agreed to, whether its review is still there or not.
+            match model.deed.as_ref().filter(|_| !waits) {
+                Some(deed) => Message::Acted {
+                    number: deed.number,
+                    result,
+                },
+                None => Message::Reviewed { number, result },
+            }
+        }
     };
     update(model, message)
 }
@@ -149,12 +174,16 @@ fn stands(model: &Model) -> String {
             let stage = match review.stage {
                 Stage::Asking => "asking",
                 Stage::Ready(_) => "ready",
+                Stage::Acting => "acting",
                 Stage::Closed(_) => "closed",
                 Stage::Failed(_) => "failed",
             };
             let verb = match review.verb {
                 Verb::Rotate => "rotate",
                 Verb::Recover => "recover",
+                Verb::Retire => "retire",
+                Verb::Undo => "undo",
+                Verb::EndSession => "end session",
             };
             let target = &review.target.environment;
             let focus = if review.on_act { ", on act" } else { "" };
@@ -191,7 +220,33 @@ fn asked(effects: &[Effect]) -> String {
                 format!("look {environment} {depth}")
             }
             Effect::WatchDrains => "watch drains".to_owned(),
-            Effect::EndDrainWatch => "end drain watch".to_owned(),
+            Effect::ReadDrains(environment) => format!("drains {environment}"),
+            Effect::PlanRetire { target, undo, .. } => {
+                format!("plan {} {}", way(*undo), target.environment)
+            }
+            Effect::PlanEndSession {
+                target, session, ..
+            } => format!("plan end {} {}", session.pid, target.environment),
+            Effect::Retire {
+                target,
+                undo,
+                confirmation,
+                ..
+            } => {
+                let way = way(*undo).to_uppercase();
+                format!("{way} {} {}", target.environment, agreed(confirmation))
+            }
+            Effect::EndSession {
+                target,
+                session,
+                confirmation,
+                ..
+            } => format!(
+                "END {} {} {}",
+                session.pid,
+                target.environment,
+                agreed(confirmation)
+            ),
             Effect::PlanRotation { target, .. } => format!("plan {}", target.environment),
             Effect::GatherEvidence { target, .. } => format!("evidence {}", target.environment),
             Effect::Rotate {
@@ -210,6 +265,10 @@ fn asked(effects: &[Effect]) -> String {
         })
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+fn way(undo: bool) -> &'static str {
+    if undo { "undo" } else { "retire" }
 }
 
 fn agreed(confirmation: &Confirmation) -> String {
@@ -367,7 +426,7 @@ fn a_command_that_cannot_be_used_says_why_and_does_nothing() {
         ("shop/managing", "R", "shop/managing has no rotated secret"),
         ("shop/payments", "R", "R-0007 is open: V recovers it"),
         ("shop/billing", "V", "no rotation is open on shop/billing"),
-        ("shop/billing", "U", "shop/billing is not locked"),
+        ("shop/billing", "U", "shop/billing is not read-only"),
     ] {
         check(
             at(name),
@@ -667,22 +726,17 @@ fn what_hangs_is_not_asked_a_second_time() {
 }
 
 #[test]
-fn frozen_looks_at_nothing_by_itself_until_it_goes_on() {
+fn a_frozen_picture_looks_at_nothing_by_itself_and_sampling_goes_on() {
     let frozen = "home | at shop/alpha | frozen";
-    let says = "says \"frozen: nothing is looked at or sampled until p is pressed again\"";
-    check(
-        quiet(),
-        "p",
-        &format!("{frozen} | {says}"),
-        "end drain watch",
-    );
+    let says = "says \"frozen: the picture holds and sampling goes on; p goes on with it\"";
+    check(quiet(), "p", &format!("{frozen} | {says}"), "");
     check(quiet(), "p j k <refresh>", frozen, "");
     check(quiet(), "p j k <status>", frozen, "");
     check(
         quiet(),
         "p p",
         "home | at shop/alpha | says \"live again\"",
-        "status, watch drains",
+        "status",
     );
     check(quiet(), "<refresh>", "home | at shop/alpha", "status");
     // Who asks is answered.
@@ -794,7 +848,7 @@ fn a_run_tells_its_steps_and_its_end() {
 
 #[test]
 fn a_toast_lasts_until_the_next_key() {
-    let says = "home | at shop/alpha | says \"frozen: nothing is looked at or sampled until p is pressed again\"";
+    let says = "home | at shop/alpha | says \"frozen: the picture holds and sampling goes on; p goes on with it\"";
     let frozen = says.replace("| says", "| frozen | says");
     check(quiet(), "p <minute> <looked>", &frozen, "");
     check(quiet(), "p j k", "home | at shop/alpha | frozen", "");
@@ -861,7 +915,7 @@ fn an_answer_for_an_older_review_does_not_fill_a_newer_one() {
     let of = model.target().cloned().expect("selected");
     let answer = Message::Reviewed {
         number: late,
-        result: Ok(Box::new(planned(&of))),
+        result: Ok(Answer::HandOver(Box::new(planned(&of)))),
     };
     update(&mut model, answer);
     let Some(Overlay::Review(review)) = &model.overlay else {

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::put;
 use crate::console::commands::{Command, Entry, Scope, TABLE, disabled, is_here};
-use crate::console::model::{Model, Overlay, Screen, Verb};
+use crate::console::model::{Model, Overlay, Review, Screen, Stage, Verb};
 use crate::console::theme::{Role, Theme};
 use crate::console::words;
 
@@ -183,6 +183,10 @@ pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
         let keys: &[(&str, &str)] = match overlay {
             Overlay::Help => &[("any key", "closes the help")],
             Overlay::Leave => &[("esc", "stay")],
+            Overlay::Review(Review {
+                stage: Stage::Acting,
+                ..
+            }) => &[("esc", "leave it to itself")],
             Overlay::Review(_) => &[
                 ("esc", "leave it"),
                 ("tab", "other button"),
@@ -238,7 +242,7 @@ fn needless(model: &Model, entry: &Entry) -> bool {
     let off = disabled(model, entry.command).is_some();
     let only_when_on = matches!(
         entry.command,
-        Command::Unlock | Command::Unfold | Command::Drains
+        Command::Unlock | Command::Unfold | Command::Drains | Command::Undo | Command::EndSession
     );
     only_when_on && off || matches!(entry.scope, Scope::Target) && model.target().is_none()
 }

@@ -135,7 +135,9 @@ impl Columns {
             None => 0,
         };
         let late = take(LATE);
-        let left = take(LEFT);
+        let left = |row: &MonitorRow<'_>| row.drain.map_or(0, |drain| left(row, drain).0.width());
+        let left = rows.iter().map(left).max().unwrap_or(0) + 1;
+        let left = take(left.max(LEFT));
         let user = take(longest(&user).clamp(6, 18));
         let nodes = take(8);
         let path = take(longest(&path).clamp(6, 14));
@@ -233,13 +235,9 @@ fn line(
             theme.style(late_role),
         ));
     }
-    let left = match row.standing {
-        Standing::Drained => "–".to_owned(),
-        Standing::Unknown => "?".to_owned(),
-        _ => span(drain.window.remaining_seconds),
-    };
     if columns.left > 0 {
-        spans.push(text(right(&left, columns.left)));
+        let (words, role) = left(row, drain);
+        spans.push(Span::styled(right(&words, columns.left), theme.style(role)));
     }
     if columns.nodes > 0 {
         let (seen, known) = nodes_seen(drain);
@@ -254,9 +252,6 @@ fn line(
     }
     if columns.forecast > 0 {
         let (cell, role) = match &drain.forecast {
-            Forecast::Empty if drain.stage != Stage::Draining => {
-                (drain.stage.to_string(), Role::Text)
-            }
             Forecast::Empty => ("–".to_owned(), Role::Muted),
             Forecast::Unknown { .. } => ("?".to_owned(), Role::Muted),
             known @ Forecast::Range { .. } => (drain::forecast_cell(model, known), Role::Text),
@@ -272,6 +267,24 @@ fn line(
         spans.extend(sparkline::spans(theme, &drain.history, until, width));
     }
     Line::from(spans)
+}
+
+/// What is left to wait for: the quiet window, until the overlap has come further.
+fn left(row: &MonitorRow<'_>, drain: &Drain) -> (String, Role) {
+    if drain.stage != Stage::Draining {
+        let (glyph, word, role) = words::stage(drain.stage);
+        return match drain.compromised {
+            true => (format!("{glyph} {word}, leaked"), Role::Danger),
+            false => (format!("{glyph} {word}"), role),
+        };
+    }
+    let words = match row.standing {
+        Standing::Leaked => "L locks it".to_owned(),
+        Standing::Drained => "–".to_owned(),
+        Standing::Unknown => "?".to_owned(),
+        _ => span(drain.window.remaining_seconds),
+    };
+    (words, Role::Text)
 }
 
 fn is_sure(row: &MonitorRow<'_>, drain: &Drain) -> bool {

@@ -17,6 +17,8 @@ use super::{drain, put, put_all};
 use crate::console::model::{self, Model, Need, Row};
 use crate::console::theme::{Role, Theme};
 use crate::console::words::{self, pad};
+use crate::drain::Drain;
+use crate::model::Stage;
 
 pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let rows = model.rows();
@@ -168,6 +170,12 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
         .map(|rotation| rotation.to_string());
     let rotation = rotation.unwrap_or_default();
     match (row.need, row.path) {
+        (Need::Leaked, Some(path)) => format!(
+            "handover retire {} {} · {} may still log in",
+            row.target.environment,
+            path.path,
+            path.previous.as_deref().unwrap_or("?")
+        ),
         (Need::Down, Some(path)) => format!(
             "V looks · {} does not log in",
             path.current.as_deref().unwrap_or("?")
@@ -220,13 +228,27 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
         (Need::Healthy, Some(path)) => {
             let since = path.promoted_at.map(|at| words::ago(at, model.now));
             format!(
-                "{} promoted {}",
+                "{} promoted {}{}",
                 path.current.as_deref().unwrap_or("?"),
-                since.unwrap_or_default()
+                since.unwrap_or_default(),
+                model
+                    .drain(&row.target)
+                    .map(|(_, drain)| retired(drain))
+                    .unwrap_or_default()
             )
         }
         _ => format!("revision {}", row.environment.revision),
     }
+}
+
+/// What became of the outgoing user, where something did.
+fn retired(drain: &Drain) -> String {
+    if drain.stage == Stage::Draining {
+        return String::new();
+    }
+    let (glyph, word, _) = words::stage(drain.stage);
+    let leaked = if drain.compromised { ", leaked" } else { "" };
+    format!(" · {} {glyph} {word}{leaked}", drain.user)
 }
 
 fn empty(model: &Model, theme: &Theme) -> Vec<Line<'static>> {

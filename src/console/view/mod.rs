@@ -10,6 +10,7 @@
 
 mod bars;
 mod drain;
+mod drain_header;
 mod drain_list;
 mod drain_monitor;
 mod drain_words;
@@ -18,6 +19,7 @@ mod environment_lists;
 mod environments;
 mod help;
 mod review;
+mod review_retire;
 mod run;
 mod sparkline;
 #[cfg(test)]
@@ -81,7 +83,7 @@ pub(super) fn view(
         Some(Overlay::Review(review)) => {
             cursor = review::draw(model, review, theme, screen, buffer);
         }
-        Some(Overlay::Leave) => run::draw_leave(theme, screen, buffer),
+        Some(Overlay::Leave) => run::draw_leave(model, theme, screen, buffer),
         None => {}
     }
     cursor

@@ -7,10 +7,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
-use super::{dialog, labelled_lines, put, put_all};
-use crate::console::model::{Model, Problem, Review, Stage, Verb};
+use super::{dialog, labelled_lines, put, put_all, review_retire};
+use crate::console::model::{Answer, Model, Problem, Review, Stage, Verb};
 use crate::console::theme::{Role, Theme};
-use crate::console::update::{blocked, wants_name};
+use crate::console::update::{blocked, must_type};
 use crate::operations::hand_over::Report;
 use crate::rotation::Plan;
 
@@ -21,22 +21,22 @@ pub(super) fn draw(
     screen: Rect,
     buffer: &mut Buffer,
 ) -> Option<Position> {
-    let title = match review.verb {
-        Verb::Rotate => format!("rotate {}", review.target.environment),
-        Verb::Recover => format!("recover {}", review.target.environment),
-    };
+    let title = title(review);
     let width = screen.width.saturating_sub(4).min(100);
     let inner = width.saturating_sub(4);
+    let muted = |words: &'static str| Line::from(Span::styled(words, theme.style(Role::Muted)));
     let lines = match &review.stage {
-        Stage::Asking => vec![Line::from(Span::styled(
-            "looking at the database …",
-            theme.style(Role::Muted),
-        ))],
-        Stage::Ready(report) => match review.verb {
-            Verb::Rotate => plans(theme, report, inner),
+        Stage::Asking => vec![muted("looking at the database …")],
+        Stage::Acting => vec![muted("the database is being told …")],
+        Stage::Ready(Answer::HandOver(report)) => match review.verb {
             Verb::Recover => evidence(theme, report, inner),
+            _ => plans(theme, report, inner),
         },
-        Stage::Closed(report) => closed(theme, review.verb, report, inner),
+        Stage::Ready(Answer::Retire(report)) => review_retire::planned(theme, report, inner),
+        Stage::Ready(Answer::EndSession(report)) => review_retire::session(theme, report, inner),
+        Stage::Closed(Answer::HandOver(report)) => closed(theme, review.verb, report, inner),
+        Stage::Closed(Answer::Retire(report)) => review_retire::closed(theme, report, inner),
+        Stage::Closed(Answer::EndSession(report)) => review_retire::not_ended(theme, report, inner),
         Stage::Failed(problem) => failed(theme, problem, inner),
     };
     let height = u16::try_from(lines.len())
@@ -68,7 +68,20 @@ pub(super) fn draw(
     draw_agreement(model, review, theme, inside, buffer)
 }
 
-/// The last lines: the name to type, the reason why it does not act yet, the buttons.
+fn title(review: &Review) -> String {
+    let name = &review.target.environment;
+    let path = review.target.path.as_deref().unwrap_or_default();
+    let pid = review.session.as_ref().map_or(0, |session| session.pid);
+    match review.verb {
+        Verb::Rotate => format!("rotate {name}"),
+        Verb::Recover => format!("recover {name}"),
+        Verb::Retire => format!("retire the outgoing user of {name} {path}"),
+        Verb::Undo => format!("let the outgoing user of {name} {path} in again"),
+        Verb::EndSession => format!("end session {pid} of {name} {path}"),
+    }
+}
+
+/// The last lines: what has to be typed, the reason why it does not act yet, the buttons.
 fn draw_agreement(
     model: &Model,
     review: &Review,
@@ -93,8 +106,9 @@ fn draw_agreement(
     }
     let mut cursor = None;
     let reason = blocked(model, review);
-    if wants_name(model, review) {
-        let label = format!("type {} to agree: ", review.target.environment);
+    let must_type = must_type(model, review);
+    if let Some(wanted) = &must_type {
+        let label = format!("type {wanted} to agree: ");
         let typed = review.typed.text();
         let column = u16::try_from(label.width() + typed.width()).unwrap_or(u16::MAX);
         let x = below.x.saturating_add(column);
@@ -118,11 +132,14 @@ fn draw_agreement(
             &Line::from(Span::styled(format!("■ {reason}"), theme.style(Role::Warn))),
         );
     }
-    let act = match review.verb {
-        Verb::Rotate => " Rotate (y) ",
-        Verb::Recover => " Do it (y) ",
+    let act = match (&review.stage, review.verb) {
+        (Stage::Ready(Answer::Retire(report)), _) => review_retire::button(report),
+        (_, Verb::Rotate) => " Rotate (y) ",
+        // Its number has to be typed, so that no letter is a key here.
+        (_, Verb::EndSession) => " End it ",
+        _ => " Do it (y) ",
     };
-    let on_act = review.on_act || wants_name(model, review) && reason.is_none();
+    let on_act = review.on_act || must_type.is_some() && reason.is_none();
     let button = |focused: bool| -> Style {
         theme.style(if focused {
             Role::ButtonFocus
@@ -313,12 +330,12 @@ fn evidence(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
 fn closed(theme: &Theme, verb: Verb, report: &Report, width: u16) -> Vec<Line<'static>> {
     let mut lines = match verb {
         Verb::Recover => evidence(theme, report, width),
-        Verb::Rotate => Vec::new(),
+        _ => Vec::new(),
     };
     if let Some(error) = &report.error {
         let head = match verb {
-            Verb::Rotate => format!("■ would be refused: {}", error.code),
             Verb::Recover => format!("▲ needs you: {}", error.code),
+            _ => format!("■ would be refused: {}", error.code),
         };
         lines.insert(0, Line::from(Span::styled(head, theme.style(Role::Danger))));
         let text = theme.style(Role::Text);

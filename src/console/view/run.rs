@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::{dialog, labelled_lines, put_all};
 use crate::console::model::{Model, Run, RunEnd, Verb};
@@ -29,8 +30,9 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
         height: area.height.saturating_sub(1),
     };
     let verb = match run.verb {
-        Verb::Rotate => "rotating",
         Verb::Recover => "recovering",
+        // What has no steps to follow has no run.
+        _ => "rotating",
     };
     let path = run.target.path.as_deref().unwrap_or_default();
     let title = format!("{verb} {} {path}", run.target.environment);
@@ -159,10 +161,18 @@ fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
     lines
 }
 
-/// Leaving while a rotation runs: staying is the default.
-pub(super) fn draw_leave(theme: &Theme, screen: Rect, buffer: &mut Buffer) {
-    let inside = dialog(theme, screen, buffer, "a rotation is running", (64, 9));
+/// Leaving while something is being done: staying is the default.
+pub(super) fn draw_leave(model: &Model, theme: &Theme, screen: Rect, buffer: &mut Buffer) {
+    let title = model.busy().unwrap_or_default();
+    let title = title.replace(" in this console", "");
+    let width = u16::try_from(title.width()).unwrap_or(u16::MAX);
+    let size = (width.saturating_add(6).max(64), 9);
+    let inside = dialog(theme, screen, buffer, &title, size);
     let text = |words: &'static str| Line::from(Span::styled(words, theme.style(Role::Text)));
+    let goes_on = match model.is_running() {
+        true => "     and `handover recover` goes on with it",
+        false => "     and the same command again goes on with it",
+    };
     put_all(
         buffer,
         inside,
@@ -171,7 +181,7 @@ pub(super) fn draw_leave(theme: &Theme, screen: Rect, buffer: &mut Buffer) {
             text("esc  stay (any other key too)"),
             text("w    leave as soon as it has ended"),
             text("Q    leave now: it stops where it is, nothing is lost,"),
-            text("     and `handover recover` goes on with it"),
+            text(goes_on),
         ],
     );
 }

@@ -1,6 +1,7 @@
 //! What is drawn, state by state: snapshots at two sizes, and every size without a panic.
 
 mod drain_tests;
+mod retire_tests;
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use ratatui::style::Color;
 
 use super::*;
 use crate::console::message::{Effect, Message};
-use crate::console::model::{Need, Pane, Problem, Review, Stage, Verb};
+use crate::console::model::{Answer, Need, Pane, Problem, Review, Stage, Verb};
 use crate::console::tests::{
     NEEDS, console, done, entered, every_need, evidence, healthy, looked, named, night, parked,
     planned, problem, quiet, refused, running, silent, status, stopped, target,
@@ -31,6 +32,7 @@ fn states() -> Vec<State> {
     environments(&mut add);
     drain_tests::drains(&mut add);
     reviews(&mut add);
+    retire_tests::reviews(&mut add);
     runs(&mut add);
     states
 }
@@ -118,6 +120,7 @@ fn review(mut model: Model, verb: Verb, of: &str, stage: Stage) -> Model {
         number: 1,
         verb,
         target: target(of),
+        session: None,
         stage,
         typed: crate::console::input::LineInput::default(),
         on_act: false,
@@ -127,7 +130,7 @@ fn review(mut model: Model, verb: Verb, of: &str, stage: Stage) -> Model {
 }
 
 fn reviews(add: &mut impl FnMut(&'static str, Model)) {
-    let ready = |of: &str| Stage::Ready(Box::new(planned(&target(of))));
+    let ready = |of: &str| Stage::Ready(Answer::HandOver(Box::new(planned(&target(of)))));
     let rotate = |of: &str, stage| review(quiet(), Verb::Rotate, of, stage);
     add("review_asking", rotate("shop/beta", Stage::Asking));
     let mut model = rotate("shop/beta", ready("shop/beta"));
@@ -140,7 +143,7 @@ fn reviews(add: &mut impl FnMut(&'static str, Model)) {
     if let Some(plan) = &mut first.paths[0].plan {
         plan.first_promotion = true;
     }
-    let stage = Stage::Ready(Box::new(first));
+    let stage = Stage::Ready(Answer::HandOver(Box::new(first)));
     add("review_first_promotion", rotate("shop/beta", stage));
     add(
         "review_production_locked",
@@ -159,7 +162,7 @@ fn reviews(add: &mut impl FnMut(&'static str, Model)) {
     };
     add("review_production_typing", typed(model.clone(), "shop/al"));
     add("review_production_typed", typed(model, "shop/alpha"));
-    let closed = |report: Report| Stage::Closed(Box::new(report));
+    let closed = |report: Report| Stage::Closed(Answer::HandOver(Box::new(report)));
     add(
         "review_refused",
         rotate("shop/beta", closed(refused(&target("shop/beta")))),
@@ -172,7 +175,7 @@ fn reviews(add: &mut impl FnMut(&'static str, Model)) {
         let crashed = console(vec![stopped("shop/pay")]);
         review(crashed, Verb::Recover, "shop/pay", stage)
     };
-    let stage = Stage::Ready(Box::new(evidence(&target("shop/pay"))));
+    let stage = Stage::Ready(Answer::HandOver(Box::new(evidence(&target("shop/pay")))));
     add("review_recover", recover(stage));
     add(
         "review_recover_needs_a_human",
@@ -326,7 +329,7 @@ fn the_key_that_helps_is_never_cut_off() {
 
 #[test]
 fn what_is_left_out_of_a_review_is_counted() {
-    let stage = Stage::Ready(Box::new(planned(&target("shop/beta"))));
+    let stage = Stage::Ready(Answer::HandOver(Box::new(planned(&target("shop/beta")))));
     let model = review(quiet(), Verb::Rotate, "shop/beta", stage);
     let (buffer, _) = draw(&model, &Theme::dark(), 60, 15);
     let text = lines(&buffer).join("\n");

@@ -95,7 +95,7 @@ impl MysqlManaging {
 
     /// Whether the managing user may end sessions of others, and what lets it. MySQL protects
     /// those of users with SYSTEM_USER from whoever lacks it.
-    async fn right_to_end(&mut self) -> Result<(bool, String), DatabaseFault> {
+    pub(super) async fn right_to_end(&mut self) -> Result<(bool, String), DatabaseFault> {
         let right = match self.flavour() {
             MysqlFlavour::MariaDb => "CONNECTION ADMIN",
             MysqlFlavour::MySql => "CONNECTION_ADMIN",

@@ -211,6 +211,17 @@ impl Managing for MysqlManaging {
         self.end(session).boxed()
     }
 
+    fn lacks_right_to_end<'a>(
+        &'a mut self,
+        _: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<String>, DatabaseFault>> {
+        async move {
+            let (may, grant) = self.right_to_end().await?;
+            Ok((!may).then_some(grant))
+        }
+        .boxed()
+    }
+
     fn give_up(&mut self) -> BoxFuture<'_, ()> {
         self.release().boxed()
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Error, Row};
 
@@ -22,6 +23,7 @@ pub(super) async fn probe(
     login: Login<'_>,
 ) -> LoginOutcome {
     let timeouts = target.timeouts;
+    let begun = Utc::now();
     let attempt = connector.connect(Parameters {
         node: login.node,
         database: Some(&target.database),
@@ -36,7 +38,7 @@ pub(super) async fn probe(
     };
     let outcome = within(
         timeouts.statement,
-        look(&mut connection, &login, timeouts.statement),
+        look(&mut connection, &login, begun, timeouts.statement),
     )
     .await
     .unwrap_or(LoginOutcome::Unknown(UnknownCause::TimedOut));
@@ -46,11 +48,17 @@ pub(super) async fn probe(
 
 /// Runs inside the probe's session: which row let us in, what time is it, do the statements
 /// work.
-async fn look(connection: &mut Connection, login: &Login<'_>, limit: Duration) -> LoginOutcome {
-    let session = OwnSession {
+async fn look(
+    connection: &mut Connection,
+    login: &Login<'_>,
+    begun: DateTime<Utc>,
+    limit: Duration,
+) -> LoginOutcome {
+    let mut session = OwnSession {
         node: login.node.clone(),
         pid: connection.id,
         started: None,
+        span: (begun, Utc::now()),
     };
     let asked: Result<Option<Row>, Error> = connection.conn.query_first(sql::WHO_AM_I).await;
     let row = match asked {
@@ -78,12 +86,14 @@ async fn look(connection: &mut Connection, login: &Login<'_>, limit: Duration) -
     for statement in login.statements {
         if let Err(error) = run_and_roll_back(connection, statement, limit).await {
             let message = format!("`{statement}` failed: {}", classify::server_words(&error));
+            session.span.1 = Utc::now();
             return LoginOutcome::StatementFailed {
                 session,
                 message: Untrusted::new(&message),
             };
         }
     }
+    session.span.1 = Utc::now();
     LoginOutcome::LoggedIn {
         session,
         server_time,

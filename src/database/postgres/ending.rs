@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::super::{Ending, SessionToEnd};
 use super::managing::{PostgresManaging, oid};
 use super::{login, sql, within};
-use crate::model::DatabaseFault;
+use crate::model::{AccountId, DatabaseFault};
 use crate::untrusted::Untrusted;
 
 /// How long a session may take to end after it was told: it finishes what it cannot leave.
@@ -66,6 +66,19 @@ impl PostgresManaging {
             None | Some(false) => Ok(Ending::Gone),
             Some(true) => self.until_gone(&meant).await,
         }
+    }
+
+    /// What lets the managing user end sessions of a role, where it may not.
+    pub(super) async fn may_not_end(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<String>, DatabaseFault> {
+        let role = oid(account);
+        let of_role: [(&(dyn ToSql + Sync), Type); 1] = [(&role, Type::OID)];
+        let asked = self.client().query_typed(sql::RIGHT_TO_END, &of_role);
+        let rows = self.ask(asked).await?;
+        let lacking = rows.first().filter(|row| !row.get::<_, bool>("may"));
+        Ok(lacking.map(|row| sql::grant_ending(&self.manager, row.get("superuser"))))
     }
 
     /// Asks again and again, for a while.

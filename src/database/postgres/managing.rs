@@ -132,6 +132,13 @@ impl Managing for PostgresManaging {
         self.end(session).boxed()
     }
 
+    fn lacks_right_to_end<'a>(
+        &'a mut self,
+        account: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<String>, DatabaseFault>> {
+        self.may_not_end(account).boxed()
+    }
+
     fn give_up(&mut self) -> BoxFuture<'_, ()> {
         async move {
             let _ = within(MARGIN, self.client().batch_execute("ROLLBACK")).await;

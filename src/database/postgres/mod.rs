@@ -86,6 +86,7 @@ impl Database for Postgres {
 
 async fn probe(postgres: &Postgres, login: Login<'_>) -> LoginOutcome {
     let timeouts = postgres.target.timeouts;
+    let begun = Utc::now();
     let attempt = postgres.connector.connect(connection::Parameters {
         node: login.node,
         database: &postgres.target.database,
@@ -101,7 +102,7 @@ async fn probe(postgres: &Postgres, login: Login<'_>) -> LoginOutcome {
     };
     let outcome = within(
         timeouts.statement,
-        look(&connection.client, &login, timeouts.statement),
+        look(&connection.client, &login, begun, timeouts.statement),
     )
     .await
     .unwrap_or(LoginOutcome::Unknown(UnknownCause::TimedOut));
@@ -110,7 +111,12 @@ async fn probe(postgres: &Postgres, login: Login<'_>) -> LoginOutcome {
 }
 
 /// Runs inside the probe's session: who am I, what time is it, do the statements work.
-async fn look(client: &Client, login: &Login<'_>, timeout: Duration) -> LoginOutcome {
+async fn look(
+    client: &Client,
+    login: &Login<'_>,
+    begun: DateTime<Utc>,
+    timeout: Duration,
+) -> LoginOutcome {
     // A user whose sessions begin as a group (`ALTER ROLE … SET role`) does not see its
     // own row as that group; the statements below run as the group again.
     if let Err(error) = client.batch_execute(sql::AS_MYSELF).await {
@@ -125,10 +131,11 @@ async fn look(client: &Client, login: &Login<'_>, timeout: Duration) -> LoginOut
         let text = "the session did not find itself in pg_stat_activity";
         return LoginOutcome::Unknown(UnknownCause::Other(Untrusted::new(text)));
     };
-    let session = OwnSession {
+    let mut session = OwnSession {
         node: login.node.clone(),
         pid: row.get::<_, i32>("pid").into(),
         started: Some(row.get("backend_start")),
+        span: (begun, Utc::now()),
     };
     let server_time: DateTime<Utc> = row.get("server_time");
     if let Err(error) = client.batch_execute(sql::AS_CONFIGURED).await {
@@ -137,12 +144,14 @@ async fn look(client: &Client, login: &Login<'_>, timeout: Duration) -> LoginOut
     for statement in login.statements {
         if let Err(error) = run_and_roll_back(client, statement, timeout).await {
             let message = format!("`{statement}` failed: {}", classify::server_words(&error));
+            session.span.1 = Utc::now();
             return LoginOutcome::StatementFailed {
                 session,
                 message: Untrusted::new(&message),
             };
         }
     }
+    session.span.1 = Utc::now();
     LoginOutcome::LoggedIn {
         session,
         server_time,

@@ -198,6 +198,14 @@ pub(super) const IS_SESSION_THERE: &str = "SELECT FROM pg_catalog.pg_stat_activi
 pub(super) const IS_SUPERUSER: &str = "SELECT FROM pg_catalog.pg_roles \
      WHERE oid = $1::oid AND rolsuper";
 
+/// Whether the managing user may end sessions of the role `$1`.
+pub(super) const RIGHT_TO_END: &str = "SELECT r.rolsuper AS superuser, m.rolsuper \
+     OR (NOT r.rolsuper AND (pg_catalog.pg_has_role(m.oid, 'pg_signal_backend', 'USAGE') \
+         OR pg_catalog.pg_has_role(m.oid, r.oid, 'USAGE'))) AS may \
+     FROM pg_catalog.pg_roles r \
+     CROSS JOIN (SELECT oid, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) m \
+     WHERE r.oid = $1::oid";
+
 /// What lets the managing user end sessions. No grant reaches those of a superuser.
 pub(super) fn grant_ending(manager: &UserName, superuser: bool) -> String {
     if superuser {

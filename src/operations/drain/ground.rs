@@ -8,7 +8,7 @@ use rusqlite::Transaction;
 
 use super::overlaps::open_overlap;
 use crate::database::Database;
-use crate::document::{Diagnostic, PropertyPath};
+use crate::document::PropertyPath;
 use crate::drain::PoolerAddress;
 use crate::environment::{Evaluator, RotatedSecret};
 use crate::model::settings::DatabaseSettings;
@@ -16,8 +16,8 @@ use crate::model::{
     AccountId, Credential, Engine, EnvironmentName, Node, Overlap, OwnerNote, UserName,
 };
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
-use crate::operations::place::Place;
-use crate::operations::{Exit, Failure, Workspace};
+use crate::operations::place::{Place, monitor};
+use crate::operations::{Failure, Workspace};
 use crate::secret::{MasterKey, SecretId};
 use crate::store::{RotatedSecretRow, rotated_secrets};
 
@@ -170,42 +170,18 @@ impl Ground {
             .read(move |transaction| {
                 let head = Head::load(transaction, &name)?;
                 let secret = head.rotated_secret(&path)?;
-                let monitor = head.settings.database(&secret.path).monitor;
-                evaluated(transaction, &master, &head, |evaluator| match &monitor {
-                    Some(text) => evaluator
-                        .credential("monitor", text)
-                        .map_err(|found| bad_monitor(&head, &path, text, &found)),
-                    None => {
-                        let inputs = evaluator.rotation_inputs(&path).map_err(|found| {
-                            Failure::in_document("bad-document", found, vec![head.source()])
-                        })?;
-                        Ok(inputs.managing)
+                evaluated(transaction, &master, &head, |evaluator| {
+                    if let Some(login) = monitor(evaluator, &head, &secret.path)? {
+                        return Ok(login);
                     }
+                    let inputs = evaluator.rotation_inputs(&path).map_err(|found| {
+                        Failure::in_document("bad-document", found, vec![head.source()])
+                    })?;
+                    Ok(inputs.managing)
                 })
             })
             .await
     }
-}
-
-fn bad_monitor(head: &Head, path: &PropertyPath, text: &str, found: &[Diagnostic]) -> Failure {
-    let name = &head.row.name;
-    let summaries: Vec<&str> = found.iter().map(|one| one.summary.as_str()).collect();
-    let hint = found.iter().find_map(|one| one.hint.clone());
-    Failure::new(
-        "bad-settings",
-        Exit::Error,
-        format!(
-            "`monitor` in the settings of {name}, which samples {path}, is {}: {}",
-            crate::untrusted::Untrusted::new(text),
-            crate::untrusted::Untrusted::new(&summaries.join("; ")),
-        ),
-        hint.unwrap_or_else(|| {
-            format!(
-                "mend it with `handover env settings set {name} -f FILE`, or remove it: then \
-                 the managing user samples"
-            )
-        }),
-    )
 }
 
 fn evaluated<T>(

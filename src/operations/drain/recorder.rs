@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use super::ground::Ground;
 use super::node::Round;
 use crate::drain::{Looked, NodeTimeline, Silence, Write, absorb};
-use crate::model::{Engine, EnvironmentName, Node};
+use crate::model::{AccountId, AccountSample, Engine, EnvironmentName, Node};
 use crate::operations::{Failure, Workspace};
 use crate::process::Moment;
 use crate::store::{StoreError, observations};
+use crate::untrusted::Untrusted;
 
 /// Keeps of each timeline what the next look is compared with.
 #[derive(Default)]
@@ -90,6 +91,7 @@ impl Recorder {
             Err(silence) => Err(silence.clone()),
             Ok(sample) => refused(ground, &round.node, &sample.system).map_or_else(
                 || match sample.accounts.get(index) {
+                    Some(account) if is_gone(ground, account) => Err(gone(ground)),
                     Some(account) if ground.account() == Some(&account.account) => {
                         Ok((sample, account))
                     }
@@ -165,12 +167,31 @@ fn refused(ground: &Ground, node: &Node, system: &str) -> Option<Silence> {
     })
 }
 
+/// PostgreSQL shows its roles to everybody: one that is not among them was dropped. As long as
+/// sessions of it go on, these are what is told.
+fn is_gone(ground: &Ground, account: &AccountSample) -> bool {
+    ground.engine == Engine::Postgres && account.can_log_in.is_none() && account.sessions.is_empty()
+}
+
+/// Another role may have its name by now, of whose sessions nothing is known here.
+fn gone(ground: &Ground) -> Silence {
+    let user = Untrusted::new(&ground.overlap.user);
+    let account = ground.account().map_or("", AccountId::as_str);
+    Silence {
+        problem: format!(
+            "the role {user} (OID {account}) was dropped; sessions of one that was made again by \
+             that name are not seen"
+        ),
+        grant: None,
+    }
+}
+
 fn not_met(ground: &Ground) -> Silence {
     Silence {
         problem: format!(
             "the user {} was never met on its server, so that its sessions cannot be told from \
              those of others",
-            crate::untrusted::Untrusted::new(&ground.overlap.user)
+            Untrusted::new(&ground.overlap.user)
         ),
         grant: None,
     }

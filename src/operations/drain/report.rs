@@ -85,6 +85,7 @@ fn judge_one(ground: &Arc<Ground>, overlap: &Overlap, timeline: &Timeline) -> Dr
         quiet: settings.quiet,
         max_gap: settings.max_gap,
         sample: settings.sample,
+        listen: settings.retire.listen,
         // There are no sinks yet that could lack the new credential.
         sinks_confirmed: true,
         now: Utc::now(),

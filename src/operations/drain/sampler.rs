@@ -375,8 +375,10 @@ fn pause(pace: Pace, known: &Known, report: &DrainReport) -> Duration {
         (Pace::OnNews, _) => {
             let windows = report.drains.iter().map(|drain| &drain.window);
             let remaining = windows.map(|window| window.remaining_seconds);
+            let listening = report.drains.iter().filter_map(|drain| drain.listening);
+            let remaining = remaining.chain(listening.map(|heard| heard.left_seconds));
             let soonest = remaining.filter(|seconds| *seconds > 0).min();
-            // The last of a window is looked at closely, so that its end is told in time.
+            // The last of a wait is looked at closely, so that its end is told in time.
             match soonest.map(Duration::from_secs) {
                 Some(soonest) if soonest <= LONGEST_SILENCE => interval,
                 _ => LONGEST_SILENCE.max(interval),

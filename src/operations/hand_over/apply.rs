@@ -119,7 +119,7 @@ impl Run<'_> {
         )
         .await;
         match gate {
-            Ok(gate) => self.note_gate(&gate),
+            Ok(looked) => self.note_gate(&looked.gate),
             Err(fault) => {
                 self.epoch.fault = Some(fault);
                 self.gate = None;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::confirm::missing_agreement;
-use super::gate::look_at_each_other;
+use super::gate::{View, look_at_each_other, see};
 use super::logins::application;
 use super::subject::Subject;
 use super::{Confirmation, ErrorReport, effects};
@@ -231,15 +231,15 @@ pub(super) async fn sessions_of(subject: &Subject) -> (Vec<Found<'_>>, Vec<Datab
     };
     let (managed, others) = tokio::join!(managed, look_at_each_other(subject));
     let looks = std::iter::once((subject.node.clone(), managed)).chain(others);
-    let (mut found, mut faults) = (Vec::new(), Vec::new());
+    let (mut answered, mut faults) = (Vec::new(), Vec::new());
     for (node, look) in looks {
-        let facts = match look {
-            Ok(facts) => facts,
-            Err(fault) => {
-                faults.push(fault);
-                continue;
-            }
-        };
+        match look {
+            Ok(facts) => answered.push((node, facts)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let mut found = Vec::new();
+    for View { node, facts, .. } in see(subject, answered).await {
         let Some(role) = &facts.roles[1] else {
             continue;
         };
@@ -300,7 +300,7 @@ async fn find<'a>(
             look,
         )),
         (0, None) => Err(nobody(
-            EndSessionStatus::Gone,
+            EndSessionStatus::Refused,
             Exit::Refused,
             "no-such-session",
             format!(

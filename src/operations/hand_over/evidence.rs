@@ -298,7 +298,7 @@ impl Run<'_> {
     /// then on P may be gone already, and what was seen since may be ourselves.
     pub(super) async fn read_watched(&self) -> Result<Option<Watched>, StoreError> {
         match self.journal.is_sent() || self.subject.settings.quiet.is_zero() {
-            false => read_watched(self.workspace, self.subject).await,
+            false => read_watched(self.workspace, self.subject, &self.unnoted).await,
             true => Ok(None),
         }
     }
@@ -319,7 +319,7 @@ impl Run<'_> {
         let (facts, others) =
             tokio::try_join!(managing.facts(users[0], users[1]), look_at_others(subject))?;
         let (own, observer) = (&self.own, self.observer);
-        let gate = look_at_gate(
+        let looked = look_at_gate(
             subject,
             &mut *managing,
             &facts,
@@ -344,7 +344,7 @@ impl Run<'_> {
                 self.twins = twin_look(subject, &twins);
             }
         }
-        self.note_gate(&gate);
+        self.note_gate(&looked.gate);
         self.managing = Some(managing);
         self.guesses.learn(facts.roles[1].as_ref());
         self.facts = Some(facts);

@@ -12,11 +12,13 @@ use super::subject::Subject;
 use crate::document::PropertyPath;
 use crate::drain;
 use crate::model::{
-    DatabaseFault, Engine, EnvironmentName, LoginOutcome, Node, OwnSession, SessionView, TwinRoles,
+    AccountId, AccountSample, Credential, DatabaseFault, Engine, EnvironmentName, LoginOutcome,
+    Node, OwnSession, SessionView, TwinRoles,
 };
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::{self, Check, Examination, Finding, Managed};
+use crate::rotation::{self, Check, Examination, Finding, Managed, Sampling};
 use crate::store::journal;
+use crate::untrusted::Untrusted;
 
 /// Examines one rotated secret.
 ///
@@ -86,6 +88,15 @@ pub(in crate::operations) async fn examine(
         Some(managing) => managing,
         None => look_as_manager(&subject, &own).await,
     };
+    let looks = samples(&subject, managing.as_ref().ok()).await;
+    let sampling = Sampling {
+        monitor: subject.monitor.as_ref().map(|monitor| match monitor {
+            Ok(login) => Ok(&login.username),
+            Err(words) => Err(words.as_str()),
+        }),
+        looks: &looks,
+        is_needed: !subject.settings.quiet.is_zero(),
+    };
     let owner = match &managing {
         Ok(managed) => owner_of(workspace, &subject, &managed.facts).await?,
         Err(_) => None,
@@ -115,6 +126,7 @@ pub(in crate::operations) async fn examine(
         idle_logins: idle.as_deref(),
         wrong_login: &wrong,
         others: &others,
+        sampling: &sampling,
         pooled_logins: &pooled,
     }))
 }
@@ -171,10 +183,55 @@ async fn look_as_manager(subject: &Subject, own: &[OwnSession]) -> Result<Manage
         ),
         _ => None,
     };
+    let ending = match &facts.roles[1] {
+        Some(role) => managing.lacks_right_to_end(&role.account).await,
+        None => Ok(None),
+    };
     managing.close().await;
     Ok(Managed {
         facts,
         twins,
         sessions: [current, idle],
+        ending,
     })
+}
+
+/// What whoever samples sees of the idle user, on all nodes at once. Empty where it is not known
+/// which user that is there.
+async fn samples(
+    subject: &Subject,
+    managed: Option<&Managed>,
+) -> Vec<(Node, Result<AccountSample, DatabaseFault>)> {
+    let login = match &subject.monitor {
+        Some(Ok(login)) => login,
+        Some(Err(_)) => return Vec::new(),
+        None => &subject.manager,
+    };
+    let found = managed.and_then(|managed| managed.facts.roles[1].as_ref());
+    let recorded = subject.record.accounts.get(subject.user().as_str());
+    let Some(account) = found.map(|role| &role.account).or(recorded) else {
+        return Vec::new();
+    };
+    let looks = subject
+        .nodes()
+        .map(|node| async move { (node.clone(), sample(subject, login, node, account).await) });
+    futures_util::future::join_all(looks).await
+}
+
+async fn sample(
+    subject: &Subject,
+    login: &Credential,
+    node: &Node,
+    account: &AccountId,
+) -> Result<AccountSample, DatabaseFault> {
+    let name = application("sample");
+    let mut watching = subject.database.watch(node, login, &name).await?;
+    let sample = watching.sample(std::slice::from_ref(account)).await;
+    watching.close().await;
+    let no_answer = || DatabaseFault::Server {
+        node: node.clone(),
+        code: "none".to_owned(),
+        message: Untrusted::new("it said nothing of the user"),
+    };
+    sample?.accounts.pop().ok_or_else(no_answer)
 }

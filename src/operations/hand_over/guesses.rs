@@ -174,6 +174,7 @@ mod tests {
             },
             pid: 1,
             started: None,
+            span: Default::default(),
         };
         logins(LoginOutcome::StatementFailed {
             session,

@@ -150,7 +150,7 @@ async fn look_at(
         gate: String::new(),
         fault: None,
     };
-    let watched = read_watched(workspace, subject).await?;
+    let watched = read_watched(workspace, subject, &[]).await?;
     let watched = watched.as_ref();
     let (roles, current_logins, previous_logins) = match (depth, subject.engine) {
         // Nothing was tried, which is not the same as no password to try.
@@ -220,7 +220,7 @@ async fn look_as_manager(
     seen.server = Some(facts.identity.version_words());
     let others = look_at_others(subject).await?;
     let observer = Observer::default();
-    let gate = look_at_gate(
+    let looked = look_at_gate(
         subject,
         &mut *managing,
         &facts,
@@ -230,9 +230,9 @@ async fn look_as_manager(
         &observer,
     )
     .await?;
-    seen.gate = describe_gate(&gate, subject.engine);
-    if facts.sessions.complete {
-        seen.previous.sessions = Some(sessions(&facts.sessions, own));
+    seen.gate = describe_gate(&looked.gate, subject.engine);
+    if looked.here.complete {
+        seen.previous.sessions = Some(sessions(&looked.here, own));
     }
     if let Some(role) = &facts.roles[0] {
         let (view, _) = managing.sessions(&role.account).await?;

@@ -42,7 +42,9 @@ pub(super) use identify::{Identified, identify};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
 pub use resume::{Purpose, ResumeRequest, explain, list_open, resume};
-pub use retire::{RetireReport, RetireRequest, RetireStatus, plan_retire, retire};
+pub use retire::{
+    RetireReport, RetireRequest, RetireStatus, list_leaked, plan_retire, retire, retire_by_settings,
+};
 pub use rotate::{RotateRequest, plan, rotate};
 
 use tokio::sync::mpsc;

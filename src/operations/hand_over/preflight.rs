@@ -120,7 +120,8 @@ pub(super) async fn look(
     let mut own = Vec::new();
     own.extend(sessions_of(&current));
     own.extend(sessions_of(previous.as_deref().unwrap_or_default()));
-    let watched = read_watched(workspace, subject).await?;
+    let as_idle = sessions_of(previous.as_deref().unwrap_or_default());
+    let watched = read_watched(workspace, subject, &as_idle).await?;
     let (managing, others, twins, gate) = match (managing, others) {
         (Ok((mut managing, facts, twins)), Ok(others)) => {
             let watched = watched.as_ref();
@@ -134,7 +135,7 @@ pub(super) async fn look(
                 observer,
             );
             match gate.await {
-                Ok(gate) => (Ok((managing, facts)), others, twins, gate),
+                Ok(looked) => (Ok((managing, facts)), others, twins, looked.gate),
                 Err(fault) => (Err(fault), others, None, Gate::Shut(Vec::new())),
             }
         }

@@ -15,6 +15,7 @@ use super::open::{Found, find};
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
 use super::preflight::{self, Circumstances};
 use super::report::{self, PathEnd};
+use super::retire::list_leaked;
 use super::rotation::{MOST_AT_ONCE, Rotation};
 use super::run::{Run, Stop};
 use super::subject::Subject;
@@ -93,6 +94,15 @@ pub async fn resume(
     request: &ResumeRequest,
     observer: &Observer,
 ) -> Result<Report, Failure> {
+    let report = go_on(workspace, request, observer).await?;
+    with_leaks(workspace, request, report).await
+}
+
+async fn go_on(
+    workspace: &Workspace,
+    request: &ResumeRequest,
+    observer: &Observer,
+) -> Result<Report, Failure> {
     let environment = &request.environment;
     let found = find(workspace, environment).await?;
     let asked = effects::lock(workspace, &found.environment_id).await?;
@@ -152,6 +162,28 @@ pub async fn resume(
 /// # Errors
 /// What is wrong with the input or the store.
 pub async fn explain(
+    workspace: &Workspace,
+    request: &ResumeRequest,
+    observer: &Observer,
+) -> Result<Report, Failure> {
+    let report = look_on(workspace, request, observer).await?;
+    with_leaks(workspace, request, report).await
+}
+
+/// A run of `rotate --compromised` that was killed after the promote has not locked what
+/// leaked. Nobody but a person goes on with that: it is told.
+async fn with_leaks(
+    workspace: &Workspace,
+    request: &ResumeRequest,
+    mut report: Report,
+) -> Result<Report, Failure> {
+    if request.purpose == Purpose::Recover {
+        report.retired = list_leaked(workspace, Some(&request.environment)).await?;
+    }
+    Ok(report)
+}
+
+async fn look_on(
     workspace: &Workspace,
     request: &ResumeRequest,
     observer: &Observer,

@@ -206,7 +206,10 @@ async fn look_at_one<'a>(
         waiver: request.waiver.as_deref(),
         open_rotation: None,
     };
-    let verdict = preflight::judge(subject, &found, &circumstances);
+    let mut verdict = preflight::judge(subject, &found, &circumstances);
+    if let Ok(plan) = &mut verdict {
+        plan.compromised = request.compromised;
+    }
     Ok(Judged {
         subject,
         found,

@@ -13,7 +13,7 @@ use crate::model::{
     Credential, Engine, EnvironmentName, Node, Overlap, RotatedState, Stage, UserName,
 };
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
-use crate::operations::place::Place;
+use crate::operations::place::{Place, monitor};
 use crate::operations::{Exit, Failure, Workspace};
 use crate::secret::MasterKey;
 use crate::store::{RotatedSecretRow, StoreError, overlaps, rotated_secrets};
@@ -51,6 +51,8 @@ pub(super) struct Subject {
     pub(super) others: Vec<Node>,
     pub(super) poolers: Vec<Node>,
     pub(super) manager: Credential,
+    /// The login that the settings name for sampling; the words say why it cannot be read.
+    pub(super) monitor: Option<Result<Credential, String>>,
     /// X with C.
     pub(super) current: Credential,
     /// Y with P.
@@ -164,6 +166,11 @@ impl Subject {
             .rotation_inputs(&secret.path)
             .map_err(in_document)?;
         let state = evaluator.state(&secret.path).map_err(in_document)?;
+        // What the settings say of it must not keep anybody from recovering.
+        let monitor = match monitor(&evaluator, head, &secret.path) {
+            Ok(login) => login.map(Ok),
+            Err(failure) => Some(Err(failure.message)),
+        };
         let is_unsettled = state.is_none() && *without == WithoutState::Unsettled;
         let state = match state {
             Some(state) => state,
@@ -208,6 +215,7 @@ impl Subject {
             poolers,
             node,
             manager: inputs.managing,
+            monitor,
             current: state.current,
             previous: state.previous,
             is_unsettled,

@@ -8,12 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::super::StoreError;
 use super::super::times::{Micros, micros, time};
 use crate::drain::{
-    Answered, CountedLogins, Ended, FoldedClient, LastLook, NodeTimeline, OwnLogin, Run,
-    SeenSession, SessionKey, Write,
+    Answered, CountedLogins, Ended, LastLook, NodeTimeline, Run, SeenSession, SessionKey, Write,
 };
-use crate::model::{
-    CounterSource, LoginCounter, Node, ObservedSession, OwnSession, SessionKind, Standby,
-};
+use crate::model::{CounterSource, LoginCounter, Node, ObservedSession, SessionKind, Standby};
 use crate::untrusted::Untrusted;
 
 pub(super) fn is_open(transaction: &Transaction<'_>, overlap: i64) -> Result<bool, StoreError> {
@@ -229,10 +226,12 @@ fn change_session(
     Ok(())
 }
 
-/// The nodes of an overlap with all that was observed of them.
+/// The nodes of an overlap with what was observed of them: `most` of each kind, the newest, and
+/// every session that is there; a negative number takes all.
 pub(super) fn nodes(
     transaction: &Transaction<'_>,
     overlap: i64,
+    most: i64,
 ) -> Result<Vec<NodeTimeline>, StoreError> {
     let mut statement = transaction.prepare_cached(
         "SELECT id, host, port, looked_at, answered_at, server_time, problem, mending, \
@@ -269,9 +268,9 @@ pub(super) fn nodes(
         let standbys: Vec<StoredStandby> = serde_json::from_str(&standbys)
             .map_err(|_| damaged(&format!("the standbys of {}", timeline.node)))?;
         Ok(NodeTimeline {
-            runs: runs(transaction, number)?,
-            sessions: sessions(transaction, number)?,
-            counters: counters(transaction, number)?,
+            runs: runs(transaction, number, most)?,
+            sessions: sessions(transaction, number, most)?,
+            counters: counters(transaction, number, most)?,
             standbys: standbys.iter().map(StoredStandby::standby).collect(),
             ..timeline
         })
@@ -279,12 +278,12 @@ pub(super) fn nodes(
     .collect()
 }
 
-fn runs(transaction: &Transaction<'_>, node: i64) -> Result<Vec<Run>, StoreError> {
+fn runs(transaction: &Transaction<'_>, node: i64, most: i64) -> Result<Vec<Run>, StoreError> {
     let mut statement = transaction.prepare_cached(
         "SELECT first, last, samples, longest_gap, is_complete FROM observed_run \
-         WHERE node = ?1 ORDER BY id",
+         WHERE node = ?1 ORDER BY id DESC LIMIT ?2",
     )?;
-    let rows = statement.query_map([node], |row| {
+    let rows = statement.query_map([node, most], |row| {
         let (Micros(from), Micros(until)) = (row.get(0)?, row.get(1)?);
         Ok(Run {
             from,
@@ -294,15 +293,22 @@ fn runs(transaction: &Transaction<'_>, node: i64) -> Result<Vec<Run>, StoreError
             is_complete: row.get(4)?,
         })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut runs = rows.collect::<Result<Vec<_>, _>>()?;
+    runs.reverse();
+    Ok(runs)
 }
 
-fn counters(transaction: &Transaction<'_>, node: i64) -> Result<Vec<CountedLogins>, StoreError> {
+fn counters(
+    transaction: &Transaction<'_>,
+    node: i64,
+    most: i64,
+) -> Result<Vec<CountedLogins>, StoreError> {
     let mut statement = transaction.prepare_cached(
         "SELECT first, last, source, total, refused, since FROM observed_counter \
-         WHERE node = ?1 ORDER BY id",
+         WHERE id IN (SELECT id FROM observed_counter WHERE node = ?1 ORDER BY id DESC LIMIT ?2) \
+         ORDER BY id",
     )?;
-    let rows = statement.query_map([node], |row| {
+    let rows = statement.query_map([node, most], |row| {
         let (Micros(from), Micros(until)) = (row.get(0)?, row.get(1)?);
         let counter = LoginCounter {
             source: CounterSource::Accounts,
@@ -326,13 +332,20 @@ fn counters(transaction: &Transaction<'_>, node: i64) -> Result<Vec<CountedLogin
     .collect()
 }
 
-fn sessions(transaction: &Transaction<'_>, node: i64) -> Result<Vec<SeenSession>, StoreError> {
+fn sessions(
+    transaction: &Transaction<'_>,
+    node: i64,
+    most: i64,
+) -> Result<Vec<SeenSession>, StoreError> {
     let mut statement = transaction.prepare_cached(
         "SELECT pid, first_seen, not_before, started, kind, application, client, database, \
          state, state_since, transaction_since, command, last_seen, gone_at \
-         FROM observed_session WHERE node = ?1 ORDER BY id",
+         FROM observed_session WHERE id IN (SELECT id FROM observed_session \
+             WHERE node = ?1 AND gone_at IS NULL \
+         UNION ALL SELECT id FROM (SELECT id FROM observed_session \
+             WHERE node = ?1 AND gone_at IS NOT NULL ORDER BY gone_at DESC LIMIT ?2)) ORDER BY id",
     )?;
-    let rows = statement.query_map([node], session)?;
+    let rows = statement.query_map([node, most], session)?;
     rows.map(|row| {
         let (mut seen, kind) = row?;
         let known = KINDS.iter().find(|known| kind_word(**known) == kind);
@@ -368,54 +381,6 @@ fn session(row: &Row<'_>) -> rusqlite::Result<(SeenSession, String)> {
         ended: ended.map(|(last_seen, gone_at)| Ended { last_seen, gone_at }),
     };
     Ok((seen, row.get(4)?))
-}
-
-/// Logins of our own as the user of an overlap.
-pub(super) fn own(
-    transaction: &Transaction<'_>,
-    overlap: i64,
-) -> Result<Vec<OwnLogin>, StoreError> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT l.host, l.port, l.pid, l.started, l.noted_at FROM overlap o \
-         JOIN own_login l ON l.rotated_secret = o.rotated_secret AND l.user = o.user \
-         WHERE o.id = ?1 ORDER BY l.id",
-    )?;
-    let rows = statement.query_map([overlap], |row| {
-        let node = Node {
-            host: row.get(0)?,
-            port: row.get(1)?,
-        };
-        let session = OwnSession {
-            node,
-            pid: row.get(2)?,
-            started: time(row.get(3)?),
-        };
-        let Micros(noted_at) = row.get(4)?;
-        Ok(OwnLogin { session, noted_at })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Clients whose ended sessions are not kept one by one any more.
-pub(super) fn folded(
-    transaction: &Transaction<'_>,
-    overlap: i64,
-) -> Result<Vec<FoldedClient>, StoreError> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT application, client, sessions, shortest, longest FROM observed_folded \
-         WHERE overlap = ?1 ORDER BY id",
-    )?;
-    let rows = statement.query_map([overlap], |row| {
-        let safe = |text: String| Untrusted::new(&text).as_str().to_owned();
-        Ok(FoldedClient {
-            application: safe(row.get(0)?),
-            client: row.get::<_, Option<String>>(1)?.map(safe),
-            sessions: row.get(2)?,
-            shortest_seconds: row.get(3)?,
-            longest_seconds: row.get(4)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn text(text: Option<&Untrusted>) -> Option<&str> {

@@ -17,6 +17,9 @@ fn events() -> impl Strategy<Value = String> {
         "tab",
         "R",
         "V",
+        "L",
+        "Z",
+        "X",
         "U",
         "Y",
         "y",
@@ -46,6 +49,15 @@ fn events() -> impl Strategy<Value = String> {
         "<planned:shop/alpha>",
         "<planned:shop/beta>",
         "<evidence:shop/pay>",
+        "<lock>",
+        "<unlock>",
+        "<to-end>",
+        "<locked>",
+        "<ended>",
+        "<not-drained>",
+        "<remaining>",
+        "<acting-failed>",
+        "<locked-drain:shop/beta>",
         "<done>",
         "<parked>",
         "<looked>",
@@ -75,6 +87,9 @@ fn events() -> impl Strategy<Value = String> {
         "<store:0> esc esc g g U R <planned> <type:shop/alpha> <minutes:16> tab enter",
         "esc esc G R <planned> y",
         "esc esc V <evidence> y",
+        "esc esc j enter <late:shop/beta> L <lock> y",
+        "esc esc j enter <locked-drain:shop/beta> Z <unlock> y <unlocked>",
+        "esc esc j enter 1 <late:shop/beta> enter j X <to-end> <type:4000> enter",
         "<store:0>",
         "<store:1>",
         "<store:2>",
@@ -147,6 +162,20 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
                 target,
                 confirmation,
             } => (Verb::Recover, target, confirmation),
+            Effect::Retire {
+                target,
+                undo,
+                confirmation,
+                ..
+            } => match undo {
+                true => (Verb::Undo, target, confirmation),
+                false => (Verb::Retire, target, confirmation),
+            },
+            Effect::EndSession {
+                target,
+                confirmation,
+                ..
+            } => (Verb::EndSession, target, confirmation),
             _ => continue,
         };
         begun += 1;
@@ -158,7 +187,13 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
         let review = review.expect("was checked");
         prop_assert_eq!((review.verb, &review.target), (verb, target));
         prop_assert!(event == "y" || event == "enter", "{event} is no agreement");
-        prop_assert!(!before.is_running(), "one at a time");
+        if verb == Verb::EndSession {
+            prop_assert!(
+                review.typed.text().starts_with("4000"),
+                "no number was typed"
+            );
+        }
+        prop_assert!(before.busy().is_none(), "one at a time");
         prop_assert!(!before.is_read_only(&target.environment));
         let expected = match before.is_protected(&target.environment) {
             true => Confirmation::Named(target.environment.to_string()),
@@ -205,6 +240,15 @@ fn the_ways_to_an_end_do_end_in_a_change() {
         ("<store:0>", "G R <planned> tab enter"),
         ("<store:1>", "V <evidence> y"),
         ("<store:2>", "U V <evidence> <type:shop/pay> enter"),
+        ("<store:0>", "j enter <late:shop/beta> L <lock> y"),
+        (
+            "<store:0>",
+            "j enter <locked-drain:shop/beta> Z <unlock> y <unlocked>",
+        ),
+        (
+            "<store:0>",
+            "j enter 1 <late:shop/beta> enter j X <to-end> <type:4000> enter",
+        ),
     ] {
         let mut model = Model::new(None, crate::console::tests::night());
         let mut begun = 0;

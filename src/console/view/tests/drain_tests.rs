@@ -3,12 +3,13 @@
 use super::*;
 use crate::console::keys::Key;
 use crate::console::tests::drain_tests::{
-    WORST_FIRST, active, drained, draining, hostile, in_drain, late, locked, masked, monitoring,
-    not_sampled, quiet_drain, sampled, thousand, unreachable,
+    WORST_FIRST, active, drained, draining, hostile, in_drain, late, leaked, leaked_and_shut,
+    locked, masked, monitoring, not_sampled, quiet_drain, sampled, scrambled, thousand,
+    unreachable,
 };
 use crate::drain::Drain;
 
-fn press(mut model: Model, keys: &str) -> Model {
+pub(super) fn press(mut model: Model, keys: &str) -> Model {
     for key in keys.split(' ') {
         update(&mut model, Message::Key(Key::parse(key).expect("a key")));
     }
@@ -26,6 +27,9 @@ pub(super) fn drains(add: &mut impl FnMut(&'static str, Model)) {
     one("drain_masked", masked);
     one("drain_unreachable", unreachable);
     one("drain_locked", locked);
+    one("drain_scrambled", scrambled);
+    one("drain_leaked", leaked);
+    one("drain_leaked_and_shut", leaked_and_shut);
     one("drain_thousand", thousand);
     one("drain_hostile", hostile);
     let model = in_drain(late("shop/billing"));
@@ -66,6 +70,18 @@ pub(super) fn drains(add: &mut impl FnMut(&'static str, Model)) {
     update(&mut model, not_sampled("shop/zero"));
     add("monitor_problem", model);
     add("home_draining", draining());
+    let stages = |mut model: Model| {
+        update(
+            &mut model,
+            sampled("shop/catalogue", vec![leaked("shop/catalogue")]),
+        );
+        update(&mut model, sampled("shop/pay", vec![scrambled("shop/pay")]));
+        let shut = leaked_and_shut("shop/orders");
+        update(&mut model, sampled("shop/orders", vec![shut]));
+        model
+    };
+    add("monitor_stages", press(stages(monitoring()), "g g"));
+    add("home_stages", stages(draining()));
 }
 
 #[test]

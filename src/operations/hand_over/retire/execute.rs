@@ -10,9 +10,9 @@ use super::prepare::{Prepared, sessions_of};
 use super::report::{self, RetireReport, RetireStatus, describe};
 use crate::database::{Change, ChangeOutcome, ChangePart, LONGEST_SILENCE, Managing, NewPassword};
 use crate::document::{Segment, edit};
-use crate::model::{AccountId, Gate, RetireStep, Session, Stage};
+use crate::model::{AccountId, Gate, ManagingFacts, RetireStep, Session, Stage};
 use crate::operations::hand_over::apply::FRESH;
-use crate::operations::hand_over::gate::{look_at_gate, look_at_others, read_watched};
+use crate::operations::hand_over::gate::{look_at_gate, look_at_others, read_watched, see};
 use crate::operations::hand_over::subject::Subject;
 use crate::operations::hand_over::{Observer, effects};
 use crate::operations::loading::Head;
@@ -109,7 +109,6 @@ impl Way<'_> {
             overlap,
             mut managing,
             facts,
-            mut others,
             own,
             sessions,
             ..
@@ -132,14 +131,14 @@ impl Way<'_> {
             );
             let gate = match seen.and_then(|seen| Ok((seen, again?))) {
                 Ok(((view, now), again)) => {
-                    (look.sessions, look.server_time, others) = (view, now, again);
-                    let watched = read_watched(self.workspace, self.subject).await?;
+                    (look.sessions, look.server_time) = (view, now);
+                    let watched = read_watched(self.workspace, self.subject, &[]).await?;
                     let watched = watched.as_ref();
                     look_at_gate(
                         self.subject,
                         &mut *managing,
                         &look,
-                        &others,
+                        &again,
                         &own,
                         watched,
                         self.observer,
@@ -149,14 +148,13 @@ impl Way<'_> {
                 Err(fault) => Err(fault),
             };
             match gate {
-                Ok(Gate::Open) => known.clear(),
-                Ok(gate) if self.request.waiver.is_some() => {
-                    known = sessions_of(&gate, &look, &others, &own);
+                Ok(looked) if looked.gate == Gate::Open || self.request.waiver.is_some() => {
+                    known = sessions_of(&looked.gate);
                 }
-                Ok(gate) => {
+                Ok(looked) => {
                     managing.give_up().await;
                     managing.close().await;
-                    return Ok(self.shut_after_all(&gate));
+                    return Ok(self.shut_after_all(&looked.gate));
                 }
                 Err(fault) => {
                     managing.give_up().await;
@@ -204,8 +202,11 @@ impl Way<'_> {
                 return Ok(self.report_unknown(message.as_str()));
             }
         }
-        if is_gated && let Some(newcomer) = self.newcomer(&mut *managing, &known, &own).await {
-            return self.take_back(managing, &newcomer).await;
+        if is_gated {
+            let newcomer = self.newcomer(&mut *managing, facts, &known, &own).await;
+            if let Some(newcomer) = newcomer {
+                return self.take_back(managing, &newcomer).await;
+            }
         }
         managing.close().await;
         match step {
@@ -268,6 +269,7 @@ impl Way<'_> {
     async fn newcomer(
         &self,
         managing: &mut dyn Managing,
+        mut facts: ManagingFacts,
         known: &[Session],
         own: &[crate::model::OwnSession],
     ) -> Option<Session> {
@@ -275,13 +277,10 @@ impl Way<'_> {
             managing.sessions(&self.account),
             look_at_others(self.subject)
         );
-        let mut views = vec![here.ok()?.0];
-        views.extend(
-            others
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(_, facts)| facts.sessions),
-        );
+        (facts.sessions, facts.server_time) = here.ok()?;
+        let mut looks = vec![(self.subject.node.clone(), facts)];
+        looks.extend(others.unwrap_or_default());
+        let views = see(self.subject, looks).await;
         let is_known = |session: &Session| {
             known.iter().any(|one| {
                 one.node == session.node && one.pid == session.pid && one.started == session.started
@@ -289,7 +288,7 @@ impl Way<'_> {
         };
         views
             .iter()
-            .flat_map(|view| crate::drain::foreign_sessions(view, own))
+            .flat_map(|view| crate::drain::foreign_sessions(&view.facts.sessions, own))
             .find(|session| !is_known(session))
     }
 
@@ -373,6 +372,7 @@ impl Way<'_> {
         let mut detail = json!({
             "path": self.report.path, "user": self.report.user,
             "reason": self.request.reason, "waiver": self.request.waiver,
+            "by": if self.request.by_agent { "agent" } else { "person" },
         });
         if let (Some(detail), Value::Object(more)) = (detail.as_object_mut(), more) {
             detail.extend(more);

@@ -4,10 +4,12 @@
 //! before it and an outcome after it, with an audit entry each. What is to be done is chosen by
 //! [`next_step`](crate::drain::next_step) alone.
 
+mod agent;
 mod execute;
 mod prepare;
 mod report;
 
+pub use agent::retire_by_settings;
 pub use report::{RetireReport, RetireStatus};
 
 use super::end_session::{end, sessions_of};
@@ -16,8 +18,10 @@ use super::{Confirmation, Observer, PathOutcome, Report, RotateRequest};
 use crate::database::Ending;
 use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, Stage};
+use crate::operations::drain::sample_once;
 use crate::operations::{Failure, Workspace};
-use crate::store::Locked;
+use crate::store::{Locked, overlaps};
+use agent::is_due;
 use prepare::prepare;
 
 /// What an operator, or the agent, wants.
@@ -38,6 +42,8 @@ pub struct RetireRequest {
     /// The outgoing user's name, typed: all its sessions are ended. Only where its password
     /// leaked.
     pub end_sessions: Option<String>,
+    /// The agent asks: it goes no further than the settings have agreed to.
+    pub by_agent: bool,
 }
 
 /// Shows what would be done; nothing is changed.
@@ -134,11 +140,29 @@ pub(super) async fn shut_out(
             reason: request.reason.clone(),
             waiver: None,
             end_sessions: None,
+            by_agent: false,
         };
         let retired = retire_under_lock(workspace, &retirement, observer).await?;
         report.retired.push(retired);
     }
     Ok(())
+}
+
+/// Users whose passwords leaked and that are not shut out yet, in one environment or in all: a
+/// run that was killed between the promote and the lock leaves them so.
+///
+/// # Errors
+/// The store's own.
+pub async fn list_leaked(
+    workspace: &Workspace,
+    environment: Option<&EnvironmentName>,
+) -> Result<Vec<RetireReport>, Failure> {
+    let open = workspace.store.read(overlaps::list_open).await?;
+    let wanted = open
+        .iter()
+        .filter(|one| environment.is_none_or(|name| one.environment == *name));
+    let due = wanted.filter_map(|one| report::due(&one.environment, &one.path, &one.overlap));
+    Ok(due.collect())
 }
 
 /// One step. Whoever held the lock before may have promoted, so everything is read again.
@@ -148,9 +172,26 @@ async fn step(
     observer: &Observer,
 ) -> Result<RetireReport, Failure> {
     let subject = Subject::read(workspace, &request.environment, request.path.clone()).await?;
-    match prepare(workspace, &subject, request, observer).await? {
-        Ok(prepared) => execute::execute(workspace, &subject, request, prepared, observer).await,
-        Err(report) => Ok(*report),
+    if request.by_agent && !is_due(workspace, &subject).await? {
+        return Ok(RetireReport::new(&subject, request, RetireStatus::Nothing));
+    }
+    let report = match prepare(workspace, &subject, request, observer).await? {
+        Ok(prepared) => execute::execute(workspace, &subject, request, prepared, observer).await?,
+        Err(report) => return Ok(*report),
+    };
+    let is_locked = report.status == RetireStatus::Done && report.stage == Some(Stage::Locked);
+    if is_locked && !report.compromised {
+        begin_to_listen(workspace, request).await;
+    }
+    Ok(report)
+}
+
+/// Counters are read right after the lock: what they counted before is nobody who knocks at it.
+/// Where somebody samples all the time, that one reads them.
+async fn begin_to_listen(workspace: &Workspace, request: &RetireRequest) {
+    let paths = std::slice::from_ref(&request.path);
+    if let Err(failure) = sample_once(workspace, &request.environment, paths).await {
+        tracing::warn!(error = %failure.message, "no sample was made after the lock");
     }
 }
 

@@ -7,13 +7,12 @@ use chrono::Utc;
 use super::RetireRequest;
 use super::report::{RetireReport, RetireStatus};
 use crate::database::Managing;
-use crate::drain::{self, NextStep, Situation, next_step};
+use crate::drain::{NextStep, Situation, next_step};
 use crate::model::settings::RetireMode;
 use crate::model::{
-    Gate, ManagingFacts, Overlap, OwnSession, RetireStep, SeenClient, Session, Shut,
+    Gate, ManagingFacts, Overlap, OwnSession, RetireStep, SeenClient, Session, Shut, Stage,
 };
 use crate::operations::hand_over::Observer;
-use crate::operations::hand_over::gate::Others;
 use crate::operations::hand_over::preflight::{self, Circumstances, IdlePassword};
 use crate::operations::hand_over::subject::Subject;
 use crate::operations::{Exit, Failure, Workspace};
@@ -26,7 +25,6 @@ pub(super) struct Prepared {
     pub(super) overlap: Overlap,
     pub(super) managing: Box<dyn Managing>,
     pub(super) facts: ManagingFacts,
-    pub(super) others: Others,
     pub(super) own: Vec<OwnSession>,
     /// Sessions of the outgoing user on all nodes.
     pub(super) sessions: Vec<Session>,
@@ -91,6 +89,24 @@ pub(super) async fn prepare(
         waived: request.waiver.is_some(),
     };
     let step = match next_step(&situation) {
+        // It was locked, and can log in: somebody with the right to has let it in.
+        NextStep::Do(RetireStep::Lock) if request.by_agent && overlap.stage == Stage::Locked => {
+            if let Ok((managing, _)) = found.managing {
+                managing.close().await;
+            }
+            let report = RetireReport::new(subject, request, RetireStatus::Refused);
+            return Ok(Err(Box::new(
+                report.with_error(
+                    "let-in",
+                    "somebody else has let the locked user in again, which a person has to look at"
+                        .to_owned(),
+                    format!(
+                        "lock it again: handover retire {} {}",
+                        request.environment, request.path
+                    ),
+                ),
+            )));
+        }
         NextStep::Do(step) => step,
         other => {
             let report = without_step(subject, request, &overlap, other);
@@ -127,35 +143,26 @@ pub(super) async fn prepare(
     };
     Ok(Ok(Prepared {
         step,
-        sessions: sessions_of(&found.gate, &facts, &found.others, &found.own),
+        sessions: sessions_of(&found.gate),
         overlap,
         managing,
         facts,
-        others: found.others,
         own: found.own,
         seen: found.seen,
         waived,
     }))
 }
 
-/// Sessions of the outgoing user on all nodes.
-pub(super) fn sessions_of(
-    gate: &Gate,
-    facts: &ManagingFacts,
-    others: &Others,
-    own: &[OwnSession],
-) -> Vec<Session> {
-    if let Gate::Shut(reasons) = gate
-        && let Some(Shut::Sessions(sessions)) = reasons
-            .iter()
-            .find(|reason| matches!(reason, Shut::Sessions(_)))
-    {
-        return sessions.clone();
-    }
-    std::iter::once(facts)
-        .chain(others.iter().map(|(_, facts)| facts))
-        .flat_map(|facts| drain::foreign_sessions(&facts.sessions, own))
-        .collect()
+/// Sessions of the outgoing user on all nodes, by a look at the gate.
+pub(super) fn sessions_of(gate: &Gate) -> Vec<Session> {
+    let Gate::Shut(reasons) = gate else {
+        return Vec::new();
+    };
+    let sessions = reasons.iter().filter_map(|reason| match reason {
+        Shut::Sessions(sessions) => Some(sessions.clone()),
+        _ => None,
+    });
+    sessions.flatten().collect()
 }
 
 fn listen_left(subject: &Subject, overlap: &Overlap) -> Duration {

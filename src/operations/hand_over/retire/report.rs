@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::RetireRequest;
 use super::prepare::Prepared;
 
-use crate::model::{EnvironmentName, RetireStep, SeenClient, Session, Stage};
+use crate::drain::leak;
+use crate::model::{EnvironmentName, Overlap, RetireStep, SeenClient, Session, Stage};
 use crate::operations::Exit;
 use crate::operations::hand_over::ErrorReport;
 use crate::operations::hand_over::confirm::missing_agreement;
@@ -19,6 +20,8 @@ use crate::untrusted::Untrusted;
 pub enum RetireStatus {
     /// Shown, nothing changed.
     Planned,
+    /// The password leaked and the user is not shut out yet; nothing was done now.
+    Due,
     /// Done.
     Done,
     /// There is nothing left to do.
@@ -86,7 +89,7 @@ impl RetireReport {
             | RetireStatus::Nothing
             | RetireStatus::Waiting => Exit::Done,
             RetireStatus::Refused | RetireStatus::Undone => Exit::Refused,
-            RetireStatus::Parked => Exit::NeedsHuman,
+            RetireStatus::Due | RetireStatus::Parked => Exit::NeedsHuman,
             RetireStatus::Unreachable => Exit::Unreachable,
         };
         Self {
@@ -121,6 +124,36 @@ impl RetireReport {
         });
         self
     }
+}
+
+/// A leak that is still to be dealt with.
+pub(super) fn due(
+    environment: &EnvironmentName,
+    path: &str,
+    overlap: &Overlap,
+) -> Option<RetireReport> {
+    let leak = leak(overlap, environment, path)?;
+    let report = RetireReport {
+        environment: environment.clone(),
+        path: path.to_owned(),
+        user: Untrusted::new(&overlap.user),
+        status: RetireStatus::Due,
+        step: None,
+        stage: Some(overlap.stage),
+        statement: None,
+        revision: None,
+        sessions: Vec::new(),
+        seen: Vec::new(),
+        waived: Vec::new(),
+        warnings: Vec::new(),
+        ended: 0,
+        listen_seconds: None,
+        error: None,
+        compromised: true,
+        protected: false,
+        exit: Exit::NeedsHuman,
+    };
+    Some(report.with_error("leaked", leak.state, leak.command))
 }
 
 /// What would be done.

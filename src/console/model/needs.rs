@@ -1,0 +1,111 @@
+//! What is the matter with a row of the home screen, and how urgent that is.
+
+use super::{Model, OVERDUE_AFTER, Standing, Target, is_leaked, standing};
+use crate::operations::hand_over::PathLook;
+use crate::operations::{EnvironmentStatus, PathStatus};
+
+/// What is the matter, in the order in which a human is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::console) enum Need {
+    /// The password of the outgoing user leaked, and it may still log in.
+    Leaked,
+    /// What consumers read does not log in.
+    Down,
+    /// A rotation is open and nobody works on it here.
+    Open,
+    /// The document or the settings cannot be used.
+    Broken,
+    /// This console works on it.
+    Running,
+    /// The database does not answer.
+    Silent,
+    /// There is no `state` yet.
+    Unfinished,
+    /// Not rotated for too long.
+    Overdue,
+    /// The outgoing user is, or may be, still in use.
+    Draining,
+    /// handover never promoted it.
+    NeverPromoted,
+    /// All is well.
+    Healthy,
+    /// An environment without rotated secrets.
+    Plain,
+}
+
+impl Model {
+    /// What is the matter with a row, most serious first.
+    pub(in crate::console) fn need(
+        &self,
+        environment: &EnvironmentStatus,
+        path: Option<&PathStatus>,
+    ) -> Need {
+        let known = self.known.get(&environment.environment);
+        let target = path.map(|path| Target {
+            environment: environment.environment.clone(),
+            path: Some(path.path.clone()),
+        });
+        let drain = target.and_then(|target| self.drain(&target));
+        if drain.is_some_and(|(_, drain)| is_leaked(drain)) {
+            return Need::Leaked;
+        }
+        if environment.problem.is_some() {
+            return Need::Broken;
+        }
+        let Some(path) = path else {
+            return Need::Plain;
+        };
+        let look = known
+            .and_then(|known| known.look.as_ref())
+            .and_then(|look| look.paths.iter().find(|look| look.path == path.path));
+        let keeps_out = |standing: &str| matches!(standing, "refused" | "locked" | "expired");
+        if look.is_some_and(|look| keeps_out(&look.current.standing)) {
+            return Need::Down;
+        }
+        if environment.open_rotation.is_some() && path.step.is_some() && !path.is_over {
+            let ours = self.run.as_ref().is_some_and(|run| {
+                run.ended.is_none() && run.target.environment == environment.environment
+            });
+            return if ours { Need::Running } else { Need::Open };
+        }
+        if path.current.is_none() {
+            return Need::Unfinished;
+        }
+        let silent = known.is_some_and(|known| known.look_problem.is_some())
+            || look.is_some_and(|look| look.fault.is_some());
+        if silent {
+            return Need::Silent;
+        }
+        if path
+            .promoted_at
+            .is_some_and(|at| self.now - at > OVERDUE_AFTER)
+        {
+            return Need::Overdue;
+        }
+        let draining = match drain {
+            Some((view, drain)) => standing(view, Some(drain)) != Standing::Drained,
+            None => self.may_be_in_use(path, look),
+        };
+        if draining {
+            return Need::Draining;
+        }
+        if path.promoted_at.is_none() {
+            return Need::NeverPromoted;
+        }
+        Need::Healthy
+    }
+
+    /// Whether the outgoing user may be in use, as far as one look can tell.
+    fn may_be_in_use(&self, path: &PathStatus, look: Option<&PathLook>) -> bool {
+        let propagating = path.promoted_at.is_some_and(|at| {
+            let span = i64::try_from(path.propagation_seconds).unwrap_or(i64::MAX);
+            (self.now - at).num_seconds() < span
+        });
+        let held = path.promoted_at.is_some()
+            && look.is_some_and(|look| {
+                let sessions = look.previous.sessions.as_ref();
+                sessions.is_some_and(|sessions| !sessions.is_empty())
+            });
+        propagating || held
+    }
+}

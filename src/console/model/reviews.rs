@@ -1,0 +1,154 @@
+//! What is asked before something is changed, and what became of it.
+
+use chrono::{DateTime, Utc};
+
+use super::Target;
+use crate::console::input::LineInput;
+use crate::model::Step;
+use crate::operations::Exit;
+use crate::operations::hand_over::{
+    EndSessionReport, EndSessionStatus, HandOverStatus, Report, RetireReport, RetireStatus,
+};
+
+/// What is about to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::console) enum Verb {
+    Rotate,
+    Recover,
+    /// Lock the outgoing user, or scramble its password when it was listened for.
+    Retire,
+    /// Let a locked user in again.
+    Undo,
+    /// End one session of the outgoing user.
+    EndSession,
+}
+
+/// A review: the plan, then the agreement.
+#[derive(Debug, Clone)]
+pub(in crate::console) struct Review {
+    /// Which of this console's reviews it is: an answer for another one is dropped.
+    pub(in crate::console) number: u64,
+    pub(in crate::console) verb: Verb,
+    pub(in crate::console) target: Target,
+    /// Which session is to be ended, where one is.
+    pub(in crate::console) session: Option<Box<SessionRef>>,
+    pub(in crate::console) stage: Stage,
+    /// What has to be typed, as far as it was.
+    pub(in crate::console) typed: LineInput,
+    /// Whether the button that acts has the focus; the safe one has it first.
+    pub(in crate::console) on_act: bool,
+}
+
+/// How far a review has come.
+#[derive(Debug, Clone)]
+pub(in crate::console) enum Stage {
+    /// The plan, or the evidence, is being gathered.
+    Asking,
+    /// It is here and can be agreed to.
+    Ready(Answer),
+    /// It was agreed to, and is being done.
+    Acting,
+    /// It is, or would be, refused; or there is nothing to agree to.
+    Closed(Answer),
+    /// Nothing could be found out.
+    Failed(Problem),
+}
+
+/// What an operation answered a review.
+#[derive(Debug, Clone)]
+pub(in crate::console) enum Answer {
+    HandOver(Box<Report>),
+    Retire(Box<RetireReport>),
+    EndSession(Box<EndSessionReport>),
+}
+
+impl Answer {
+    /// Whether it is a plan that is refused by nothing, and that has something to do.
+    pub(in crate::console) fn can_be_agreed_to(&self) -> bool {
+        match self {
+            Self::HandOver(report) => report.status == HandOverStatus::Planned,
+            Self::Retire(report) => report.status == RetireStatus::Planned,
+            Self::EndSession(report) => report.status == EndSessionStatus::Planned,
+        }
+    }
+
+    /// Whether it is of the kind that a review of this verb waits for.
+    pub(in crate::console) fn is_for(&self, verb: Verb) -> bool {
+        matches!(
+            (self, verb),
+            (Self::HandOver(_), Verb::Rotate | Verb::Recover)
+                | (Self::Retire(_), Verb::Retire | Verb::Undo)
+                | (Self::EndSession(_), Verb::EndSession)
+        )
+    }
+
+    /// What went wrong, or has still to be done.
+    pub(in crate::console) fn problem(&self) -> Option<Problem> {
+        let error = match self {
+            Self::HandOver(report) => &report.error,
+            Self::Retire(report) => &report.error,
+            Self::EndSession(report) => &report.error,
+        };
+        error.as_ref().map(|error| Problem {
+            message: error.message.clone(),
+            remedy: error.remedy.clone(),
+        })
+    }
+
+    /// How a command with this answer would end.
+    pub(in crate::console) fn exit(&self) -> Exit {
+        match self {
+            Self::HandOver(report) => report.exit.0,
+            Self::Retire(report) => report.exit,
+            Self::EndSession(report) => report.exit,
+        }
+    }
+}
+
+/// A session, by what makes it the same one: its number may be another's later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::console) struct SessionRef {
+    pub(in crate::console) node: String,
+    pub(in crate::console) pid: i64,
+    pub(in crate::console) started: Option<DateTime<Utc>>,
+}
+
+/// A change without steps to follow, from the agreement to its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::console) struct Deed {
+    /// The review that was agreed to.
+    pub(in crate::console) number: u64,
+    pub(in crate::console) verb: Verb,
+    pub(in crate::console) target: Target,
+    /// How it ended, where the console waited for that to be left.
+    pub(in crate::console) ended: Option<(Exit, Option<Problem>)>,
+}
+
+/// An error of an operation, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::console) struct Problem {
+    pub(in crate::console) message: String,
+    pub(in crate::console) remedy: String,
+}
+
+/// A hand-over that runs, or the last one that ran.
+#[derive(Debug, Clone)]
+pub(in crate::console) struct Run {
+    pub(in crate::console) verb: Verb,
+    pub(in crate::console) target: Target,
+    /// The last step that an earlier run had reached, for a recovery.
+    pub(in crate::console) before: Option<Step>,
+    /// Steps that are done, with the time they were done at.
+    pub(in crate::console) done: Vec<(Step, DateTime<Utc>)>,
+    pub(in crate::console) current: Option<Step>,
+    pub(in crate::console) waiting: Option<String>,
+    pub(in crate::console) started: DateTime<Utc>,
+    pub(in crate::console) ended: Option<RunEnd>,
+}
+
+/// How a hand-over ended.
+#[derive(Debug, Clone)]
+pub(in crate::console) enum RunEnd {
+    Report(Box<Report>),
+    Problem(Problem),
+}
