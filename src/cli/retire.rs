@@ -4,6 +4,7 @@ use super::arguments::RetireArguments;
 use super::output::Printer;
 use super::style::Role;
 use super::{ask, stopping};
+use crate::drain::Ear;
 use crate::model::{RetireStep, Stage};
 use crate::operations::hand_over::{
     Confirmation, Observer, RetireReport, RetireRequest, RetireStatus, plan_retire, retire,
@@ -112,7 +113,10 @@ fn verdict(report: &RetireReport) -> (Role, &'static str) {
         RetireStatus::Due => (Role::Danger, "▲ leaked"),
         RetireStatus::Done => (Role::Ok, "✓ done"),
         RetireStatus::Nothing => (Role::Ok, "✓ nothing to do"),
-        RetireStatus::Waiting => (Role::Ok, "… listening"),
+        RetireStatus::Waiting if report.listening == Some(Ear::Listening) => {
+            (Role::Ok, "… listening")
+        }
+        RetireStatus::Waiting => (Role::Ok, "… waiting"),
         RetireStatus::Refused => (Role::Warn, "■ refused"),
         RetireStatus::Undone => (Role::Warn, "■ taken back"),
         RetireStatus::Parked => (Role::Danger, "▲ not known"),
@@ -125,10 +129,16 @@ fn sentence(report: &RetireReport) -> String {
     match (report.status, report.stage) {
         (RetireStatus::Waiting, _) => {
             let left = std::time::Duration::from_secs(report.listen_seconds.unwrap_or(0));
-            format!(
-                "{user} is locked; refused logins are listened for, {} more",
-                crate::rotation::seconds(left)
-            )
+            let left = crate::rotation::seconds(left);
+            match report.listening {
+                Some(Ear::Listening) => {
+                    format!("{user} is locked; refused logins are listened for, {left} more")
+                }
+                _ => format!(
+                    "{user} is locked; its server counts no refused logins, so that nobody can be \
+                     heard: {left} more are waited"
+                ),
+            }
         }
         (RetireStatus::Done | RetireStatus::Nothing, Some(Stage::Locked)) => format!(
             "{user} may not log in any more; its password stays: handover retire {} {} --undo",
@@ -144,6 +154,12 @@ fn sentence(report: &RetireReport) -> String {
             )
         }
         (RetireStatus::Done, _) => format!("{user} may log in again"),
+        (RetireStatus::Nothing, Some(Stage::Scrambled)) if report.ended > 0 => {
+            format!(
+                "{} sessions of {user} were ended; its password is gone already",
+                report.ended
+            )
+        }
         (RetireStatus::Nothing, Some(Stage::Scrambled)) => {
             format!("the password of {user} is scrambled already")
         }

@@ -27,6 +27,8 @@ pub struct Situation {
     pub listen_left: Duration,
     /// How many logins were refused since the lock, where somebody counts them.
     pub refused: Option<u64>,
+    /// A scramble was begun, and the password is still what it was.
+    pub is_untouched: bool,
     /// An operator signed that it need not be waited for.
     pub waived: bool,
 }
@@ -59,6 +61,9 @@ pub fn next_step(situation: &Situation) -> NextStep {
 
 fn way_back(situation: &Situation) -> NextStep {
     match situation.stage {
+        Stage::Scrambling if situation.is_untouched && !situation.compromised => {
+            NextStep::Do(RetireStep::Unlock)
+        }
         Stage::Scrambling | Stage::Scrambled => NextStep::Gone,
         Stage::Draining if situation.can_log_in => NextStep::Nothing,
         _ if situation.compromised => NextStep::Leaked,
@@ -136,6 +141,7 @@ mod tests {
             then: RetireEnd::Scramble,
             listen_left: Duration::ZERO,
             refused: None,
+            is_untouched: false,
             waived: false,
         }
     }
@@ -158,6 +164,21 @@ mod tests {
             };
             assert_eq!(next_step(&undo), back, "{stage}");
         }
+    }
+
+    #[test]
+    fn a_scramble_that_was_begun_and_never_sent_can_be_undone() {
+        let begun = Situation {
+            is_untouched: true,
+            undo: true,
+            ..at(Stage::Scrambling)
+        };
+        assert_eq!(next_step(&begun), Do(Unlock));
+        let done = Situation {
+            stage: Stage::Scrambled,
+            ..begun
+        };
+        assert_eq!(next_step(&done), Gone);
     }
 
     #[test]

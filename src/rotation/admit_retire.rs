@@ -8,7 +8,7 @@ use super::admit::{Facts, admit_unseen, check_drained, check_managing, check_rea
 use super::admit_server::{check_certificate, check_owner, check_server};
 use super::admit_users::{check_current, check_right, check_user};
 use super::refusal::Refusal;
-use crate::model::RetireStep;
+use crate::model::{Gate, RetireStep, Shut};
 
 /// Says whether a step may be taken; answers what a waiver passed, in words.
 ///
@@ -35,6 +35,34 @@ pub fn admit_retire(
     }
     match step {
         RetireStep::Lock if !leaked => check_drained(facts, "would be locked"),
+        // Nobody can log in any more, so that no time has to pass; whoever is still connected
+        // could not come back.
+        RetireStep::Scramble if !leaked => {
+            let gate = those_there(facts.gate);
+            let facts = Facts {
+                gate: &gate,
+                ..*facts
+            };
+            check_drained(&facts, "would lose its password for good")
+        }
         RetireStep::Lock | RetireStep::Scramble | RetireStep::Unlock => Ok(Vec::new()),
+    }
+}
+
+/// Who is there, and where that cannot be seen.
+fn those_there(gate: &Gate) -> Gate {
+    let Gate::Shut(reasons) = gate else {
+        return Gate::Open;
+    };
+    let of_now = |reason: &&Shut| {
+        matches!(
+            reason,
+            Shut::Sessions(_) | Shut::MaskedView { .. } | Shut::UnseenStandbys(_)
+        )
+    };
+    let reasons: Vec<Shut> = reasons.iter().filter(of_now).cloned().collect();
+    match reasons.is_empty() {
+        true => Gate::Open,
+        false => Gate::Shut(reasons),
     }
 }

@@ -34,7 +34,7 @@ use crate::cell::Cell;
 use crate::disk_cell::{Disk, DiskCell, WRITERS};
 
 /// Cells that run at the same time.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 6;
 
 /// How a rotation comes to an effect: what runs before, and what runs with the failpoint.
 #[derive(Clone, Copy)]
@@ -147,7 +147,7 @@ fn every_failpoint_ends_well_after_one_recover() {
 }
 
 /// Cells of the network that run at the same time; they spend their time waiting.
-const LINES_SIDE_BY_SIDE: usize = 10;
+const LINES_SIDE_BY_SIDE: usize = 14;
 
 #[test]
 fn a_network_that_breaks_at_any_message_ends_well_after_one_recover() {

@@ -14,7 +14,7 @@ use crate::promises::Ended;
 use crate::shop::{Shop, ShopEngine, ShopOptions};
 
 /// Cells that run at the same time.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 6;
 
 const RETIRE: [&str; 6] = ["retire", "shop/orders", "db", "--yes", "--output", "json"];
 

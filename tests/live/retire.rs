@@ -149,13 +149,35 @@ fn a_session_keeps_the_outgoing_user_from_being_locked(engine: ShopEngine) {
         "{waived:#}"
     );
     assert_eq!(shop.sessions_of(&shop.first), 1, "a lock ends no session");
-    // It is listened for a day.
+    // It is listened for a day, where anybody can be heard.
     let waiting = expect(&retire(&shop, &[]), 0, "waiting", "locked");
     assert!(
         waiting["listen_seconds"].as_u64() > Some(86_000),
         "{waiting:#}"
     );
+    let ear = match engine {
+        ShopEngine::MySql => "listening",
+        ShopEngine::Postgres | ShopEngine::MariaDb => "waiting",
+    };
+    assert_eq!(waiting["listening"], ear, "{waiting:#}");
+    // What has no way back wants nobody there, too, once the time is over.
+    shop.write_settings("    retire: {mode: ask, listen: 0s}\n");
+    let settings = shop.file("settings.yaml").display().to_string();
+    shop.run(&["env", "settings", "set", "shop/orders", "-f", &settings])
+        .expect_code(0);
+    let refused = expect(&retire(&shop, &[]), 4, "refused", "locked");
+    assert_eq!(refused["error"]["code"], "not-drained", "{refused:#}");
+    // On MySQL a login with the right password is heard, though nobody sampled meanwhile.
     drop(session);
+    assert!(!shop.login(&shop.first).is_accepted());
+    if engine == ShopEngine::MySql {
+        let tried = expect(&retire(&shop, &[]), 4, "refused", "locked");
+        assert_eq!(tried["error"]["code"], "still-tried", "{tried:#}");
+    } else {
+        wait_until("its session is seen to be gone", || {
+            result_of(&retire(&shop, &[]))["stage"] == "scrambled"
+        });
+    }
 }
 
 fn one_session_is_ended_and_no_other(engine: ShopEngine) {

@@ -41,6 +41,7 @@ fn report(of: &Target, status: RetireStatus, stage: Stage) -> RetireReport {
         warnings: Vec::new(),
         ended: 0,
         listen_seconds: None,
+        listening: None,
         error: None,
         compromised: false,
         protected: false,

@@ -11,7 +11,7 @@ use super::rotation::MOST_AT_ONCE;
 use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::{Managing, Watching};
-use crate::drain::{self, Drain, Question, Verdict};
+use crate::drain::{self, Drain, Listening, Question, Verdict};
 use crate::model::{
     AccountId, Credential, DatabaseFault, Engine, Gate, ManagingFacts, Node, OwnSession, Sample,
     SeenClient, Session, SessionView, Shut, UnknownCause, Viewer,
@@ -366,8 +366,8 @@ pub(super) struct Watched {
     has_window: bool,
     /// Whether somebody goes on sampling.
     is_sampled: bool,
-    /// How many logins it was refused since we locked it, where somebody counted them.
-    pub(super) refused_since_lock: Option<u64>,
+    /// What is heard of it since we locked it.
+    pub(super) listening: Option<Listening>,
     /// Who was seen.
     pub(super) seen: Vec<SeenClient>,
 }
@@ -478,7 +478,7 @@ async fn watched(
         has_window: !settings.quiet.is_zero(),
         // One that nobody has sampled yet has no row.
         is_sampled: number != 0 && workspace.store.is_sampled(number).await?,
-        refused_since_lock: drain.listening.and_then(|heard| heard.refused),
+        listening: drain.listening,
         drain,
         seen: drain::seen_clients(&timeline),
     }))

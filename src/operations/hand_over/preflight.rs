@@ -6,6 +6,7 @@ use super::guesses::{probe_current_counted, probe_uncounted};
 use super::logins::{Logins, application, probe_current, probe_previous, sessions_of};
 use super::subject::Subject;
 use crate::database::Managing;
+use crate::drain::Listening;
 use crate::model::settings::TwinCheck;
 use crate::model::{
     AccountId, DatabaseFault, Engine, Gate, ManagingFacts, OwnSession, RotationId, SeenClient,
@@ -31,8 +32,8 @@ pub(super) struct Preflight {
     pub(super) twins: Option<TwinFacts>,
     /// Who was seen as Y while it was watched.
     pub(super) seen: Vec<SeenClient>,
-    /// How many logins Y was refused since we locked it, where somebody counted them.
-    pub(super) refused_since_lock: Option<u64>,
+    /// What is heard of Y since we locked it.
+    pub(super) listening: Option<Listening>,
 }
 
 impl Preflight {
@@ -158,10 +159,44 @@ pub(super) async fn look(
         gate,
         owner,
         twins,
-        refused_since_lock: watched
-            .as_ref()
-            .and_then(|watched| watched.refused_since_lock),
+        listening: watched.as_ref().and_then(|watched| watched.listening),
         seen: watched.map_or_else(Vec::new, |watched| watched.seen),
+    })
+}
+
+/// The same as far as it takes to let Y in again: the managed server alone. That another node
+/// is down, or X is dead, is when the way back is wanted.
+pub(super) async fn look_at_managed(
+    workspace: &Workspace,
+    subject: &Subject,
+) -> Result<Preflight, Failure> {
+    let application = application("manage");
+    let managed = async {
+        let mut managing = subject
+            .database
+            .manage(&subject.node, &subject.manager, &application)
+            .await?;
+        let facts = managing
+            .facts(subject.current_user(), subject.user())
+            .await?;
+        Ok((managing, facts))
+    };
+    let managing: Result<_, DatabaseFault> = managed.await;
+    let owner = match &managing {
+        Ok((_, facts)) => owner_of(workspace, subject, facts).await?,
+        Err(_) => None,
+    };
+    Ok(Preflight {
+        managing,
+        others: Others::new(),
+        current: Logins::new(),
+        previous: None,
+        own: Vec::new(),
+        gate: Gate::Open,
+        owner,
+        twins: None,
+        listening: None,
+        seen: Vec::new(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::RetireRequest;
@@ -19,10 +19,8 @@ use crate::operations::loading::Head;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
 use crate::process::{Deadline, generate_password, random_bytes};
-use crate::rotation::describe_gate;
 use crate::secret::{SALT_LENGTH, Secret};
 use crate::store::{NewRevision, overlaps, revisions};
-use crate::untrusted::Untrusted;
 
 /// What is written before a step's statement, and after it.
 fn stages(step: RetireStep) -> (Stage, Stage) {
@@ -67,14 +65,14 @@ fn action(step: RetireStep, when: When) -> String {
 }
 
 /// One retirement on its way.
-struct Way<'a> {
+pub(super) struct Way<'a> {
     workspace: &'a Workspace,
-    subject: &'a Subject,
-    request: &'a RetireRequest,
+    pub(super) subject: &'a Subject,
+    pub(super) request: &'a RetireRequest,
     observer: &'a Observer,
     account: AccountId,
     overlap: i64,
-    report: RetireReport,
+    pub(super) report: RetireReport,
 }
 
 /// Does the step.
@@ -193,8 +191,14 @@ impl Way<'_> {
             ),
             ChangeOutcome::Refused { code, message, .. } => {
                 managing.close().await;
-                self.note(step, overlap.stage, When::Refused, json!({"code": code}))
-                    .await?;
+                // Since when it is as it was is not changed by what was refused.
+                self.note_at(
+                    step,
+                    (overlap.stage, overlap.stage_at),
+                    When::Refused,
+                    json!({"code": code}),
+                )
+                .await?;
                 return Ok(self.refused_by_server(&code, &message));
             }
             ChangeOutcome::Unknown { message } => {
@@ -340,11 +344,21 @@ impl Way<'_> {
         ))
     }
 
-    /// Stage and audit entry in one transaction.
+    /// Stage, from now on, and audit entry in one transaction.
     async fn note(
         &self,
         step: RetireStep,
         stage: Stage,
+        when: When,
+        detail: Value,
+    ) -> Result<(), Failure> {
+        self.note_at(step, (stage, Utc::now()), when, detail).await
+    }
+
+    async fn note_at(
+        &self,
+        step: RetireStep,
+        (stage, since): (Stage, DateTime<Utc>),
         when: When,
         detail: Value,
     ) -> Result<(), Failure> {
@@ -354,7 +368,7 @@ impl Way<'_> {
         let master = Arc::clone(&self.workspace.master);
         let requester = self.workspace.requester.clone();
         effects::write(self.workspace, when.effect(), move |transaction| {
-            overlaps::set_stage(transaction, overlap, stage, Utc::now())?;
+            overlaps::set_stage(transaction, overlap, stage, since)?;
             Workspace::audit(
                 &master,
                 transaction,
@@ -428,65 +442,5 @@ impl Way<'_> {
         self.report.revision = Some(written);
         self.report.stage = Some(Stage::Scrambled);
         Ok(self.report)
-    }
-
-    /// Nothing was sent: the lock on the user was not to be had.
-    fn not_sent(mut self, refusal: ChangeOutcome) -> RetireReport {
-        let (code, message) = match refusal {
-            ChangeOutcome::Refused { code, message, .. } => (code, message),
-            ChangeOutcome::Unknown { message } => ("no-answer".to_owned(), message),
-            ChangeOutcome::Confirmed | ChangeOutcome::AppliedLocally { .. } => {
-                ("no-answer".to_owned(), Untrusted::new("no lock"))
-            }
-        };
-        self.report.status = RetireStatus::Refused;
-        self.report.exit = crate::operations::Exit::Refused;
-        self.report.with_error(
-            "not-begun",
-            format!("the server did not let the change begin: {message} ({code})"),
-            "try again".to_owned(),
-        )
-    }
-
-    fn refused_by_server(mut self, code: &str, message: &Untrusted) -> RetireReport {
-        self.report.status = RetireStatus::Refused;
-        self.report.exit = crate::operations::Exit::Refused;
-        let environment = &self.request.environment;
-        let remedy = format!("handover doctor {environment}");
-        self.report.with_error(
-            "refused",
-            format!("the server refused it: {message} ({code})"),
-            remedy,
-        )
-    }
-
-    fn shut_after_all(mut self, gate: &Gate) -> RetireReport {
-        self.report.status = RetireStatus::Refused;
-        self.report.exit = crate::operations::Exit::Refused;
-        let words = describe_gate(gate, self.subject.engine);
-        let user = self.report.user.clone();
-        self.report.with_error(
-            "not-drained",
-            format!("{user} would be locked, and it is not drained: {words}"),
-            "wait, or sign a waiver with --waive-drain \"REASON\"".to_owned(),
-        )
-    }
-
-    fn report_unknown(mut self, words: &str) -> RetireReport {
-        self.report.status = RetireStatus::Parked;
-        self.report.exit = crate::operations::Exit::NeedsHuman;
-        let undo = match self.request.undo {
-            true => " --undo",
-            false => "",
-        };
-        let remedy = format!(
-            "the same again finds out and finishes it: handover retire {} {}{undo}",
-            self.request.environment, self.request.path
-        );
-        self.report.with_error(
-            "outcome-unknown",
-            format!("whether it was done is not known: {words}"),
-            remedy,
-        )
     }
 }

@@ -7,6 +7,7 @@
 mod agent;
 mod execute;
 mod prepare;
+mod refusals;
 mod report;
 
 pub use agent::retire_by_settings;
@@ -55,6 +56,7 @@ pub async fn plan_retire(
     request: &RetireRequest,
 ) -> Result<RetireReport, Failure> {
     let subject = Subject::read(workspace, &request.environment, request.path.clone()).await?;
+    listen_once_more(workspace, &subject, request).await;
     match prepare(workspace, &subject, request, &Observer::default()).await? {
         Ok(prepared) => {
             let report = report::planned(&subject, request, &prepared);
@@ -142,8 +144,15 @@ pub(super) async fn shut_out(
             end_sessions: None,
             by_agent: false,
         };
-        let retired = retire_under_lock(workspace, &retirement, observer).await?;
-        report.retired.push(retired);
+        match retire_under_lock(workspace, &retirement, observer).await {
+            Ok(retired) => report.retired.push(retired),
+            // The promotion stands, and is told; what is left of the leak is told beside it.
+            Err(failure) => {
+                tracing::error!(error = %failure.message, "what leaked was not shut out");
+                report.retired = list_leaked(workspace, Some(&request.environment)).await?;
+                return Ok(());
+            }
+        }
     }
     Ok(())
 }
@@ -175,6 +184,7 @@ async fn step(
     if request.by_agent && !is_due(workspace, &subject).await? {
         return Ok(RetireReport::new(&subject, request, RetireStatus::Nothing));
     }
+    listen_once_more(workspace, &subject, request).await;
     let report = match prepare(workspace, &subject, request, observer).await? {
         Ok(prepared) => execute::execute(workspace, &subject, request, prepared, observer).await?,
         Err(report) => return Ok(*report),
@@ -184,6 +194,15 @@ async fn step(
         begin_to_listen(workspace, request).await;
     }
     Ok(report)
+}
+
+/// Counters are read before a step beyond the lock as well: nobody else may have read them
+/// since.
+async fn listen_once_more(workspace: &Workspace, subject: &Subject, request: &RetireRequest) {
+    let overlap = subject.overlap_of_idle();
+    if !request.undo && overlap.is_some_and(|overlap| overlap.stage == Stage::Locked) {
+        begin_to_listen(workspace, request).await;
+    }
 }
 
 /// Counters are read right after the lock: what they counted before is nobody who knocks at it.
@@ -205,6 +224,7 @@ async fn end_sessions(
 ) -> Result<(), Failure> {
     let (found, faults) = sessions_of(subject).await;
     let agreed = request.end_sessions.is_some();
+    let mut lacks = None;
     report.sessions.clear();
     for one in found {
         let ended = match agreed {
@@ -215,6 +235,7 @@ async fn end_sessions(
             Ok(Ending::Ended) => report.ended += 1,
             Ok(Ending::Gone) => {}
             Ok(Ending::NoRight { grant }) => {
+                lacks.get_or_insert_with(|| grant.clone());
                 report.warnings.push(format!(
                     "the managing user may not end sessions; as {}: {grant}",
                     subject.engine.terms().administrator
@@ -230,6 +251,6 @@ async fn end_sessions(
     report
         .warnings
         .extend(faults.iter().map(ToString::to_string));
-    report::note_remaining(report, request);
+    report::note_remaining(report, request, lacks.as_deref());
     Ok(())
 }

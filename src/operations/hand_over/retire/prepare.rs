@@ -10,9 +10,11 @@ use crate::database::Managing;
 use crate::drain::{NextStep, Situation, next_step};
 use crate::model::settings::RetireMode;
 use crate::model::{
-    Gate, ManagingFacts, Overlap, OwnSession, RetireStep, SeenClient, Session, Shut, Stage,
+    Gate, LoginOutcome, ManagingFacts, Overlap, OwnSession, RetireStep, SeenClient, Session, Shut,
+    Stage,
 };
 use crate::operations::hand_over::Observer;
+use crate::operations::hand_over::logins::probe_previous;
 use crate::operations::hand_over::preflight::{self, Circumstances, IdlePassword};
 use crate::operations::hand_over::subject::Subject;
 use crate::operations::{Exit, Failure, Workspace};
@@ -60,13 +62,16 @@ pub(super) async fn prepare(
                 "the settings say that nobody retires the outgoing user (`retire.mode: none`)"
                     .to_owned(),
                 format!(
-                    "say `mode: ask` in handover env settings set {}",
+                    "say `retire: {{mode: ask}}` in the settings: handover env settings set {} -f FILE",
                     request.environment
                 ),
             ),
         )));
     }
-    let found = preflight::look(workspace, subject, IdlePassword::NotTried, observer).await?;
+    let found = match request.undo {
+        true => preflight::look_at_managed(workspace, subject).await?,
+        false => preflight::look(workspace, subject, IdlePassword::NotTried, observer).await?,
+    };
     let circumstances = Circumstances {
         acknowledged: true,
         waiver: request.waiver.as_deref(),
@@ -77,7 +82,12 @@ pub(super) async fn prepare(
         .as_ref()
         .ok()
         .and_then(|(_, facts)| facts.roles[1].as_ref())
-        .is_none_or(|role| role.can_log_in);
+        // Without an answer it is as it was left.
+        .map_or(overlap.stage == Stage::Draining, |role| role.can_log_in);
+    let is_untouched = match (request.undo, overlap.stage) {
+        (true, Stage::Scrambling) => is_untouched(subject).await,
+        _ => false,
+    };
     let situation = Situation {
         stage: overlap.stage,
         can_log_in,
@@ -85,7 +95,8 @@ pub(super) async fn prepare(
         undo: request.undo,
         then: subject.settings.retire.then,
         listen_left: listen_left(subject, &overlap),
-        refused: found.refused_since_lock,
+        refused: found.listening.and_then(|heard| heard.refused),
+        is_untouched,
         waived: request.waiver.is_some(),
     };
     let step = match next_step(&situation) {
@@ -109,7 +120,8 @@ pub(super) async fn prepare(
         }
         NextStep::Do(step) => step,
         other => {
-            let report = without_step(subject, request, &overlap, other);
+            let mut report = without_step(subject, request, &overlap, other);
+            report.listening = found.listening.map(|heard| heard.state);
             if let Ok((managing, _)) = found.managing {
                 managing.close().await;
             }
@@ -151,6 +163,27 @@ pub(super) async fn prepare(
         seen: found.seen,
         waived,
     }))
+}
+
+/// Whether a password that may have been scrambled is still what it was, on every node: a run
+/// may have been killed before its statement.
+async fn is_untouched(subject: &Subject) -> bool {
+    let Some(logins) = probe_previous(subject).await else {
+        return false;
+    };
+    // A locked user is refused only after its password was found right.
+    let is_right = |outcome: &LoginOutcome| {
+        matches!(
+            outcome,
+            LoginOutcome::LoggedIn { .. }
+                | LoginOutcome::StatementFailed { .. }
+                | LoginOutcome::PasswordAccepted(_)
+        )
+    };
+    logins.iter().any(|(node, _)| *node == subject.node)
+        && logins
+            .iter()
+            .all(|(node, outcome)| *node != subject.node || is_right(outcome))
 }
 
 /// Sessions of the outgoing user on all nodes, by a look at the gate.

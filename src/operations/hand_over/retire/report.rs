@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::RetireRequest;
 use super::prepare::Prepared;
 
+use crate::drain::Ear;
 use crate::drain::leak;
 use crate::model::{EnvironmentName, Overlap, RetireStep, SeenClient, Session, Stage};
 use crate::operations::Exit;
@@ -71,6 +72,9 @@ pub struct RetireReport {
     pub listen_seconds: Option<u64>,
     /// What went wrong, or what is still to be done.
     pub error: Option<ErrorReport>,
+    /// Whether somebody who tries to log in would be heard; absent where it is not locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listening: Option<Ear>,
     /// The user's password leaked.
     pub compromised: bool,
     /// Whether the environment's name has to be typed.
@@ -107,6 +111,7 @@ impl RetireReport {
             warnings: Vec::new(),
             ended: 0,
             listen_seconds: None,
+            listening: None,
             error: None,
             compromised: subject
                 .overlap_of_idle()
@@ -148,6 +153,7 @@ pub(super) fn due(
         warnings: Vec::new(),
         ended: 0,
         listen_seconds: None,
+        listening: None,
         error: None,
         compromised: true,
         protected: false,
@@ -250,7 +256,11 @@ pub(super) fn wrong_user(subject: &Subject, request: &RetireRequest) -> Option<R
 }
 
 /// Whoever is still connected with a password that leaked.
-pub(super) fn note_remaining(report: &mut RetireReport, request: &RetireRequest) {
+pub(super) fn note_remaining(
+    report: &mut RetireReport,
+    request: &RetireRequest,
+    lacks: Option<&str>,
+) {
     if report.sessions.is_empty() || report.error.is_some() {
         return;
     }
@@ -263,8 +273,12 @@ pub(super) fn note_remaining(report: &mut RetireReport, request: &RetireRequest)
             _ => format!("{count} sessions of {user} are still there, and its password leaked"),
         },
         remedy: format!(
-            "end them all: handover retire {} {} --end-sessions {user}",
-            request.environment, request.path
+            "{}end them all: handover retire {} {} --end-sessions {user}",
+            lacks
+                .map(|grant| format!("{grant} then "))
+                .unwrap_or_default(),
+            request.environment,
+            request.path
         ),
     });
 }
