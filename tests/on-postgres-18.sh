@@ -13,8 +13,8 @@ esac
 
 export HANDOVER_TEST_POSTGRES=18
 cargo test --locked --test live -- \
-    --skip console:: --skip demo:: --skip documents:: --skip editing:: --skip engines \
-    --skip keyring:: --skip keys:: --skip mysql_ --skip sandbox_mysql:: --skip screenshots:: \
+    --skip console --skip demo:: --skip documents:: --skip editing:: --skip engines \
+    --skip keyring:: --skip keys:: --skip mysql --skip mariadb --skip screenshots:: \
     --skip signals:: --skip tampering:: --skip terminal::
 cargo test --locked --features failpoints --test crash_matrix -- \
     --skip a_network_that_breaks --skip a_disk_that_takes_no_write --skip engines::

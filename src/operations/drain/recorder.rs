@@ -105,6 +105,8 @@ impl Recorder {
             elapsed: tail.looked.map(|before| round.moment.since(before)),
             answer,
         };
+        // Somebody else may have begun the stretch: that it is sampled here is news then, too.
+        let is_first = tail.looked.is_none();
         tail.looked = Some(round.moment);
         let problem = |timeline: &NodeTimeline| {
             let last = timeline.last.as_ref();
@@ -113,7 +115,7 @@ impl Recorder {
         let before = problem(&tail.timeline);
         let writes = absorb(&mut tail.timeline, &looked, ground.settings.max_gap);
         forget_the_past(&mut tail.timeline);
-        let is_news = problem(&tail.timeline) != before || writes.iter().any(is_news);
+        let is_news = is_first || problem(&tail.timeline) != before || writes.iter().any(is_news);
         Some((writes, is_news))
     }
 
