@@ -132,7 +132,7 @@ impl PostgresWatching {
         };
         let mut by_owner: HashMap<u32, Vec<&Row>> = HashMap::new();
         for row in &sessions {
-            by_owner.entry(row.get("owner")).or_default().push(row);
+            by_owner.entry(row.get(OWNER)).or_default().push(row);
         }
         let accounts = accounts.iter().zip(&oids).map(|(account, oid)| {
             let row = rows
@@ -217,24 +217,38 @@ impl Statements {
     }
 }
 
+/// The columns of the sessions, in the order in which they are asked for: a name would be looked
+/// for in each of thousands of rows.
+const OWNER: usize = 0;
+const PID: usize = 1;
+const STARTED: usize = 2;
+const KIND: usize = 3;
+const APPLICATION: usize = 4;
+const CLIENT: usize = 5;
+const DATABASE: usize = 6;
+const STATE: usize = 7;
+const STATE_SINCE: usize = 8;
+const TRANSACTION_SINCE: usize = 9;
+const COMMAND: usize = 10;
+
 fn session(row: &Row) -> ObservedSession {
-    let text = |column: &str| row.get::<_, Option<&str>>(column).map(Untrusted::new);
-    let time = |column: &str| row.get::<_, Option<DateTime<Utc>>>(column);
+    let text = |column: usize| row.get::<_, Option<&str>>(column).map(Untrusted::new);
+    let time = |column: usize| row.get::<_, Option<DateTime<Utc>>>(column);
     ObservedSession {
-        pid: row.get::<_, i32>("pid").into(),
-        started: time("started"),
-        kind: match row.get::<_, Option<&str>>("kind") {
+        pid: row.get::<_, i32>(PID).into(),
+        started: time(STARTED),
+        kind: match row.get::<_, Option<&str>>(KIND) {
             Some("walsender") => SessionKind::WalSender,
             Some("prepared transaction") => SessionKind::PreparedTransaction,
             Some(_) => SessionKind::Client,
             None => SessionKind::Masked,
         },
-        application: text("application").unwrap_or_else(|| Untrusted::new("")),
-        client: text("client"),
-        database: text("database"),
-        state: text("state"),
-        state_since: time("state_since"),
-        transaction_since: time("transaction_since"),
-        command: text("command"),
+        application: text(APPLICATION).unwrap_or_else(|| Untrusted::new("")),
+        client: text(CLIENT),
+        database: text(DATABASE),
+        state: text(STATE),
+        state_since: time(STATE_SINCE),
+        transaction_since: time(TRANSACTION_SINCE),
+        command: text(COMMAND),
     }
 }
