@@ -69,6 +69,16 @@ impl Printer {
         let _ = out.flush();
     }
 
+    /// How something ended: on standard output where it went well, else on standard error.
+    pub(super) fn ending(&self, lines: &[String], went_well: bool) {
+        for line in lines {
+            match went_well {
+                true => self.line(line),
+                false => self.note(line),
+            }
+        }
+    }
+
     /// A line on standard error.
     pub(super) fn note(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");

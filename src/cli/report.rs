@@ -188,13 +188,7 @@ pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
         lines.push(format!("{} {}", verdict(printer, report), error.message));
         lines.push(format!("  remedy: {}", error.remedy));
     }
-    for line in lines {
-        if good {
-            printer.line(&line);
-        } else {
-            printer.note(&line);
-        }
-    }
+    printer.ending(&lines, good);
     report.whole_exit()
 }
 

@@ -98,12 +98,7 @@ pub(super) fn finish(report: &RetireReport, printer: &Printer) -> Exit {
         all.push(format!("  {}", error.message));
         all.push(format!("  remedy: {}", error.remedy));
     }
-    for line in all {
-        match is_good {
-            true => printer.line(&line),
-            false => printer.note(&line),
-        }
-    }
+    printer.ending(&all, is_good);
     report.exit
 }
 

@@ -80,12 +80,7 @@ fn finish(report: &EndSessionReport, printer: &Printer) -> Exit {
         all.push(format!("  {}", error.message));
         all.push(format!("  remedy: {}", error.remedy));
     }
-    for line in all {
-        match is_good {
-            true => printer.line(&line),
-            false => printer.note(&line),
-        }
-    }
+    printer.ending(&all, is_good);
     report.exit
 }
 

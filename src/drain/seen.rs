@@ -2,31 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::timeline::Timeline;
+use super::judge::Question;
+use super::observed::observe;
 use crate::model::SeenClient;
 
 /// By application and client, whoever was seen last first; sessions of our own left out.
 #[must_use]
-pub fn seen_clients(timeline: &Timeline) -> Vec<SeenClient> {
+pub fn seen_clients(question: &Question<'_>) -> Vec<SeenClient> {
     let mut clients = BTreeMap::new();
-    for node in &timeline.nodes {
-        let newest = node.runs.last().map(|run| run.until);
-        for seen in &node.sessions {
-            let is_own = timeline.own.iter().any(|own| {
-                own.node == node.node
-                    && own.pid == seen.session.pid
-                    && (own.started.is_none() || own.started == seen.session.started)
-            });
-            if is_own {
-                continue;
-            }
-            let session = &seen.session;
+    for node in observe(question) {
+        let newest = node.run().map(|run| run.until);
+        for foreign in &node.sessions {
+            let (seen, session) = (foreign.seen, &foreign.seen.session);
             let last_seen = match seen.ended {
                 Some(ended) => ended.last_seen,
                 None => newest.unwrap_or(seen.first_seen),
             };
             let client = clients
-                .entry((session.application.clone(), session.client.clone()))
+                .entry((&session.application, &session.client))
                 .or_insert(SeenClient {
                     application: session.application.clone(),
                     client: session.client.clone(),

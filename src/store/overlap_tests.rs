@@ -99,7 +99,8 @@ async fn every_stage_is_kept_and_one_that_has_ended_keeps_its_last() {
         drains_again(transaction, orders, "app_a", at(51)).expect("looked");
         assert_eq!(stage(), Some(Stage::Draining));
         begin(transaction, orders, "app_b", 60);
-        set_stage(transaction, first, Stage::Locked, at(61)).expect("looked");
+        let forgotten = set_stage(transaction, first, Stage::Locked, at(61));
+        assert!(forgotten.is_err(), "of one that has ended nothing is noted");
         let kept: String = transaction
             .query_row("SELECT stage FROM overlap WHERE id = ?1", [first], |row| {
                 row.get(0)

@@ -174,11 +174,17 @@ pub fn set_stage(
     stage: Stage,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    transaction.execute(
+    let changed = transaction.execute(
         "UPDATE overlap SET stage = ?2, stage_at = ?3 WHERE id = ?1 AND ended_at IS NULL",
         params![id, stage.as_str(), Micros(now)],
     )?;
-    Ok(())
+    match changed {
+        1 => Ok(()),
+        // Whatever is done to the user must not be forgotten.
+        _ => Err(StoreError::Damaged(format!(
+            "the overlap {id} is not open, so that nothing can be noted of it"
+        ))),
+    }
 }
 
 /// The outgoing user has a password that is known here again, and may log in: whatever was

@@ -148,7 +148,9 @@ fn drains(shop: &Shop, places: &[Place<'_>]) {
     // Late within one sample: whoever looked after the login has seen it.
     let first = after.iter().find(|line| line.looks[0].1 >= opened);
     let first = &first.expect("it was looked at").drain;
-    assert_eq!(first["counts"]["late"], 1, "{first:#}");
+    // The line may be read a moment later than that look was made, when the rotation's own login
+    // was there and not noted yet.
+    assert!(first["counts"]["late"].as_u64() >= Some(1), "{first:#}");
     assert_eq!(first["verdict"], "active", "{first:#}");
     let mut late = first["late"].as_array().expect("a list").iter();
     assert!(late.any(|one| one["is_there"] == true), "{first:#}");

@@ -42,6 +42,22 @@ fn result_of(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:#?}"))
 }
 
+/// A store from before overlaps were kept has none for what was promoted.
+#[test]
+fn what_was_promoted_before_overlaps_were_kept_is_retired_and_remembered() {
+    let shop = promoted(ShopEngine::Postgres, "retire_old", "{mode: ask}").expect("PostgreSQL");
+    let store = rusqlite::Connection::open(shop.store().join("handover.db")).expect("opens");
+    store
+        .execute_batch("DELETE FROM own_login; DELETE FROM overlap;")
+        .expect("forgets");
+    drop(store);
+    expect(&retire(&shop, &[]), 0, "done", "locked");
+    expect(&retire(&shop, &[]), 0, "waiting", "locked");
+    // Who knows that it was locked by us rotates to it all the same.
+    shop.rotate(&[]).expect_code(0);
+    shop.assert_current_logs_in("after the rotation to the locked user");
+}
+
 const RETIRE: [&str; 6] = ["retire", "shop/orders", "db", "--yes", "--output", "json"];
 
 fn retire(shop: &Shop, more: &[&str]) -> Run {

@@ -140,7 +140,16 @@ impl Page {
         let window = &drain.window;
         let required = spell(window.required_seconds);
         let passed = match window.since {
+            None if window.required_seconds == 0 => {
+                "none: one look that finds nobody is enough".to_owned()
+            }
             None => format!("none yet: {required} without anybody are wanted"),
+            Some(_) if window.required_seconds == 0 && window.remaining_seconds == 0 => {
+                format!(
+                    "quiet for {}, and one look is enough",
+                    spell(window.quiet_seconds)
+                )
+            }
             Some(_) if window.remaining_seconds == 0 => {
                 format!("quiet for {} of {required}", spell(window.quiet_seconds))
             }

@@ -261,11 +261,10 @@ impl Header<'_> {
 
     fn quiet(&self) -> Vec<Line<'static>> {
         let window = &self.drain.window;
-        let mut words = format!(
-            "{} of {}",
-            span(window.quiet_seconds),
-            span(window.required_seconds)
-        );
+        let mut words = match window.required_seconds {
+            0 => format!("{}, one look is enough", span(window.quiet_seconds)),
+            required => format!("{} of {}", span(window.quiet_seconds), span(required)),
+        };
         if window.remaining_seconds > 0 && window.since.is_some() {
             words.push_str(&format!(", {} left", span(window.remaining_seconds)));
         }

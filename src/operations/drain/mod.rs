@@ -15,6 +15,7 @@ mod sampler;
 mod watch;
 
 pub use once::sample_once;
+pub(super) use overlaps::open_missing;
 pub use report::read_drains;
 pub use watch::{DrainWatch, Pace, watch};
 

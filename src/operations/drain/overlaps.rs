@@ -27,7 +27,7 @@ pub(super) fn open_overlap(
 
 /// Opens the overlaps that are missing, in all environments or in those that are named. A
 /// store that cannot be written stays as it is.
-pub(super) async fn open_missing(
+pub(in crate::operations) async fn open_missing(
     workspace: &Workspace,
     only: Option<&[EnvironmentName]>,
 ) -> Result<(), Failure> {

@@ -456,9 +456,10 @@ async fn watched(
     }
     let settings = &subject.settings;
     let nodes: Vec<Node> = subject.nodes().cloned().collect();
-    let drain = drain::judge(&Question {
+    let path = subject.path.to_string();
+    let question = Question {
         environment: &subject.environment,
-        path: &subject.path.to_string(),
+        path: &path,
         overlap,
         timeline: &timeline,
         nodes: &nodes,
@@ -473,13 +474,14 @@ async fn watched(
         // Nothing is published yet, so that there is nothing to confirm.
         sinks_confirmed: true,
         now: Utc::now(),
-    });
+    };
+    let drain = drain::judge(&question);
     Ok(Some(Watched {
         has_window: !settings.quiet.is_zero(),
         // One that nobody has sampled yet has no row.
         is_sampled: number != 0 && workspace.store.is_sampled(number).await?,
         listening: drain.listening,
         drain,
-        seen: drain::seen_clients(&timeline),
+        seen: drain::seen_clients(&question),
     }))
 }

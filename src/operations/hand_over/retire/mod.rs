@@ -19,7 +19,7 @@ use super::{Confirmation, Observer, PathOutcome, Report, RotateRequest};
 use crate::database::Ending;
 use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, Stage};
-use crate::operations::drain::sample_once;
+use crate::operations::drain::{open_missing, sample_once};
 use crate::operations::{Failure, Workspace};
 use crate::store::{Locked, overlaps};
 use agent::is_due;
@@ -55,6 +55,7 @@ pub async fn plan_retire(
     workspace: &Workspace,
     request: &RetireRequest,
 ) -> Result<RetireReport, Failure> {
+    open_missing(workspace, Some(std::slice::from_ref(&request.environment))).await?;
     let subject = Subject::read(workspace, &request.environment, request.path.clone()).await?;
     listen_once_more(workspace, &subject, request).await;
     match prepare(workspace, &subject, request, &Observer::default()).await? {
@@ -78,6 +79,8 @@ pub async fn retire(
     request: &RetireRequest,
     observer: &Observer,
 ) -> Result<RetireReport, Failure> {
+    // What was promoted before overlaps were kept has none yet that could be noted in.
+    open_missing(workspace, Some(std::slice::from_ref(&request.environment))).await?;
     let subject = Subject::read(workspace, &request.environment, request.path.clone()).await?;
     if let Some(report) = report::unconfirmed(&subject, request) {
         return Ok(report);

@@ -97,12 +97,32 @@ impl RetireReport {
             RetireStatus::Unreachable => Exit::Unreachable,
         };
         Self {
-            environment: request.environment.clone(),
-            path: subject.path.to_string(),
-            user: Untrusted::new(subject.user().as_str()),
             status,
+            protected: subject.protected,
+            exit,
+            ..Self::nothing_done(
+                &request.environment,
+                &subject.path.to_string(),
+                subject.user().as_str(),
+                subject.overlap_of_idle(),
+            )
+        }
+    }
+
+    /// Of a user with which nothing was done yet.
+    fn nothing_done(
+        environment: &EnvironmentName,
+        path: &str,
+        user: &str,
+        overlap: Option<&Overlap>,
+    ) -> Self {
+        Self {
+            environment: environment.clone(),
+            path: path.to_owned(),
+            user: Untrusted::new(user),
+            status: RetireStatus::Nothing,
             step: None,
-            stage: subject.overlap_of_idle().map(|overlap| overlap.stage),
+            stage: overlap.map(|overlap| overlap.stage),
             statement: None,
             revision: None,
             sessions: Vec::new(),
@@ -113,11 +133,9 @@ impl RetireReport {
             listen_seconds: None,
             listening: None,
             error: None,
-            compromised: subject
-                .overlap_of_idle()
-                .is_some_and(|overlap| overlap.compromised),
-            protected: subject.protected,
-            exit,
+            compromised: overlap.is_some_and(|overlap| overlap.compromised),
+            protected: false,
+            exit: Exit::Done,
         }
     }
 
@@ -139,25 +157,9 @@ pub(super) fn due(
 ) -> Option<RetireReport> {
     let leak = leak(overlap, environment, path)?;
     let report = RetireReport {
-        environment: environment.clone(),
-        path: path.to_owned(),
-        user: Untrusted::new(&overlap.user),
         status: RetireStatus::Due,
-        step: None,
-        stage: Some(overlap.stage),
-        statement: None,
-        revision: None,
-        sessions: Vec::new(),
-        seen: Vec::new(),
-        waived: Vec::new(),
-        warnings: Vec::new(),
-        ended: 0,
-        listen_seconds: None,
-        listening: None,
-        error: None,
-        compromised: true,
-        protected: false,
         exit: Exit::NeedsHuman,
+        ..RetireReport::nothing_done(environment, path, &overlap.user, Some(overlap))
     };
     Some(report.with_error("leaked", leak.state, leak.command))
 }
