@@ -86,7 +86,8 @@ pub(super) fn finish(report: &RetireReport, printer: &Printer) -> Exit {
         sentence(report)
     )];
     if report.status != RetireStatus::Done {
-        all.extend(lines(report).into_iter().skip(1));
+        let found = lines(report).into_iter().skip(1);
+        all.extend(found.map(|line| format!("  {line}")));
     }
     all.extend(
         report
@@ -185,6 +186,8 @@ fn lines(report: &RetireReport) -> Vec<String> {
         lines.push(format!("waived     {waived}"));
     }
     let back = match report.step {
+        // What is refused needs no way back.
+        _ if report.status != RetireStatus::Planned => None,
         Some(RetireStep::Lock) => Some("the lock is taken back by `--undo`"),
         Some(RetireStep::Unlock) => Some("lock it again by `handover retire`"),
         Some(RetireStep::Scramble) => Some("none: the next rotation gives it a new password"),

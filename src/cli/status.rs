@@ -5,6 +5,7 @@ use super::drain::mark;
 use super::output::Printer;
 use super::style::Role;
 use super::table;
+use crate::drain::Verdict;
 use crate::operations::{
     EnvironmentStatus, Exit, Failure, OverlapStatus, PathStatus, Workspace, read_status,
 };
@@ -52,6 +53,13 @@ pub(super) async fn run(
             }
         }
     }
+    if let Some(environment) = status.environments.iter().find(|one| is_unclear(one)) {
+        printer.line(&format!(
+            "? whether an outgoing user is still in use is not known: handover drain {} (or have \
+             it watched: handover agent)",
+            environment.environment
+        ));
+    }
     let head = match status.audit.head.as_str() {
         "" => "none",
         head => head,
@@ -88,11 +96,23 @@ fn rows(environment: &EnvironmentStatus) -> Vec<Vec<String>> {
                 path.promoted_at.map_or("never".to_owned(), |time| {
                     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
                 }),
-                path.overlap.as_ref().map_or("–".to_owned(), overlap),
+                match (&path.overlap, path.promoted_at) {
+                    (Some(known), _) => overlap(known),
+                    (None, Some(_)) => "? not watched yet".to_owned(),
+                    (None, None) => "–".to_owned(),
+                },
                 rotation(environment, path),
             ]
         })
         .collect()
+}
+
+/// Whether nobody has looked lately who still uses an outgoing user.
+fn is_unclear(environment: &EnvironmentStatus) -> bool {
+    environment.paths.iter().any(|path| match &path.overlap {
+        Some(overlap) => overlap.verdict == Some(Verdict::Unknown),
+        None => path.promoted_at.is_some(),
+    })
 }
 
 /// The outgoing user's stage, and what may be said of its sessions.

@@ -125,7 +125,7 @@ pub(super) fn mend(reason: &Shut, user: &UserName, engine: Engine) -> String {
         | Shut::NotDrained {
             remaining: Some(remaining),
             ..
-        } => format!("rotate in {}", seconds(*remaining)),
+        } => format!("try again in {}", seconds(*remaining)),
         Shut::NotDrained {
             remaining: None, ..
         } => "have it watched by `handover agent`, and see `handover drain`".to_owned(),

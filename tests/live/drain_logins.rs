@@ -129,5 +129,5 @@ fn a_short_login(shop: &Shop) {
 
 /// Whether a text names seconds.
 fn says_how_long(told: &str) -> bool {
-    (1..=3).any(|seconds| told.contains(&format!("rotate in {seconds} s")))
+    (1..=3).any(|seconds| told.contains(&format!("try again in {seconds} s")))
 }

@@ -153,6 +153,11 @@ impl Page {
             Some(_) if window.remaining_seconds == 0 => {
                 format!("quiet for {} of {required}", spell(window.quiet_seconds))
             }
+            Some(_) if window.required_seconds == 0 => format!(
+                "quiet for {}; consumers may read it for another {}",
+                spell(window.quiet_seconds),
+                spell(window.remaining_seconds)
+            ),
             Some(_) => format!(
                 "quiet for {} of {required}, {} left",
                 spell(window.quiet_seconds),
