@@ -14,6 +14,7 @@ pub mod environment;
 pub mod model;
 pub mod operations;
 pub mod process;
+pub mod publish;
 pub mod rotation;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -1,28 +1,33 @@
 //! The agent: what goes on while nobody looks. It samples every open overlap, so that the
-//! quiet time of outgoing users passes, and tells what changes.
+//! quiet time of outgoing users passes, tells what changes, and delivers notices to webhooks.
 //!
 //! It changes no database, except that it retires outgoing users that have drained where the
 //! settings say so (`retire.mode: lock`). A second agent beside it waits for the locks of the
 //! first.
 
+mod delivering;
 mod retiring;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use self::delivering::Delivering;
 use self::retiring::Retiring;
 use crate::drain::{Drain, Verdict};
 use crate::model::{EnvironmentName, RetireStep, Stage};
-use crate::operations::Workspace;
 use crate::operations::drain::{DrainReport, Pace, Sampler, watch};
 use crate::operations::hand_over::RetireStatus;
+use crate::operations::{DeliveryState, Workspace};
 use crate::process::StopSignal;
 use crate::untrusted::Untrusted;
 
-/// How soon it is said that there is nothing to sample.
+/// How soon it is said that there is nothing to sample, and noticed that another process has put
+/// something into the outbox.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// One thing that is worth a line.
@@ -81,6 +86,25 @@ pub enum News {
         /// What mends that.
         remedy: Option<String>,
     },
+    /// A notice was sent to a webhook, or could not be.
+    Notice {
+        /// Of which environment.
+        environment: EnvironmentName,
+        /// What it tells.
+        kind: String,
+        /// Its id.
+        id: String,
+        /// To whom.
+        webhook: String,
+        /// How far the delivery has come.
+        state: DeliveryState,
+        /// How often it was tried.
+        attempts: u32,
+        /// What was answered.
+        answer: Option<String>,
+        /// When it is tried next; `null` when it is over.
+        next_try_at: Option<DateTime<Utc>>,
+    },
     /// Less is known than should be.
     Problem {
         /// Of which environment.
@@ -95,9 +119,12 @@ pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl F
     let mut drains = watch(workspace, None, Pace::OnNews);
     let mut told = Told::default();
     let mut retiring = Retiring::default();
+    let mut delivering = Delivering::default();
     let mut is_told = false;
+    let mut looks = interval_at(Instant::now() + LOOK, LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    delivering.look(workspace).await;
     loop {
-        let look = tokio::time::sleep(LOOK);
         tokio::select! {
             biased;
             _ = stop.raised() => break,
@@ -112,7 +139,13 @@ pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl F
                     tell(&news);
                 }
             }
-            () = look => {
+            tried = delivering.next() => {
+                for news in tried {
+                    tell(&news);
+                }
+            }
+            _ = looks.tick() => {
+                delivering.look(workspace).await;
                 if drains.is_idle() && !is_told {
                     tell(&News::Idle);
                     told = Told::default();
@@ -122,6 +155,9 @@ pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl F
         }
     }
     for news in retiring.end().await {
+        tell(&news);
+    }
+    for news in delivering.end().await {
         tell(&news);
     }
     drains.end().await;

@@ -12,7 +12,8 @@ use super::style::Role;
 use crate::agent::{self, News};
 use crate::model::RetireStep;
 use crate::operations::hand_over::RetireStatus;
-use crate::operations::{Exit, Failure, Workspace};
+use crate::operations::{DeliveryState, Exit, Failure, Workspace};
+use crate::untrusted::Untrusted;
 
 /// One line of `--output json`.
 #[derive(Serialize)]
@@ -106,6 +107,36 @@ fn words(news: &News, printer: &Printer) -> String {
                 "{environment} {path}: {user} is {done}{}{}",
                 problem.unwrap_or_default(),
                 remedy.unwrap_or_default()
+            )
+        }
+        News::Notice {
+            environment,
+            kind,
+            id,
+            webhook,
+            state,
+            answer,
+            next_try_at,
+            ..
+        } => {
+            let webhook = Untrusted::new(webhook);
+            let (role, done) = match state {
+                DeliveryState::Delivered => (Role::Ok, "✓ delivered".to_owned()),
+                DeliveryState::Dead => (Role::Danger, "▲ given up".to_owned()),
+                DeliveryState::Waiting => (Role::Warn, "■ not delivered".to_owned()),
+            };
+            let next = next_try_at.map(|at| format!("; again at {}", at.format("%H:%M:%S UTC")));
+            let retry =
+                (*state == DeliveryState::Dead).then(|| format!("; handover outbox retry {id}"));
+            format!(
+                "{environment}: {kind} is {} to {webhook}{}{}{}",
+                printer.error_style.paint(role, &done),
+                answer
+                    .as_ref()
+                    .map(|words| format!(": {words}"))
+                    .unwrap_or_default(),
+                next.unwrap_or_default(),
+                retry.unwrap_or_default(),
             )
         }
         News::Problem {

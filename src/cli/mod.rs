@@ -18,12 +18,14 @@ mod environment;
 mod environment_edit;
 mod failure;
 mod key;
+mod outbox;
 mod output;
 mod pages;
 mod recover;
 mod report;
 mod retire;
 mod retry;
+mod rollback;
 mod rotate;
 mod runbook;
 mod source;
@@ -33,6 +35,7 @@ mod store;
 mod style;
 mod table;
 mod terminate;
+mod webhook;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,8 +49,10 @@ pub use arguments::Arguments;
 pub use style::wants_colour;
 
 use self::arguments::{
-    AuditCommand, Command, EnvCommand, KeyCommand, SettingsCommand, StoreCommand,
+    AuditCommand, Command, EnvCommand, KeyCommand, OutboxCommand, SettingsCommand, StoreCommand,
+    WebhookCommand,
 };
+use self::outbox::Opened;
 use self::output::Printer;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::{KeyAccess, start_log};
@@ -72,14 +77,19 @@ pub async fn run(words: Vec<OsString>, open_console: OpenConsole) -> Exit {
         Err(error) => return failure::usage(&error, json),
     };
     let printer = Printer::new(arguments.output);
-    let done = carry_out(arguments, &printer, open_console).await;
-    done.unwrap_or_else(|failure| failure::print(&printer, &failure))
+    let opened = Opened::default();
+    let done = carry_out(arguments, &printer, open_console, &opened).await;
+    let exit = done.unwrap_or_else(|failure| failure::print(&printer, &failure));
+    // After the answer: whoever waits for it does not wait for a receiver.
+    opened.deliver(&printer).await;
+    exit
 }
 
 async fn carry_out(
     arguments: Arguments,
     printer: &Printer,
     open_console: OpenConsole,
+    opened: &Opened,
 ) -> Result<Exit, Failure> {
     #[cfg(feature = "sandbox")]
     if let Some(Command::Demo(demo)) = arguments.command {
@@ -97,15 +107,20 @@ async fn carry_out(
         start_log(&folder);
     }
     let Some(command) = arguments.command else {
-        let workspace = Workspace::open(&folder, &key_access(), Access::Write).await?;
+        let workspace = opened.open(&folder, &key_access(), Access::Write).await?;
         return open_console(Arc::new(workspace), None).await;
     };
-    dispatch(command, folder, printer).await
+    dispatch(command, folder, printer, opened).await
 }
 
-async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Result<Exit, Failure> {
+async fn dispatch(
+    command: Command,
+    folder: PathBuf,
+    printer: &Printer,
+    opened: &Opened,
+) -> Result<Exit, Failure> {
     let keys = key_access();
-    let open = async |access| Workspace::open(&folder, &keys, access).await;
+    let open = async |access| opened.open(&folder, &keys, access).await;
     match command {
         Command::Key(KeyCommand::Init(source)) => key::init(&folder, source, &keys, printer).await,
         Command::Key(KeyCommand::Ls) => key::list(&folder, printer).await,
@@ -163,6 +178,10 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
             let workspace = open(Access::Write).await;
             recover::run(workspace, arguments, printer).await
         }
+        Command::Rollback(arguments) => {
+            let workspace = open(Access::Write).await;
+            rollback::run(workspace, arguments, printer).await
+        }
         Command::Retire(arguments) => {
             retire::run(&open(Access::Write).await?, arguments, printer).await
         }
@@ -188,6 +207,15 @@ async fn dispatch(command: Command, folder: PathBuf, printer: &Printer) -> Resul
         }
         Command::Audit(AuditCommand::Verify) => {
             audit::verify(&open(Access::ReadIfNeedBe).await?, printer).await
+        }
+        Command::Outbox(OutboxCommand::Ls(arguments)) => {
+            outbox::list(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
+        }
+        Command::Outbox(OutboxCommand::Retry(arguments)) => {
+            outbox::retry(&open(Access::Write).await?, arguments, printer).await
+        }
+        Command::Webhook(WebhookCommand::Test(arguments)) => {
+            webhook::test(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
         }
         Command::Completions(_) | Command::Man(_) => unreachable!("they need no store"),
         #[cfg(feature = "sandbox")]

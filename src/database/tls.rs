@@ -8,7 +8,6 @@ use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_cert_signed
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
@@ -17,6 +16,7 @@ use rustls::{
 use sha2::{Digest, Sha256};
 
 use super::Tls;
+use crate::process::certificate_authorities;
 
 /// What all connections to one target share.
 pub(super) struct TlsConnector {
@@ -34,7 +34,7 @@ impl TlsConnector {
         let rule: Arc<dyn ServerCertVerifier> = match settings {
             Tls::VerifyFull { authority } => full(authority.as_deref(), &provider)?,
             Tls::VerifyCa { authority } => Arc::new(Partial {
-                roots: Some(authorities(authority.as_deref())?),
+                roots: Some(certificate_authorities(authority.as_deref())?),
                 algorithms: provider.signature_verification_algorithms,
             }),
             Tls::Require => Arc::new(Partial {
@@ -74,7 +74,7 @@ fn full(
     authority: Option<&str>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let roots = Arc::new(authorities(authority)?);
+    let roots = Arc::new(certificate_authorities(authority)?);
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
         .build()
         .map_err(|error| format!("the certificate authority cannot be used: {error}"))?;
@@ -194,37 +194,4 @@ impl ServerCertVerifier for Witness {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.rule.supported_verify_schemes()
     }
-}
-
-fn authorities(own: Option<&str>) -> Result<RootCertStore, String> {
-    match own {
-        Some(pem) => own_authority(pem),
-        None => system_authorities(),
-    }
-}
-
-fn own_authority(pem: &str) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        certificate
-            .map_err(|error| error.to_string())
-            .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()))
-            .map_err(|error| format!("the certificate authority cannot be used: {error}"))?;
-    }
-    if roots.is_empty() {
-        return Err("the certificate authority's file holds no certificate".to_owned());
-    }
-    Ok(roots)
-}
-
-fn system_authorities() -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(
-            "this system has no certificate authorities; name your own with `tls.ca`".to_owned(),
-        );
-    }
-    Ok(roots)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::expression::{Environment, Expression, ExpressionKind, Rotation};
 use super::inputs;
 use super::interpolation::{RawPart, split};
-use super::value::Value;
+use super::value::{Value, ValueKind};
 use crate::document::{Diagnostic, PropertyPath, Segment, has_errors, nearest};
 use crate::model::{Credential, RotatedState, RotationInputs};
 use crate::secret::Secret;
@@ -179,11 +179,44 @@ impl<'a> Evaluator<'a> {
     /// It is no reference, leads nowhere, or to something else. None of them has a place: they
     /// are about the settings, whose text is not known here.
     pub fn credential(&self, name: &str, text: &str) -> Result<Credential, Vec<Diagnostic>> {
-        let steps = lone_reference(text).map_err(|summary| {
-            let hint = "write a reference to an object with `username` and `password`, such as \
-                        ${environments.shop.managing.monitor}";
-            vec![Diagnostic::error(summary).with_path(name).with_hint(hint)]
-        })?;
+        let hint = "write a reference to an object with `username` and `password`, such as \
+                    ${environments.shop.managing.monitor}";
+        self.referred(name, text, hint, |value, asking, found| {
+            inputs::read_credential(value, asking, &self.environment.source, found)
+        })
+    }
+
+    /// The secret text that a reference of the settings leads to, such as
+    /// `${environments.ops.webhooks.handover}`. `name` is what the settings call it.
+    ///
+    /// # Errors
+    /// As for [`Evaluator::credential`]; a text that is not sealed is no secret, either.
+    pub fn secret(&self, name: &str, text: &str) -> Result<Secret, Vec<Diagnostic>> {
+        let hint = "write a reference to a {fn::secret: …}, such as \
+                    ${environments.ops.webhooks.handover}";
+        self.referred(name, text, hint, |value, _, found| {
+            let text = value.as_secret().filter(|_| value.secret);
+            if text.is_none() {
+                let summary = match value.kind {
+                    ValueKind::String(_) => "expected a secret, got a plain string".to_owned(),
+                    _ => format!("expected a secret, got {}", value.type_name()),
+                };
+                found.push(Diagnostic::error(summary).with_path(name).with_hint(hint));
+            }
+            text.map(Secret::duplicate)
+        })
+    }
+
+    /// What a reference of the settings leads to, as `read` takes it.
+    fn referred<T>(
+        &self,
+        name: &str,
+        text: &str,
+        hint: &str,
+        read: impl FnOnce(&Value, &Expression, &mut Vec<Diagnostic>) -> Option<T>,
+    ) -> Result<T, Vec<Diagnostic>> {
+        let steps = lone_reference(text)
+            .map_err(|summary| vec![Diagnostic::error(summary).with_path(name).with_hint(hint)])?;
         let session = Session::begin(self, Mode::Open);
         let asking = Expression {
             id: usize::MAX,
@@ -193,12 +226,11 @@ impl<'a> Evaluator<'a> {
         };
         let value = session.reference(&session.root(), &asking, &steps);
         let mut diagnostics = session.finish();
-        let mut read = None;
+        let mut found = None;
         if !has_errors(&diagnostics) {
-            let source = &self.environment.source;
-            read = inputs::read_credential(&value, &asking, source, &mut diagnostics);
+            found = read(&value, &asking, &mut diagnostics);
         }
-        finished(read, diagnostics).map_err(|found| {
+        finished(found, diagnostics).map_err(|found| {
             let without_place = |mut one: Diagnostic| {
                 one.place = None;
                 one

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Address, Engine, OwnerNote};
+use super::{Address, Engine, OwnerNote, Webhook};
 use crate::document::{
     Diagnostic, Document, Literal, Node as DocumentNode, PropertyPath, Segment, Span, nearest,
 };
@@ -262,6 +262,7 @@ pub struct Settings {
     for_all: Layer,
     by_path: BTreeMap<PropertyPath, Named>,
     owners: Vec<OwnerNote>,
+    webhooks: Vec<Webhook>,
     files: Vec<(Vec<Segment>, String)>,
 }
 
@@ -284,6 +285,12 @@ impl Settings {
     #[must_use]
     pub fn owners(&self) -> &[OwnerNote] {
         &self.owners
+    }
+
+    /// Who is told what happens, in the order in which they are written.
+    #[must_use]
+    pub fn webhooks(&self) -> &[Webhook] {
+        &self.webhooks
     }
 
     /// What holds for one rotated secret: its own entry over `"*"` over the defaults.

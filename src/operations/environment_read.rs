@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::loading::{EnvironmentKey, Head, StoreLoader};
 use super::workspace::timestamp;
-use super::{Exit, Failure, Workspace};
+use super::{Exit, Failure, Workspace, notices};
 use crate::document::{
     Diagnostic, Document, Fragment, PropertyPath, Segment, edit, has_errors, slice,
 };
@@ -283,6 +283,7 @@ async fn write_reading(
                 let missed: Vec<&str> = gap.lines().collect();
                 let detail = json!({"not-audited": missed});
                 Workspace::audit(&master, transaction, &requester, "audit.gap", None, detail)?;
+                notices::of_audit_gap(transaction, &missed)?;
             }
             Workspace::audit(
                 &master,

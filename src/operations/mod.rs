@@ -16,6 +16,8 @@ mod key_init;
 mod key_list;
 mod key_rotate;
 mod loading;
+mod notices;
+mod outbox;
 mod ownership;
 mod place;
 mod server_accept;
@@ -26,7 +28,8 @@ mod store_backup;
 mod store_restore;
 mod workspace;
 
-pub use crate::store::AuditEntry;
+pub use crate::store::outbox::Which;
+pub use crate::store::{AuditEntry, Delivery, DeliveryState};
 pub use audit::{AuditListing, list_audit, verify_audit};
 pub use doctor::{Diagnosis, EnvironmentDiagnosis, PathDiagnosis, diagnose};
 pub use environment_init::{
@@ -42,6 +45,10 @@ pub use failure::{Exit, Failure, SourceOfTruth};
 pub use key_init::{KeyInitReport, init_key};
 pub use key_list::{KeyListing, SlotSummary, list_keys};
 pub use key_rotate::{KeyRotateReport, rotate_key};
+pub use outbox::{
+    OutboxListing, WebhookAnswer, WebhookTest, deliver_at_the_end, deliver_due, is_due,
+    list_outbox, newest_notice, retry_outbox, test_webhooks,
+};
 pub use server_accept::{PathServer, ServerReview, ServerStatus, accept_server, review_server};
 pub use settings::{SettingsReport, get_settings, set_settings};
 pub use status::{EnvironmentStatus, OverlapStatus, PathStatus, Status, read_status};

@@ -320,23 +320,46 @@ fn record(
     let Some(seen) = &path.seen else {
         return Ok(());
     };
-    if rotated_secrets::server(transaction, path.secret)? != path.recorded {
+    record_acceptance(
+        transaction,
+        path.secret,
+        &path.path,
+        path.recorded.as_ref(),
+        (seen, &path.accounts),
+        path.seen_certificate.as_deref(),
+        acceptance,
+    )
+}
+
+/// Puts the server that was seen, with the users that it has, in the place of the recorded one.
+///
+/// # Errors
+/// Refused when another rotated secret owns the pair there, or when what is recorded was
+/// changed since the look; or the store's own.
+pub(super) fn record_acceptance(
+    transaction: &Transaction<'_>,
+    secret: SecretId,
+    path: &str,
+    recorded: Option<&ServerIdentity>,
+    (seen, accounts): (&ServerIdentity, &BTreeMap<String, AccountId>),
+    certificate: Option<&str>,
+    acceptance: &Acceptance,
+) -> Result<(), Failure> {
+    if rotated_secrets::server(transaction, secret)?.as_ref() != recorded {
         return Err(Failure::new(
             "environment-changed",
             Exit::Refused,
-            format!("the recorded server of {} was changed meanwhile", path.path),
+            format!("the recorded server of {path} was changed meanwhile"),
             "look at it again, then try again",
         ));
     }
-    let roles: Vec<(String, AccountId)> = path.accounts.clone().into_iter().collect();
-    if let Some(owner) = owners::of_roles(transaction, path.secret, &seen.system, &roles)? {
+    let roles: Vec<(String, AccountId)> = accounts.clone().into_iter().collect();
+    if let Some(owner) = owners::of_roles(transaction, secret, &seen.system, &roles)? {
         return Err(owned_elsewhere(owner.words()));
     }
-    rotated_secrets::accept_server(transaction, path.secret, seen, &path.accounts, acceptance)?;
-    let certificate = path.seen_certificate.as_deref();
-    rotated_secrets::record_certificate(transaction, path.secret, certificate)?;
-    let accounts = path.accounts.values();
-    owners::claim_roles(transaction, path.secret, &seen.system, accounts)?;
+    rotated_secrets::accept_server(transaction, secret, seen, accounts, acceptance)?;
+    rotated_secrets::record_certificate(transaction, secret, certificate)?;
+    owners::claim_roles(transaction, secret, &seen.system, accounts.values())?;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::store::{Access, NewAuditEntry, Store, StoreError, audit, keys as key_
 /// An opened store with its master key.
 pub struct Workspace {
     /// The store.
-    pub store: Store,
+    pub store: Arc<Store>,
     /// The key that wraps all others.
     pub master: Arc<MasterKey>,
     /// Who asks (a claim).
@@ -32,7 +32,7 @@ impl Workspace {
     /// Whatever is wrong with the store or the key, each with its remedy. There is no
     /// fall-back to another source.
     pub async fn open(folder: &Path, keys: &KeyAccess, access: Access) -> Result<Self, Failure> {
-        let store = Store::open(folder, access)?;
+        let store = Arc::new(Store::open(folder, access)?);
         let slot = store.read(key_slots::slot).await?;
         let master = Arc::new(fetch_master(&slot, keys).await?);
         Ok(Self {
@@ -40,6 +40,16 @@ impl Workspace {
             master,
             requester: requester(),
         })
+    }
+
+    /// The same store and key once more, for whoever comes after the first has ended.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            master: Arc::clone(&self.master),
+            requester: self.requester.clone(),
+        }
     }
 
     /// Us, as the holder of a lock.

@@ -46,6 +46,17 @@ pub const OVERLAP_EFFECTS: [&str; 5] = [
     "session-noted",
 ];
 
+/// The effects of a way back that no rotation has.
+#[cfg(feature = "failpoints")]
+pub const ROLL_BACK_EFFECTS: [&str; 6] = [
+    "way-chosen",
+    "way-agreed",
+    "way-cleared",
+    "unlock-sent",
+    "unlock-confirmed",
+    "unlock-refused",
+];
+
 /// The effect at hand shall fail, in the way in which it really can.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the failpoint at {0}")]
@@ -77,7 +88,8 @@ fn reach(_: &'static str, _: &'static str) -> Result<(), Failpoint> {
 
 #[cfg(feature = "failpoints")]
 fn reach(effect: &'static str, side: &str) -> Result<(), Failpoint> {
-    let is_known = EFFECTS.contains(&effect) || OVERLAP_EFFECTS.contains(&effect);
+    let all = [&EFFECTS[..], &OVERLAP_EFFECTS, &ROLL_BACK_EFFECTS];
+    let is_known = all.iter().any(|effects| effects.contains(&effect));
     assert!(is_known, "{effect} is missing in the lists");
     armed::reach(&format!("{effect}.{side}")).map_or(Ok(()), |()| Err(Failpoint(effect)))
 }

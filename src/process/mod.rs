@@ -1,8 +1,9 @@
 //! What the operating system gives: hardening, the clock that counts suspend,
-//! randomness, private files, who is asking, and where the master key comes from.
+//! randomness, private files, whom TLS trusts, who is asking, and where the master key comes from.
 //!
 //! This room knows nothing of databases, of the store's tables or of terminals.
 
+mod authorities;
 mod clock;
 pub mod failpoint;
 mod hardening;
@@ -13,6 +14,7 @@ mod random;
 mod requester;
 mod signals;
 
+pub use authorities::certificate_authorities;
 pub use clock::{Deadline, Moment};
 pub use hardening::harden;
 pub use keys::{

@@ -9,6 +9,8 @@ pub enum Action {
     Release,
     /// S2: make and seal a new password.
     SealPending,
+    /// Let the candidate's user, which we had locked, log in again.
+    Unlock,
     /// S3: send the pending password.
     Apply,
     /// S3 against a rival: record that one was seen, then send the same password once more.
@@ -43,6 +45,9 @@ impl Action {
             Self::Apply | Self::ApplyAgain | Self::Outwait => {
                 "drop or lock a user, end a session, or touch the user that consumers read"
             }
+            Self::Unlock => {
+                "change any password in the database, drop a user, end a session, or touch the user that consumers read"
+            }
             Self::Abandon => {
                 "change any password in the database, drop or lock a user, end a session, or change what consumers read"
             }
@@ -56,6 +61,7 @@ impl Action {
         match self {
             Self::Release => "close the rotation; nothing was changed",
             Self::SealPending => "make a new password and seal it",
+            Self::Unlock => "let the user log in again, then verify the password it has",
             Self::Apply => "send the same pending password to the database",
             Self::ApplyAgain => {
                 "send the same pending password once more, over whatever somebody else has set"

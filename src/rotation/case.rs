@@ -20,6 +20,12 @@ pub enum Case {
     StoreBehind,
     /// The password that consumers read does not log in.
     CurrentDead,
+    /// Applications fail with what they read, and the other user's password is good.
+    ApplicationsFail,
+    /// The same, and we have locked the other user.
+    BackLocked,
+    /// The same, and no password of the other user is known, or it is refused.
+    BackScrambled,
     /// Stopped before S2.
     NothingDone,
     /// S2 done, S3 not sent.
@@ -58,11 +64,14 @@ pub enum Case {
 
 impl Case {
     /// All cases, in the order of the table; the last one is what fits none.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::BothAccepted,
         Self::Restored,
         Self::StoreBehind,
         Self::CurrentDead,
+        Self::ApplicationsFail,
+        Self::BackLocked,
+        Self::BackScrambled,
         Self::NothingDone,
         Self::PendingUnsent,
         Self::RefusedRetryable,
@@ -90,6 +99,9 @@ impl Case {
             Self::Restored => "restored",
             Self::StoreBehind => "store-behind",
             Self::CurrentDead => "current-dead",
+            Self::ApplicationsFail => "applications-fail",
+            Self::BackLocked => "back-locked",
+            Self::BackScrambled => "back-scrambled",
             Self::NothingDone => "nothing-done",
             Self::PendingUnsent => "pending-unsent",
             Self::RefusedRetryable => "refused-retryable",
@@ -125,6 +137,15 @@ impl Case {
             }
             Self::CurrentDead => {
                 "the password that consumers read does not log in: consumers are down"
+            }
+            Self::ApplicationsFail => {
+                "a person says that applications fail with what they read; the user they read before still logs in with the password it has"
+            }
+            Self::BackLocked => {
+                "the same, and the user they read before is locked, with its password untouched"
+            }
+            Self::BackScrambled => {
+                "the same, and the user they read before has no password that is known here and accepted: the old one cannot come back"
             }
             Self::NothingDone => "stopped before a password was made; nothing was changed",
             Self::PendingUnsent => "a new password is sealed but was never sent to the database",
@@ -165,11 +186,25 @@ impl Case {
             Self::BothAccepted => {
                 "looked at once more, since replay may have come in between; then parked: a person is needed"
             }
-            Self::Restored
-            | Self::StoreBehind
-            | Self::CurrentDead
-            | Self::ManagerOut
-            | Self::Unrecognised => "parked: a person is needed",
+            Self::Restored => {
+                "parked: a person is needed; `handover rollback` accepts the server and sets the stored password again (re-apply)"
+            }
+            Self::StoreBehind => {
+                "parked: a person is needed; `handover rollback` gives the idle user a new password (re-issue)"
+            }
+            Self::CurrentDead => {
+                "parked: a person is needed; `handover rollback` takes the shortest way to a working login (re-promote, re-apply, re-issue)"
+            }
+            Self::ApplicationsFail => {
+                "`handover rollback`: verified and promoted, without a word to the database (re-promote)"
+            }
+            Self::BackLocked => {
+                "`handover rollback`: where handover has locked it, it is let in again, verified and promoted (un-retire)"
+            }
+            Self::BackScrambled => {
+                "`handover rollback`: it gets a new password, with the gate as ever, and is promoted (re-issue)"
+            }
+            Self::ManagerOut | Self::Unrecognised => "parked: a person is needed",
             Self::NothingDone => "closed; a retry makes a password if the gate is open",
             Self::PendingUnsent => "sent if the gate is open, else dropped and closed",
             Self::RefusedRetryable => "the same password is sent again, a few times, then parked",
@@ -228,6 +263,13 @@ impl Case {
             Self::CurrentDead => {
                 "an administrator sets the stored password again, or lets the user log in again"
             }
+            Self::ApplicationsFail => {
+                "give the user they read now what it lacks, or re-issue: a new password for the other one"
+            }
+            Self::BackLocked => {
+                "re-issue: a new password for the locked user, which lets it in again"
+            }
+            Self::BackScrambled => "give the user they read now what it lacks",
             Self::NothingDone | Self::PendingUnsent => "leave it; consumers are not affected",
             Self::RefusedRetryable | Self::ReplyLost | Self::Unreachable => "wait, then look again",
             Self::RefusedPassword => {
@@ -273,6 +315,9 @@ impl Case {
             }
             Self::CurrentDead => {
                 "consumers reach another server than this host does, or a standby that lags refuses alone"
+            }
+            Self::ApplicationsFail | Self::BackLocked | Self::BackScrambled => {
+                "the applications fail for another reason than the user they read"
             }
             Self::NothingDone | Self::PendingUnsent => {
                 "this store is older than the database (a restored backup)"

@@ -6,12 +6,15 @@
 //! below `current-dead` may take for granted that C was not found dead; what it needs
 //! to be proven it asks for itself, since unknown is never treated as no, nor as yes.
 
+mod back;
+
 use super::action::{Action, Decision};
 use super::assess::Standing;
 use super::case::Case;
 use super::evidence::{Evidence, GateLook, Intent, Manager, Replication, TwinLook};
 use super::identity::ServerMatch;
-use super::journal::{PathJournal, Progress, RefusalClass};
+use super::journal::{PathJournal, RefusalClass};
+use super::progress::Progress;
 
 /// How often one pending password may be refused for a passing reason, or sent
 /// without an answer, before a person is asked.
@@ -33,9 +36,12 @@ type Rule = fn(&Situation<'_>) -> Option<Action>;
 /// The table, in its order.
 const TABLE: &[(Case, Rule)] = &[
     (Case::BothAccepted, both_accepted),
-    (Case::Restored, restored),
-    (Case::StoreBehind, store_behind),
-    (Case::CurrentDead, current_dead),
+    (Case::Restored, back::restored),
+    (Case::StoreBehind, back::store_behind),
+    (Case::CurrentDead, back::current_dead),
+    (Case::ApplicationsFail, back::applications_fail),
+    (Case::BackLocked, back::back_locked),
+    (Case::BackScrambled, back::back_scrambled),
     (Case::NothingDone, nothing_done),
     (Case::PendingUnsent, pending_unsent),
     (Case::RefusedRetryable, refused_retryable),
@@ -93,7 +99,9 @@ fn both_accepted(situation: &Situation<'_>) -> Option<Action> {
         pending, previous, ..
     } = situation.evidence;
     let impossible = situation.evidence.decoy_accepted
-        || pending.is_proven_somewhere() && situation.journal.sends == 0;
+        || pending.is_proven_somewhere()
+            && situation.journal.sends == 0
+            && !situation.journal.takes_known();
     if impossible {
         return Some(Action::Park);
     }
@@ -111,41 +119,6 @@ fn both_accepted(situation: &Situation<'_>) -> Option<Action> {
     })
 }
 
-/// The server went back in time, or is another one, and has not got what consumers
-/// read: its data are older than this store. N not being there belongs to it, since
-/// with N proven the way out is N. A C that is merely locked was locked by somebody.
-fn restored(situation: &Situation<'_>) -> Option<Action> {
-    let evidence = situation.evidence;
-    let older = is_foreign(situation) && is_current_lost(situation);
-    let looked = !evidence.pending.is_proven_somewhere()
-        && !evidence.pending.is_unknown()
-        && !evidence.previous.is_unknown();
-    (older && looked).then_some(Action::Park)
-}
-
-/// The recorded server refuses both passwords that it accepted when this store last
-/// saw it. One changed password is somebody's deed; two are a rotation that this
-/// store does not know, so it is the store that is older. After S3 P is dead by our
-/// own hand, and says something only while N is certainly not there either.
-fn store_behind(situation: &Situation<'_>) -> Option<Action> {
-    let evidence = situation.evidence;
-    let expected = situation.journal.knows_previous();
-    let never_set = situation.journal.sends == 0 || evidence.pending.is_nowhere();
-    let behind = evidence.server == ServerMatch::Same
-        && is_current_lost(situation)
-        && expected
-        && never_set
-        && evidence.previous.is_nowhere();
-    behind.then_some(Action::Park)
-}
-
-/// A DBA may have locked it on purpose, so nothing is undone here.
-fn current_dead(situation: &Situation<'_>) -> Option<Action> {
-    let current = &situation.evidence.current;
-    let dead = current.refused > 0 || current.barred > 0;
-    (dead && situation.journal.knows_current()).then_some(Action::Park)
-}
-
 /// No password was made, so ending it changes nothing and needs no database. Where one was
 /// made and the server's policy rejected it, another one is what whoever comes back wants.
 fn nothing_done(situation: &Situation<'_>) -> Option<Action> {
@@ -157,7 +130,10 @@ fn nothing_done(situation: &Situation<'_>) -> Option<Action> {
     }
     match situation.intent {
         Intent::Abandon => Some(Action::Release),
-        Intent::Recover if situation.journal.drops == 0 => Some(Action::Release),
+        // A way back was agreed to, and is gone on with.
+        Intent::Recover if situation.journal.drops == 0 && situation.journal.back.is_none() => {
+            Some(Action::Release)
+        }
         // S1 has just looked at everything else, and S2 touches nothing but the store.
         Intent::Rotate => is_current_sound(situation).then_some(Action::SealPending),
         // S1 is long ago: everything that S3 will need is asked for before N is made.
@@ -315,7 +291,7 @@ fn not_replicated(situation: &Situation<'_>) -> Option<Action> {
     if lags || unconfirmed {
         return Some(abandon_or(situation, wait_or_park));
     }
-    (evidence.unnamed_standbys > 0).then(|| abandon_or(situation, |_| Action::Park))
+    (unnamed_standbys(situation) > 0).then(|| abandon_or(situation, |_| Action::Park))
 }
 
 /// P is dead, so the way is forward; there is no hurry.
@@ -370,7 +346,9 @@ fn rival_owner(situation: &Situation<'_>) -> Option<Action> {
         Progress::Sent { .. } => absent_after_send(situation)? && evidence.previous.is_nowhere(),
         // It was set, and is no longer: whatever logs in now, P included, was set since.
         Progress::Confirmed | Progress::Verified => {
-            evidence.pending.is_nowhere() && evidence.server == ServerMatch::Same
+            evidence.pending.is_nowhere()
+                && evidence.server == ServerMatch::Same
+                && !situation.journal.takes_known()
         }
         _ => false,
     };
@@ -421,14 +399,15 @@ fn can_apply(situation: &Situation<'_>) -> bool {
         && is_current_sound(situation)
 }
 
-/// C logs in everywhere, or nobody here knows what it is.
+/// C logs in everywhere, or need not: nobody here knows what it is, or consumers were down
+/// when somebody agreed to go on.
 fn is_current_sound(situation: &Situation<'_>) -> bool {
-    situation.evidence.current.is_everywhere() || !situation.journal.knows_current()
+    situation.evidence.current.is_everywhere() || !situation.journal.needs_current()
 }
 
 /// C is known, and every node certainly refuses it.
 fn is_current_lost(situation: &Situation<'_>) -> bool {
-    situation.evidence.current.is_nowhere() && situation.journal.knows_current()
+    situation.evidence.current.is_nowhere() && situation.journal.needs_current()
 }
 
 /// What answers is certainly not the recorded server as it was.
@@ -463,14 +442,24 @@ fn is_replicated(situation: &Situation<'_>) -> bool {
         Some(_) => evidence.replication == Replication::Confirmed,
         None => evidence.replication != Replication::Waiting,
     };
-    confirmed && evidence.unnamed_standbys == 0
+    confirmed && unnamed_standbys(situation) == 0
+}
+
+/// What has been there since before anything was changed holds no known password back.
+fn unnamed_standbys(situation: &Situation<'_>) -> usize {
+    match situation.journal.takes_known() {
+        true => 0,
+        false => situation.evidence.unnamed_standbys,
+    }
 }
 
 /// N is right, and Y cannot do with it what consumers need.
 fn fails_as_user(situation: &Situation<'_>) -> bool {
     let evidence = situation.evidence;
     let failed = |standing: &Standing| standing.statement_failed > 0 || standing.barred > 0;
-    failed(&evidence.pending) || failed(&evidence.pooled) || evidence.twins == TwinLook::Differ
+    // Whoever was good enough for consumers before may do what it could then.
+    let differs = evidence.twins == TwinLook::Differ && !situation.journal.takes_known();
+    failed(&evidence.pending) || failed(&evidence.pooled) || differs
 }
 
 /// Every node lets Y in with N, and of the poolers that there are one does not.

@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Case;
-use crate::model::{AccountId, NodeTime, ServerIdentity, Step};
+use super::progress::Progress;
+use super::{Case, Way};
+use crate::model::{AccountId, NodeTime, ServerIdentity};
 
 /// How the server's refusal of S3 is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,24 @@ fn one() -> usize {
     1
 }
 
+/// The way back that somebody agreed to for one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Which.
+    pub way: Way,
+    /// The case in which it was chosen.
+    pub case: Case,
+    /// What consumers read did not log in, and somebody typed the environment's name: from
+    /// here on it need not log in for the rotation to go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub consumers_down: bool,
+    /// Who agreed (a claim).
+    pub agreed_by: String,
+    /// Why a password that leaked is given back to consumers all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<String>,
+}
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -85,6 +104,24 @@ pub enum Event {
     },
     /// S1 is done for a path.
     Admitted(Admitted),
+    /// It is a way back. Where that takes a password which the user has already, that one is
+    /// the candidate: there is nothing to make and nothing to send.
+    WayChosen(Chosen),
+    /// The statement that lets the candidate's user in again is about to be sent.
+    UnlockSent,
+    /// The server confirmed it.
+    UnlockConfirmed {
+        /// As for S3: up to where the synchronous standbys have to come.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unreplicated_at: Option<i64>,
+    },
+    /// The server refused it.
+    UnlockRefused {
+        /// Its code.
+        code: String,
+        /// The server's words.
+        message: String,
+    },
     /// S2: a new password is sealed and durable.
     PendingSealed {
         /// The generation that the store handed out for it.
@@ -164,63 +201,6 @@ pub enum Event {
     Closed,
 }
 
-/// How far one path has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// Not even S1.
-    Begun,
-    /// S1 done, or a rejected password dropped: there is no pending.
-    Admitted,
-    /// S2 done, S3 not sent.
-    Pending,
-    /// S3 sent, no answer known.
-    Sent {
-        /// Whether it was waited out that the statement may still be running.
-        outwaited: bool,
-    },
-    /// S3 refused.
-    Refused {
-        /// How to take it.
-        class: RefusalClass,
-        /// SQLSTATE, or a word of ours.
-        code: String,
-        /// The server's words.
-        message: String,
-    },
-    /// S3 confirmed.
-    Confirmed,
-    /// S4 done.
-    Verified,
-    /// S5 done.
-    Promoted {
-        /// The new revision.
-        revision: u64,
-    },
-    /// Ended before S3.
-    Aborted,
-    /// Ended after S3; consumers read what they read before.
-    Abandoned {
-        /// The revision that records the pending password as `previous`.
-        revision: u64,
-    },
-}
-
-impl Progress {
-    /// The last step that was reached.
-    #[must_use]
-    pub fn step(&self) -> Step {
-        match self {
-            Self::Begun | Self::Admitted => Step::Preflight,
-            Self::Pending | Self::Aborted => Step::Pending,
-            Self::Sent { .. } | Self::Refused { .. } | Self::Confirmed | Self::Abandoned { .. } => {
-                Step::Apply
-            }
-            Self::Verified => Step::Verify,
-            Self::Promoted { .. } => Step::Promote,
-        }
-    }
-}
-
 /// The pending password of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
@@ -237,6 +217,8 @@ pub struct Pending {
 pub struct PathJournal {
     /// S1's findings.
     pub admitted: Option<Admitted>,
+    /// The way back that it is, if it is one.
+    pub back: Option<Chosen>,
     /// How far it came.
     pub progress: Progress,
     /// The pending password, until it is dropped.
@@ -269,6 +251,16 @@ impl PathJournal {
     #[must_use]
     pub fn may_have_changed(&self) -> bool {
         match self.progress {
+            // Nothing is sent for a password that its user has already.
+            Progress::Confirmed | Progress::Verified
+                if self
+                    .back
+                    .as_ref()
+                    .is_some_and(|back| back.way == Way::Repromote) =>
+            {
+                false
+            }
+            Progress::Locked { sent } => sent,
             Progress::Sent { .. }
             | Progress::Confirmed
             | Progress::Verified
@@ -300,6 +292,21 @@ impl PathJournal {
         )
     }
 
+    /// The candidate is a password that its user has already.
+    #[must_use]
+    pub fn takes_known(&self) -> bool {
+        self.back
+            .as_ref()
+            .is_some_and(|back| back.way.takes_known())
+    }
+
+    /// Whether what consumers read has to log in: not where nobody here knows it, and not
+    /// where it did not and somebody agreed to go on.
+    #[must_use]
+    pub fn needs_current(&self) -> bool {
+        self.knows_current() && !self.back.as_ref().is_some_and(|back| back.consumers_down)
+    }
+
     /// Whether the store knows what consumers read; a journal without S1 has no reason
     /// to doubt it.
     #[must_use]
@@ -322,6 +329,7 @@ impl PathJournal {
 pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> PathJournal {
     let mut journal = PathJournal {
         admitted: None,
+        back: None,
         progress: Progress::Begun,
         pending: None,
         sends: 0,
@@ -352,6 +360,23 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             journal.admitted = Some(admitted.clone());
             journal.progress = Progress::Admitted;
         }
+        Event::WayChosen(chosen) => {
+            journal.back = Some(chosen.clone());
+            match chosen.way {
+                Way::Repromote => journal.progress = Progress::Confirmed,
+                Way::Unretire => journal.progress = Progress::Locked { sent: false },
+                Way::Reissue | Way::Reapply => {}
+            }
+        }
+        Event::UnlockSent => {
+            journal.tries += 1;
+            journal.progress = Progress::Locked { sent: true };
+        }
+        Event::UnlockConfirmed { unreplicated_at } => {
+            journal.unreplicated_at = *unreplicated_at;
+            journal.progress = Progress::Confirmed;
+        }
+        Event::UnlockRefused { .. } => journal.refusals += 1,
         Event::PendingSealed {
             generation,
             sealed,

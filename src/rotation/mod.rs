@@ -7,6 +7,7 @@
 
 mod action;
 mod admit;
+mod admit_back;
 mod admit_retire;
 mod admit_server;
 mod admit_users;
@@ -29,14 +30,18 @@ mod model_tests;
 mod model_world_tests;
 mod places;
 mod plan;
+mod progress;
 mod refusal;
+mod roll_back;
 mod standbys;
 mod twins;
 mod verdict;
+mod way;
 mod words;
 
 pub use action::{Action, Decision};
 pub use admit::{Facts, admit, admit_unseen};
+pub use admit_back::admit_back;
 pub use admit_retire::admit_retire;
 pub use adopt::{Idle, adopt};
 pub use assess::{RoleKnowledge, Standing, assess};
@@ -49,10 +54,13 @@ pub use finding::{Check, Finding, FindingStatus};
 pub use identity::{
     ServerMatch, describe_server, is_other_certificate, mark_words, match_server, raised,
 };
-pub use journal::{Admitted, Event, PathJournal, Pending, Progress, RefusalClass, fold};
+pub use journal::{Admitted, Chosen, Event, PathJournal, Pending, RefusalClass, fold};
 pub use plan::{Plan, PlannedSession, client_lines};
+pub use progress::Progress;
 pub use refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
+pub use roll_back::{Back, Choice, NoWay, Wanted, choose};
 pub use standbys::{count_unnamed, replication, unnamed_standbys};
 pub use twins::{Lacks, lacks};
 pub use verdict::{Verdict, verdict};
+pub use way::Way;
 pub use words::{describe_gate, seconds};

@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{StoreError, owners};
+use super::{StoreError, outbox, owners};
 use crate::model::EnvironmentName;
 
 /// One environment.
@@ -92,5 +92,6 @@ pub fn remove(transaction: &Transaction<'_>, id: &str, now: &str) -> Result<(), 
         "UPDATE environment SET removed_at = ?2 WHERE id = ?1",
         params![id, now],
     )?;
+    outbox::give_up(transaction, id)?;
     owners::release(transaction, id)
 }

@@ -98,6 +98,16 @@ impl Store {
             .map_err(|error| self.cannot_lock(name, &error))
     }
 
+    /// Takes the lock of that name unless somebody else has it.
+    pub(super) fn try_lock_file(&self, name: &str) -> Result<Option<File>, StoreError> {
+        let file = self.open_lock_file(name)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(self.cannot_lock(name, &error)),
+        }
+    }
+
     fn lock_file(&self, name: &str) -> PathBuf {
         self.folder().join(LOCKS).join(format!("{name}.lock"))
     }
@@ -142,12 +152,8 @@ impl Store {
     /// [`StoreError::CannotWrite`] when the lock file cannot be made, else the store's own.
     pub async fn lock_sampler(&self, overlap: i64) -> Result<Option<SamplerLock>, StoreError> {
         let name = self.sampler_of(overlap).await?;
-        let file = self.open_lock_file(&name)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(SamplerLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(self.cannot_lock(&name, &error)),
-        }
+        let file = self.try_lock_file(&name)?;
+        Ok(file.map(|file| SamplerLock { _file: file }))
     }
 
     /// Whether somebody samples an overlap at this moment.

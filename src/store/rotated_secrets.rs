@@ -247,10 +247,27 @@ pub fn refused_logins(
         [id.to_string()],
         |row| row.get(0),
     )?;
-    let known: Option<(String, u32)> = parse(text.as_deref())
+    let counts = refused_counts(text.as_deref(), id)?;
+    Ok(counts.get(user).copied().unwrap_or_default())
+}
+
+/// One count for each user, as each has one of its own on the server. Before the user that
+/// consumers could go back to was tried as well, there was one count alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RefusedCounts {
+    Each(BTreeMap<String, u32>),
+    One(String, u32),
+}
+
+fn refused_counts(text: Option<&str>, id: SecretId) -> Result<BTreeMap<String, u32>, StoreError> {
+    let known: Option<RefusedCounts> = parse(text)
         .map_err(|_| StoreError::Damaged(format!("the refused logins of {id} are malformed")))?;
-    // Whoever else was current before has a count of its own on the server.
-    Ok(known.map_or(0, |(whose, count)| if whose == user { count } else { 0 }))
+    Ok(match known {
+        None => BTreeMap::new(),
+        Some(RefusedCounts::Each(counts)) => counts,
+        Some(RefusedCounts::One(user, count)) => BTreeMap::from([(user, count)]),
+    })
 }
 
 /// Keeps that number.
@@ -263,9 +280,16 @@ pub fn note_refused_logins(
     user: &str,
     count: u32,
 ) -> Result<(), StoreError> {
+    let text: Option<String> = transaction.query_row(
+        "SELECT refused_logins FROM rotated_secret WHERE id = ?1",
+        [id.to_string()],
+        |row| row.get(0),
+    )?;
+    let mut counts = refused_counts(text.as_deref(), id)?;
+    counts.insert(user.to_owned(), count);
     transaction.execute(
         "UPDATE rotated_secret SET refused_logins = ?2 WHERE id = ?1",
-        params![id.to_string(), json(&(user, count))],
+        params![id.to_string(), json(&counts)],
     )?;
     Ok(())
 }

@@ -43,7 +43,7 @@ fn expect_well(shop: &Shop) {
 }
 
 /// A copy of the server's data folder, made while it is stopped.
-fn backup(shop: &Shop) -> PathBuf {
+pub(crate) fn backup(shop: &Shop) -> PathBuf {
     let server = shop.mysql_server();
     let kept = server.folder().join("backup");
     server.stop().expect("stops");
@@ -52,7 +52,7 @@ fn backup(shop: &Shop) -> PathBuf {
     kept
 }
 
-fn put_back(shop: &Shop, kept: &Path) {
+pub(crate) fn put_back(shop: &Shop, kept: &Path) {
     let server = shop.mysql_server();
     server.stop().expect("stops");
     copy_data(kept, &server.data_folder());
@@ -60,7 +60,7 @@ fn put_back(shop: &Shop, kept: &Path) {
 }
 
 /// What a server in use does between two rotations.
-fn go_on(shop: &Shop) {
+pub(crate) fn go_on(shop: &Shop) {
     shop.run_sql(
         "CREATE TABLE shop.went_on (x INT PRIMARY KEY AUTO_INCREMENT, y CHAR(200)) \
          ENGINE = InnoDB; \

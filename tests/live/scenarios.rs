@@ -397,8 +397,12 @@ fn manager_out() {
     passed(ShopEngine::Postgres, "manager-out");
 }
 
-/// Their scenes are in `scenarios_nodes`, or need a failpoint of the crash matrix.
-const ELSEWHERE: [Case; 4] = [
+/// Their scenes are in `scenarios_nodes` and `rollback`, or need a failpoint of the crash
+/// matrix.
+const ELSEWHERE: [Case; 7] = [
+    Case::ApplicationsFail,
+    Case::BackLocked,
+    Case::BackScrambled,
     Case::WaitingForStandby,
     Case::NotReplicated,
     Case::PoolerRefuses,

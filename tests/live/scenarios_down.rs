@@ -29,7 +29,7 @@ fn private() -> ShopOptions {
     }
 }
 
-fn private_shop(name: &str) -> Shop {
+pub(crate) fn private_shop(name: &str) -> Shop {
     Shop::open(name, private())
 }
 
@@ -79,7 +79,7 @@ fn expect_well(shop: &Shop) {
 }
 
 /// A copy of the server's data folder, made while it is stopped.
-fn snapshot(shop: &Shop) -> PathBuf {
+pub(crate) fn snapshot(shop: &Shop) -> PathBuf {
     let server = shop.server();
     let kept = server.folder().join("snapshot");
     server.stop().expect("stops");
@@ -88,7 +88,7 @@ fn snapshot(shop: &Shop) -> PathBuf {
     kept
 }
 
-fn put_back(shop: &Shop, kept: &std::path::Path) {
+pub(crate) fn put_back(shop: &Shop, kept: &std::path::Path) {
     let server = shop.server();
     server.stop().expect("stops");
     copy_data(kept, &server.data_folder());

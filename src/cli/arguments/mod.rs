@@ -1,8 +1,10 @@
 //! The arguments, as clap reads them.
 
 mod hand_over;
+mod notices;
 mod overlap;
 mod retire;
+mod rollback;
 
 use std::path::PathBuf;
 
@@ -11,8 +13,13 @@ use clap::ValueEnum;
 use clap::{Args, Parser, Subcommand};
 
 pub(super) use hand_over::{AbandonArguments, RecoverArguments, RetryArguments, RotateArguments};
+pub(super) use notices::{
+    Meant, OutboxCommand, OutboxListArguments, OutboxRetryArguments, WebhookCommand,
+    WebhookTestArguments,
+};
 pub(super) use overlap::{AgentArguments, DrainArguments};
 pub(super) use retire::{RetireArguments, TerminateArguments};
+pub(super) use rollback::RollbackArguments;
 
 use super::output::Output;
 use crate::document::PropertyPath;
@@ -72,6 +79,8 @@ pub(in crate::cli) enum Command {
     Retry(RetryArguments),
     /// Give a path of a rotation up, and record truthfully what the database accepts
     Abandon(AbandonArguments),
+    /// Take a way back after a promote, or out of an outage
+    Rollback(RollbackArguments),
     /// Shut the outgoing user out, step by step: lock it, listen, scramble its password
     Retire(RetireArguments),
     /// End one session of an outgoing user
@@ -87,6 +96,12 @@ pub(in crate::cli) enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Notices to webhooks: which were delivered, which wait, and why
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+    /// The webhooks of an environment
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Print the completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page, or write one page per command into a folder

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod overlap;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub(super) fn settings(document: &Document) -> Result<Settings, Vec<Diagnostic>>
                 reader.gaps_without_room(&settings);
             }
             "owners" => settings.owners = reader.owners(&field),
+            "webhooks" => settings.webhooks = reader.webhooks(&field),
             _ => reader.refused_list(&field),
         }
     }

@@ -9,7 +9,7 @@ use rusqlite::Transaction;
 use super::overlaps::open_overlap;
 use crate::database::Database;
 use crate::document::PropertyPath;
-use crate::drain::PoolerAddress;
+use crate::drain::{Drain, PoolerAddress};
 use crate::environment::{Evaluator, RotatedSecret};
 use crate::model::settings::DatabaseSettings;
 use crate::model::{
@@ -78,6 +78,20 @@ impl Grounds {
             overlaps,
             without_overlap,
         })
+    }
+}
+
+impl Grounds {
+    /// Drains with the numbers of their overlaps.
+    pub(super) fn numbered<'a>(&self, drains: &'a [Drain]) -> Vec<(i64, &'a Drain)> {
+        let of = |drain: &Drain| {
+            let mut overlaps = self.overlaps.iter();
+            overlaps.find(|ground| ground.path.to_string() == drain.path)
+        };
+        let numbered = drains.iter();
+        numbered
+            .filter_map(|drain| Some((of(drain)?.overlap.id, drain)))
+            .collect()
     }
 }
 

@@ -11,6 +11,7 @@ use super::report::judged;
 use super::{DrainReport, Sampler};
 use crate::document::PropertyPath;
 use crate::model::EnvironmentName;
+use crate::operations::notices::DrainNotices;
 use crate::operations::{Failure, Workspace};
 
 /// Samples each node once, unless somebody else does so all the time, and answers as
@@ -53,5 +54,10 @@ pub async fn sample_once(
     drop(locks);
     let closing = join_all(lines.into_iter().map(Line::close));
     let (report, _) = tokio::join!(judged(workspace, environment, &grounds, sampler), closing);
+    if let (Sampler::Once, Ok(report)) = (sampler, &report) {
+        let drains = grounds.numbered(&report.drains);
+        let mut notices = DrainNotices::default();
+        notices.take(workspace, (environment, 0), &drains).await;
+    }
     report
 }

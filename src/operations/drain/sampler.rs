@@ -19,6 +19,7 @@ use super::report::judged;
 use super::watch::{Pace, Reports};
 use super::{DrainReport, Sampler};
 use crate::model::{EnvironmentName, Stage};
+use crate::operations::notices::DrainNotices;
 use crate::operations::{Failure, Workspace};
 use crate::store::{SamplerLock, environments, overlaps};
 
@@ -54,6 +55,8 @@ pub(super) struct SamplerTask {
     running: HashMap<GroupKey, watch::Sender<Vec<Arc<Ground>>>>,
     lines: JoinSet<()>,
     epoch: Instant,
+    /// What those who do not look are told.
+    notices: DrainNotices,
 }
 
 /// What is known of one environment.
@@ -93,6 +96,7 @@ impl SamplerTask {
             running: HashMap::new(),
             lines: JoinSet::new(),
             epoch: Instant::now(),
+            notices: DrainNotices::default(),
         }
     }
 
@@ -347,6 +351,11 @@ impl SamplerTask {
             });
             if report.problem.is_none() {
                 report.problem.clone_from(&known.problem);
+            }
+            if sampler == Sampler::Here {
+                let drains = known.grounds.numbered(&report.drains);
+                let whose = (name, known.head);
+                self.notices.take(&self.workspace, whose, &drains).await;
             }
             known.has_news = false;
             known.due = now + pause(self.pace, known, &report);

@@ -13,6 +13,7 @@ use super::promote::{credential, write_state};
 use super::run::{Run, Stop, Turn};
 use crate::document::{Fragment, Segment};
 use crate::operations::loading::Head;
+use crate::operations::notices::{self, RotationFact};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
 use crate::rotation::{Case, Event};
@@ -69,6 +70,7 @@ impl Run<'_> {
                 Some(&environment),
                 json!({"rotation": rotation, "path": path, "revision": number, "case": case}),
             )?;
+            notices::of_rotation(transaction, &environment, rotation, RotationFact::Ended)?;
             Ok::<_, Failure>((event, number))
         })
         .await;

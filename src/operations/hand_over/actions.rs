@@ -10,6 +10,7 @@ use super::run::{Run, Stop, Turn};
 use crate::environment::Unseal;
 use crate::model::{LoginOutcome, NodeTime, Step};
 use crate::operations::loading::EnvironmentKey;
+use crate::operations::notices::{self, RotationFact};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::{generate_password, random_bytes};
@@ -31,7 +32,11 @@ impl Run<'_> {
     /// S2: the new password is durable before anything else hears of it.
     pub(super) async fn seal_pending(&mut self) -> Result<Turn, Failure> {
         self.begun(Step::Pending);
-        let pending = generate_password(self.subject.settings.password_length);
+        // What consumers read already is set once more; else it is a new one.
+        let pending = match &self.subject.candidate {
+            Some(known) => known.duplicate(),
+            None => generate_password(self.subject.settings.password_length),
+        };
         let salt = hex::encode(random_bytes::<SALT_LENGTH>());
         let secret = self.subject.record.id;
         let environment_id = self.subject.environment_id.clone();
@@ -79,6 +84,9 @@ impl Run<'_> {
     pub(super) async fn pending_password(&self) -> Result<Option<Secret>, Failure> {
         if let Some(pending) = &self.pending {
             return Ok(Some(pending.duplicate()));
+        }
+        if self.journal.takes_known() {
+            return Ok(self.subject.candidate.as_ref().map(Secret::duplicate));
         }
         let Some(pending) = &self.journal.pending else {
             return Ok(None);
@@ -183,6 +191,10 @@ impl Run<'_> {
     /// Ends the rotation before S3. The pending password, if any, is dropped.
     pub(super) async fn abort(&mut self, case: Option<Case>) -> Result<Turn, Failure> {
         let message = match case {
+            Some(_) if self.intent == Intent::Abandon && self.journal.takes_known() => {
+                "it was given up; no password was changed, and consumers read what they read"
+                    .to_owned()
+            }
             Some(_) if self.intent == Intent::Abandon => {
                 "it was given up before a password was changed; a pending one is dropped".to_owned()
             }
@@ -202,11 +214,15 @@ impl Run<'_> {
         let detail = json!({"case": case.map(Case::name), "message": message});
         let write = self.journal_write(event.clone(), "rotation.aborted", detail);
         let already = self.journal.progress == Progress::Aborted;
+        let environment = self.subject.environment.clone();
         effects::write(self.workspace, "aborted", move |transaction| {
             if !already {
                 write(transaction)?;
             }
-            journal::close_if_over(transaction, rotation, &timestamp())
+            if journal::close_if_over(transaction, rotation, &timestamp())? {
+                notices::of_rotation(transaction, &environment, rotation, RotationFact::Ended)?;
+            }
+            Ok::<_, StoreError>(())
         })
         .await?;
         tracing::info!(%rotation, %path, message, "aborted");

@@ -80,7 +80,7 @@ impl Run<'_> {
             managing.close().await;
             return Err(failure);
         }
-        if self.journal.knows_current() && !self.weigh().current.is_everywhere() {
+        if self.journal.needs_current() && !self.weigh().current.is_everywhere() {
             managing.give_up().await;
             self.managing = Some(managing);
             return Ok(Turn::Again);
@@ -312,7 +312,7 @@ impl Run<'_> {
 
     /// A process that slept while others went on finds a newer generation, or a journal
     /// that is not the one it knows, and writes nothing, not even to the journal.
-    async fn check_not_overtaken(&self, generation: u64) -> Result<(), Failure> {
+    pub(super) async fn check_not_overtaken(&self, generation: u64) -> Result<(), Failure> {
         let secret = self.subject.record.id;
         let rotation = self.rotation;
         let (newest, lines) = self

@@ -7,7 +7,7 @@ use super::preflight::Preflight;
 use super::subject::Subject;
 use crate::model::{AccountId, Node, ServerIdentity, UserName};
 use crate::operations::{Exit, Failure};
-use crate::rotation::{AdmitCase, Plan};
+use crate::rotation::{AdmitCase, Admitted, Plan};
 use crate::secret::SecretId;
 use crate::store::{NamedUsers, owners, rotated_secrets};
 
@@ -33,6 +33,20 @@ impl Claimed {
             accounts: plan.accounts.clone(),
             server: plan.server.clone(),
             certificate: managing.and_then(|(_, facts)| facts.certificate.clone()),
+        }
+    }
+
+    /// The same where no new password is planned.
+    pub(super) fn met(subject: &Subject, admitted: &Admitted, certificate: Option<String>) -> Self {
+        let users = [subject.current_user(), subject.user()];
+        Self {
+            secret: subject.record.id,
+            node: subject.node.clone(),
+            manager: subject.manager.username.clone(),
+            pair: users.map(Clone::clone),
+            accounts: admitted.accounts.clone(),
+            server: admitted.server.clone(),
+            certificate,
         }
     }
 

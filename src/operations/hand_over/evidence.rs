@@ -16,7 +16,7 @@ use crate::operations::Failure;
 use crate::process::Deadline;
 use crate::rotation::{
     Event, Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
-    ServerMatch, Standing, TwinLook, assess, count_unnamed, match_server, replication,
+    ServerMatch, Standing, TwinLook, Way, assess, count_unnamed, match_server, replication,
 };
 use crate::store::StoreError;
 
@@ -199,7 +199,11 @@ impl Run<'_> {
     }
 
     /// Takes over logins as Y, if any were attempted.
-    fn note(&mut self, logins: Option<Logins>, place: fn(&mut Epoch) -> &mut Option<Logins>) {
+    pub(super) fn note(
+        &mut self,
+        logins: Option<Logins>,
+        place: fn(&mut Epoch) -> &mut Option<Logins>,
+    ) {
         if let Some(logins) = logins {
             self.own.extend(sessions_of(&logins));
             self.unnoted.extend(sessions_of(&logins));
@@ -266,7 +270,10 @@ impl Run<'_> {
     /// password from an expired role.
     fn needs_manager(&self) -> bool {
         match self.journal.progress {
-            Reached::Pending | Reached::Refused { .. } | Reached::Sent { .. } => true,
+            Reached::Pending
+            | Reached::Refused { .. }
+            | Reached::Sent { .. }
+            | Reached::Locked { .. } => true,
             Reached::Begun | Reached::Admitted => self.intent != Intent::Rotate,
             Reached::Confirmed | Reached::Verified => {
                 self.facts.is_none() || self.journal.unreplicated_at.is_some()
@@ -334,7 +341,8 @@ impl Run<'_> {
             if matches!(self.journal.progress, Reached::Sent { .. }) {
                 self.epoch.waits_for_standby = managing.waiting_for_standby(&idle.account).await?;
             }
-            if self.journal.is_sent() && self.twins == TwinLook::NotLooked {
+            let compares = self.journal.is_sent() && !self.journal.takes_known();
+            if compares && self.twins == TwinLook::NotLooked {
                 let twins = managing
                     .twins(TwinRoles {
                         names: users,
@@ -357,9 +365,15 @@ impl Run<'_> {
         self.gate_words = crate::rotation::describe_gate(gate, self.subject.engine);
         self.gate = Some(match gate {
             Gate::Open => GateLook::Open,
-            Gate::Shut(_) if self.waived => GateLook::Open,
+            Gate::Shut(_) if self.waived || self.needs_no_gate() => GateLook::Open,
             Gate::Shut(_) => GateLook::Shut,
         });
+    }
+
+    /// Consumers read this password already: setting it again cuts nobody off.
+    fn needs_no_gate(&self) -> bool {
+        let back = self.journal.back.as_ref();
+        back.is_some_and(|back| back.way == Way::Reapply)
     }
 
     pub(super) fn weigh(&self) -> Evidence {
@@ -393,8 +407,10 @@ impl Run<'_> {
             pending: standing(&self.epoch.pending, 1),
             pooled: standing(&self.epoch.pooled, 1),
             decoy_accepted: self.epoch.decoy.iter().flatten().any(accepted),
+            // Where consumers are down, the target alone has to be in order.
             pair_unsound: roles.is_some()
-                && (0..2).any(|index| knowledge(index) != RoleKnowledge::Sound),
+                && (usize::from(!self.journal.needs_current() && self.journal.back.is_some())..2)
+                    .any(|index| knowledge(index) != RoleKnowledge::Sound),
             server,
             replication: self.replication(),
             unnamed_standbys: count_unnamed(self.looks()),

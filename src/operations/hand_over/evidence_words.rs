@@ -3,7 +3,7 @@
 use super::run::{Run, troubling};
 use crate::model::LoginOutcome;
 use crate::rotation::{
-    Progress as Reached, Replication, RoleKnowledge, ServerMatch, unnamed_standbys,
+    Progress as Reached, Replication, RoleKnowledge, ServerMatch, Way, unnamed_standbys,
 };
 use crate::untrusted::Untrusted;
 
@@ -64,6 +64,9 @@ impl Run<'_> {
 
     /// The first thing that an operator has to know.
     pub(super) fn consumers_words(&self) -> String {
+        if let Some(words) = self.consumers_of_reapply() {
+            return words;
+        }
         let current = self.weigh().current;
         let known = self.journal.knows_current() && self.subject.current.password.is_some();
         let user = Untrusted::new(self.subject.current_user().as_str());
@@ -78,18 +81,42 @@ impl Run<'_> {
         }
     }
 
+    /// Where the password that consumers read is set again, they read Y.
+    fn consumers_of_reapply(&self) -> Option<String> {
+        let back = self.journal.back.as_ref()?;
+        if back.way != Way::Reapply {
+            return None;
+        }
+        let user = Untrusted::new(self.subject.user().as_str());
+        Some(match self.weigh().pending.is_everywhere() {
+            true => format!("OK: they read {user}, which logs in"),
+            false => format!(
+                "DOWN: they read {user}, which does not log in until its password is set again"
+            ),
+        })
+    }
+
     /// The evidence in words, for people.
     pub(super) fn evidence_words(&self) -> Vec<String> {
         let evidence = self.weigh();
         let user = Untrusted::new(self.subject.user().as_str());
         let current = Untrusted::new(self.subject.current_user().as_str());
+        let way = self.journal.back.as_ref().map(|back| back.way);
+        let of_current = match way {
+            Some(Way::Reapply) => "previous",
+            _ => "current",
+        };
         let mut words = vec![format!(
-            "{current} with the current password: {}",
+            "{current} with the {of_current} password: {}",
             evidence.current.word()
         )];
+        let pending = match self.journal.takes_known() || self.epoch.pending.is_none() {
+            true => "password it has",
+            false => "pending password",
+        };
         if self.epoch.pending.is_some() {
             words.push(format!(
-                "{user} with the pending password: {}",
+                "{user} with the {pending}: {}",
                 evidence.pending.word()
             ));
         }
@@ -101,7 +128,7 @@ impl Run<'_> {
         }
         if self.epoch.pooled.is_some() {
             words.push(format!(
-                "{user} with the pending password through the poolers: {}",
+                "{user} with the {pending} through the poolers: {}",
                 evidence.pooled.word()
             ));
         }

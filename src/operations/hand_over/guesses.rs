@@ -123,6 +123,38 @@ pub(super) async fn probe_current_counted(
     Ok(logins)
 }
 
+/// X, that consumers would go back to, with its stored password: `probe`. Where its server
+/// counts wrong passwords they are counted here as well, and none is shown that could be one
+/// too many.
+///
+/// # Errors
+/// The store's own.
+pub(super) async fn probe_back_counted(
+    workspace: &Workspace,
+    subject: &Subject,
+    limit: Option<u32>,
+    probe: impl Future<Output = Logins>,
+) -> Result<Logins, StoreError> {
+    let Some(limit) = limit else {
+        return Ok(probe.await);
+    };
+    let (id, user) = (subject.record.id, subject.user().as_str().to_owned());
+    let whose = user.clone();
+    let spent = workspace
+        .store
+        .read(move |transaction| rotated_secrets::refused_logins(transaction, id, &whose))
+        .await?;
+    let mut guesses = Guesses::new(Some(limit), spent);
+    if !guesses.may_be_wrong() {
+        return Ok(guesses.not_tried(subject));
+    }
+    note_refused(workspace, id, &user, spent + 1).await?;
+    let logins = probe.await;
+    guesses.note(&logins);
+    note_refused(workspace, id, &user, guesses.spent()).await?;
+    Ok(logins)
+}
+
 async fn note_refused(
     workspace: &Workspace,
     id: SecretId,

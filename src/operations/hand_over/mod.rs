@@ -29,10 +29,12 @@ mod promote;
 mod report;
 mod resume;
 mod retire;
+mod roll_back;
 mod rotate;
 mod rotation;
 mod run;
 mod subject;
+mod unlock;
 
 pub use end_session::{
     EndSessionReport, EndSessionRequest, EndSessionStatus, end_session, plan_end_session,
@@ -40,11 +42,12 @@ pub use end_session::{
 pub(super) use examine::{document_problem, examine};
 pub(super) use identify::{Identified, identify};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
-pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report};
+pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report, WayOffer};
 pub use resume::{Purpose, ResumeRequest, explain, list_open, resume};
 pub use retire::{
     RetireReport, RetireRequest, RetireStatus, list_leaked, plan_retire, retire, retire_by_settings,
 };
+pub use roll_back::{RollBackRequest, plan_roll_back, roll_back};
 pub use rotate::{RotateRequest, plan, rotate};
 
 use tokio::sync::mpsc;

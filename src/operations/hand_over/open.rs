@@ -87,15 +87,20 @@ impl Open {
             if !wanted.is_empty() && !wanted.iter().any(|one| one == path) {
                 continue;
             }
-            let admitted = fold(&self.events(path)).admitted;
-            let without = match admitted {
+            let journal = fold(&self.events(path));
+            let without = match journal.admitted {
                 Some(admitted) => WithoutState::Settled {
                     user: admitted.user,
                 },
                 None => WithoutState::Unsettled,
             };
             match self.subject(workspace, request, path, without).await {
-                Ok(subject) => asked.subjects.push(subject),
+                Ok(mut subject) => {
+                    if let Some(back) = &journal.back {
+                        subject.arrange(back.way);
+                    }
+                    asked.subjects.push(subject);
+                }
                 Err(failure) => asked.left.push((path.to_owned(), failure)),
             }
         }

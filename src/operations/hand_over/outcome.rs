@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::RetireReport;
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::{Exit, Failure};
-use crate::rotation::{Plan, Refusal};
+use crate::rotation::{Plan, Refusal, Way};
 
 /// How a hand-over ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -95,6 +95,26 @@ pub struct Advice {
     pub wrong_if: &'static str,
 }
 
+/// One way back that could be taken now, and what somebody weighs before agreeing to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WayOffer {
+    /// Which.
+    pub way: Way,
+    /// It is what is done unless another one is chosen; the next best follows it.
+    pub recommended: bool,
+    /// What it does, in words.
+    pub words: String,
+    /// The statement that is sent, with a mark in place of a password; absent where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<String>,
+    /// What it leaves alone.
+    pub untouched: &'static str,
+    /// What would make it the wrong way.
+    pub wrong_if: &'static str,
+    /// The environment's name has to be typed, wherever it is.
+    pub typed: bool,
+}
+
 /// One rotated secret in a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PathReport {
@@ -114,6 +134,12 @@ pub struct PathReport {
     /// where there are none, as always on PostgreSQL.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unproven_rows: Vec<String>,
+    /// The way back that is taken, or would be; absent where none is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
+    /// All ways back that could be taken, the recommended one first; absent without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<WayOffer>,
     /// What went wrong.
     pub error: Option<ErrorReport>,
     /// The plan, for people; not part of the JSON.
@@ -148,6 +174,8 @@ impl PathReport {
             user: None,
             revision: None,
             unproven_rows: Vec::new(),
+            way: None,
+            ways: Vec::new(),
             error: None,
             plan: None,
             consumers: None,

@@ -14,9 +14,10 @@ use crate::document::{Fragment, PropertyPath, Segment, edit};
 use crate::model::settings::DatabaseSettings;
 use crate::model::{NodeTime, RotationId, ServerIdentity, Step};
 use crate::operations::loading::Head;
+use crate::operations::notices::{self, RotationFact};
 use crate::operations::workspace::stored_time;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::{Admitted, Event, Pending};
+use crate::rotation::{Admitted, Event, Pending, Way};
 use crate::secret::SecretId;
 use crate::store::{
     NewOverlap, NewRevision, StoreError, journal, overlaps, revisions, rotated_secrets,
@@ -30,7 +31,14 @@ struct Verified {
     user: String,
     /// X, which becomes `previous`.
     other: String,
-    pending: Pending,
+    /// The new password; `None` where the user keeps the one it has.
+    pending: Option<Pending>,
+    /// The way back that it is, if it is one.
+    way: Option<Way>,
+    /// What is stored of X was found to be refused everywhere, while consumers were down.
+    other_is_dead: bool,
+    /// Every node's clock at the last promote.
+    promoted: Vec<NodeTime>,
     admitted: Option<Admitted>,
     /// The server as the last look of this run saw it.
     seen: Option<ServerIdentity>,
@@ -62,6 +70,7 @@ pub(super) async fn promote(
     let reason = first.reason.clone();
     let master = Arc::clone(&workspace.master);
     let requester = workspace.requester.clone();
+    let is_back = runs.iter().any(|run| run.journal.back.is_some());
     let mut verified = Vec::new();
     for run in runs.iter() {
         run.begun(Step::Promote);
@@ -80,7 +89,7 @@ pub(super) async fn promote(
             document: &document,
             settings: &head.revision.settings,
             files: &head.revision.files,
-            cause: "rotation",
+            cause: if is_back { "rollback" } else { "rotation" },
             author: &requester,
             reason: reason.as_deref(),
             rotation: Some(rotation),
@@ -98,10 +107,11 @@ pub(super) async fn promote(
                 &requester,
                 "rotation.promoted",
                 Some(&environment),
-                json!({"rotation": rotation, "path": one.path, "revision": number}),
+                one.detail(rotation, number),
             )?;
         }
         journal::close_if_over(transaction, rotation, &now)?;
+        notices::of_rotation(transaction, &environment, rotation, RotationFact::Promoted)?;
         Ok::<_, Failure>(number)
     })
     .await?;
@@ -125,7 +135,15 @@ impl Verified {
             secret: subject.record.id,
             user: subject.user().as_str().to_owned(),
             other: subject.current_user().as_str().to_owned(),
-            pending: run.journal.pending.clone().ok_or_else(nothing_pending)?,
+            pending: match run.journal.takes_known() {
+                true => None,
+                false => Some(run.journal.pending.clone().ok_or_else(nothing_pending)?),
+            },
+            way: run.journal.back.as_ref().map(|back| back.way),
+            other_is_dead: !run.journal.needs_current()
+                && run.journal.back.is_some()
+                && run.weigh().current.is_nowhere(),
+            promoted: subject.record.promoted.clone(),
             admitted: run.journal.admitted.clone(),
             seen: run.facts.as_ref().map(|facts| facts.identity.clone()),
             nodes: run.journal.verified.clone(),
@@ -172,10 +190,29 @@ impl Verified {
         let secret = self.secret;
         // The last look of this run may have seen it further on.
         let server = self.seen.as_ref().unwrap_or(&admitted.server);
-        rotated_secrets::record_promotion(transaction, secret, server, &accounts, &self.nodes)
+        // Consumers go on with the user that they read: for the other one nothing began now.
+        let promoted = match self.is_same_user() {
+            true => &self.promoted,
+            false => &self.nodes,
+        };
+        rotated_secrets::record_promotion(transaction, secret, server, &accounts, promoted)
     }
 
-    /// From here on X is the outgoing user.
+    /// The password of the user that consumers read was set once more.
+    fn is_same_user(&self) -> bool {
+        self.way == Some(Way::Reapply)
+    }
+
+    /// What the audit log says.
+    fn detail(&self, rotation: RotationId, revision: u64) -> serde_json::Value {
+        let mut detail = json!({"rotation": rotation, "path": self.path, "revision": revision});
+        if let Some(way) = self.way {
+            detail["way"] = json!(way);
+        }
+        detail
+    }
+
+    /// From here on X is the outgoing user. Where it was that before, its overlap goes on.
     fn open_overlap(
         &self,
         transaction: &rusqlite::Transaction<'_>,
@@ -183,6 +220,9 @@ impl Verified {
         compromised: bool,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        if self.is_same_user() {
+            return Ok(());
+        }
         let admitted = self.admitted.as_ref();
         let admitted = admitted.filter(|admitted| admitted.current == self.other);
         let overlap = NewOverlap {
@@ -198,21 +238,32 @@ impl Verified {
     }
 }
 
-/// `document` with the path's `current` and `previous` swapped and the new password in
-/// `current`. The old current moves with its envelope as it stands in `head`.
+/// `document` with the path's target in `current` and the other user in `previous`, each with
+/// its envelope as it stands in `head`; of the target it is the new one, where there is one.
 fn promoted_document(head: &Head, document: &str, one: &Verified) -> Result<String, Failure> {
     let key = |text: &str| Segment::Key(text.to_owned());
     let mut state = one.document_path.clone();
     state.push(key("state"));
-    let mut current = state.clone();
-    current.push(key("current"));
-    // Without a state nobody here knows the other user's password.
-    let old_current = match head.document.get(&current) {
-        Some(node) => Fragment::from_node(node),
-        None => Fragment::mapping([("username", Fragment::string(&one.other))]),
+    let stored = |label: &str| {
+        let mut path = state.clone();
+        path.push(key(label));
+        head.document.get(&path).map(Fragment::from_node)
     };
-    let new_current = credential(&one.user, &one.pending.sealed);
-    let new_state = Fragment::mapping([("current", new_current), ("previous", old_current)]);
+    let (target, other) = match one.is_same_user() {
+        true => ("current", "previous"),
+        false => ("previous", "current"),
+    };
+    let new_current = match &one.pending {
+        Some(pending) => credential(&one.user, &pending.sealed),
+        None => stored(target).ok_or_else(nothing_pending)?,
+    };
+    // Without a state nobody here knows the other user's password.
+    let nameless = || Fragment::mapping([("username", Fragment::string(&one.other))]);
+    let new_previous = match one.other_is_dead {
+        true => nameless(),
+        false => stored(other).unwrap_or_else(nameless),
+    };
+    let new_state = Fragment::mapping([("current", new_current), ("previous", new_previous)]);
     write_state(head, document, &state, &new_state)
 }
 

@@ -177,7 +177,7 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
         }
         Ok(Stop::Interrupted { signal }) => {
             path.status = PathOutcome::Interrupted;
-            path.error = Some(interruption(signal, &run.journal.progress, environment));
+            path.error = Some(interruption(signal, &run.journal, environment));
             match changed {
                 true => Exit::NeedsHuman,
                 false => Exit::Refused,
@@ -200,13 +200,22 @@ pub(super) fn of_run(run: &Run<'_>, stopped: Result<Stop, Failure>) -> PathEnd {
 }
 
 /// Where a signal stopped a run, what that means, and how to go on.
-fn interruption(signal: Signal, progress: &Progress, environment: &EnvironmentName) -> ErrorReport {
+fn interruption(
+    signal: Signal,
+    journal: &PathJournal,
+    environment: &EnvironmentName,
+) -> ErrorReport {
+    let progress = &journal.progress;
     let meaning = match progress {
+        Progress::Locked { sent: true } => {
+            "the user was let in again, or may be, with the password it has"
+        }
+        _ if !journal.may_have_changed() => "nothing was changed in the database",
         Progress::Sent { .. } => "the change was sent and its outcome is not known",
         Progress::Confirmed | Progress::Verified => {
             "the new password is set and not promoted; nobody is affected"
         }
-        _ => "nothing was changed in the database",
+        _ => "the change was made",
     };
     ErrorReport {
         code: "interrupted".to_owned(),
@@ -223,6 +232,7 @@ pub(super) fn of_path(run: &Run<'_>, status: PathOutcome) -> PathReport {
     let step = run.journal.progress.step();
     let mut path = PathReport::new(run.subject.path.to_string(), status, step);
     path.user = run.subject.reported_user().map(shown);
+    path.way = run.journal.back.as_ref().map(|back| back.way);
     path
 }
 
@@ -252,6 +262,7 @@ pub(super) fn of_journal(path: String, journal: &PathJournal) -> PathEnd {
     let user = journal.admitted.as_ref().map(|admitted| &admitted.user);
     report.user = user.map(|user| Untrusted::new(user).as_str().to_owned());
     report.case = journal.parked.map(|case| case.name().to_owned());
+    report.way = journal.back.as_ref().map(|back| back.way);
     match journal.progress {
         Progress::Promoted { revision } => report.revision = Some(revision),
         Progress::Abandoned { revision } => {
@@ -314,8 +325,16 @@ pub(super) fn remedy(case: Case, engine: Engine, environment: &EnvironmentName) 
         Case::BothAccepted => format!("{}; then: {again}", engine.terms().look_for_both),
         Case::CurrentDead => format!(
             "find out who changed the password or locked the user; {} can set the \
-             stored password again (`handover env open {environment}`); then: {again}",
+             stored password again (`handover env open {environment}`); then: {again}; or take a \
+             way back: handover rollback {environment} --plan",
             engine.terms().administrator
+        ),
+        Case::ApplicationsFail | Case::BackLocked => {
+            format!("mend what the server names, or give it up; then: {again}")
+        }
+        Case::BackScrambled => format!(
+            "give it up (handover abandon {environment} PATH); then: handover rollback \
+             {environment} --plan"
         ),
         Case::ManagerOut => {
             format!("put the managing user's right password into its environment; then: {again}")
@@ -328,15 +347,17 @@ pub(super) fn remedy(case: Case, engine: Engine, environment: &EnvironmentName) 
         Case::ReplyLost => format!("end the statement that holds the lock, or wait; then: {again}"),
         Case::Restored => format!(
             "if this server is to stay, {} sets the stored passwords again \
-             (`handover env open {environment}`); then: handover doctor {environment} --accept-server",
+             (`handover env open {environment}`); then: handover doctor {environment} --accept-server; \
+             or both at once: handover rollback {environment} --plan",
             engine.terms().administrator
         ),
         Case::OtherServer => format!(
             "if this server is to stay: handover doctor {environment} --accept-server; then: {again}"
         ),
-        Case::StoreBehind => {
-            "restore a newer backup of the store: handover store restore".to_owned()
-        }
+        Case::StoreBehind => format!(
+            "restore a newer backup of the store: handover store restore; without one, give the \
+             idle user a new password: handover rollback {environment} --plan"
+        ),
         Case::WaitingForStandby => format!("bring the synchronous standby back; then: {again}"),
         Case::NotReplicated => format!(
             "see why the {} does not follow, or name it in `databases.\"*\".nodes`; then: {again}",

@@ -14,6 +14,7 @@ use super::subject::Subject;
 use super::{Observer, Progress};
 use crate::database::Managing;
 use crate::model::{LoginOutcome, ManagingFacts, Node, OwnSession, RotationId};
+use crate::operations::notices::{self, RotationFact};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
 use crate::process::Signal;
@@ -210,6 +211,7 @@ impl Run<'_> {
     async fn perform(&mut self, action: Action, case: Option<Case>) -> Result<Turn, Failure> {
         match action {
             Action::SealPending => self.seal_pending().await,
+            Action::Unlock => self.unlock().await,
             Action::Apply => self.apply().await,
             Action::ApplyAgain => {
                 self.append(Event::RivalSeen, "rotation.rival-seen", json!({}))
@@ -318,7 +320,14 @@ impl Run<'_> {
         let detail = json!({"case": case.name(), "message": message});
         // Parking twice for the same reason would only repeat the journal.
         if self.events.last() != Some(&event) {
-            self.append(event, "rotation.parked", detail).await?;
+            let write = self.journal_write(event.clone(), "rotation.parked", detail);
+            let (environment, rotation) = (self.subject.environment.clone(), self.rotation);
+            effects::write(self.workspace, "parked", move |transaction| {
+                write(transaction)?;
+                notices::of_rotation(transaction, &environment, rotation, RotationFact::Parked)
+            })
+            .await?;
+            self.take(event);
         }
         self.close_managing().await;
         Ok(Stop::Parked { case, message })

@@ -15,7 +15,8 @@ use crate::model::{
 use crate::operations::loading::{EnvironmentKey, Head, StoreLoader};
 use crate::operations::place::{Place, monitor};
 use crate::operations::{Exit, Failure, Workspace};
-use crate::secret::MasterKey;
+use crate::rotation::Way;
+use crate::secret::{MasterKey, Secret};
 use crate::store::{RotatedSecretRow, StoreError, overlaps, rotated_secrets};
 
 /// What is made of a rotated secret without `state`.
@@ -57,6 +58,9 @@ pub(super) struct Subject {
     pub(super) current: Credential,
     /// Y with P.
     pub(super) previous: Credential,
+    /// The stored password that a way back takes as its candidate. It is no P beside it: the
+    /// same password would be found twice.
+    pub(super) candidate: Option<Secret>,
     /// There is no `state`, and which user consumers read is still to be found out.
     pub(super) is_unsettled: bool,
     pub(super) settings: DatabaseSettings,
@@ -218,6 +222,7 @@ impl Subject {
             monitor,
             current: state.current,
             previous: state.previous,
+            candidate: None,
             is_unsettled,
             settings,
             engine: secret.engine,
@@ -258,6 +263,17 @@ impl Subject {
             std::mem::swap(&mut self.current, &mut self.previous);
         }
         self.is_unsettled = false;
+    }
+
+    /// Makes Y the target of a way back, and what is stored of it the candidate where the way
+    /// makes no new password. Where that is the user that consumers read, the two change places.
+    pub(super) fn arrange(&mut self, way: Way) {
+        if way == Way::Reapply {
+            std::mem::swap(&mut self.current, &mut self.previous);
+        }
+        if way != Way::Reissue {
+            self.candidate = self.previous.password.take();
+        }
     }
 
     /// X.

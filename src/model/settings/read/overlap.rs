@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether the text is `${path}` and nothing else.
-fn is_reference(text: &str) -> bool {
+pub(super) fn is_reference(text: &str) -> bool {
     let Some(path) = text.strip_prefix("${") else {
         return false;
     };

@@ -16,6 +16,7 @@ use crate::operations::hand_over::gate::{look_at_gate, look_at_others, read_watc
 use crate::operations::hand_over::subject::Subject;
 use crate::operations::hand_over::{Observer, effects};
 use crate::operations::loading::Head;
+use crate::operations::notices;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
 use crate::process::{Deadline, generate_password, random_bytes};
@@ -375,8 +376,11 @@ impl Way<'_> {
                 &requester,
                 &action,
                 Some(&environment),
-                detail,
+                detail.clone(),
             )?;
+            if matches!(when, When::Done) {
+                notices::of_retirement(transaction, &environment, step, &detail)?;
+            }
             Ok::<_, Failure>(())
         })
         .await
@@ -434,8 +438,9 @@ impl Way<'_> {
                 &requester,
                 &action,
                 Some(&environment),
-                detail,
+                detail.clone(),
             )?;
+            notices::of_retirement(transaction, &environment, RetireStep::Scramble, &detail)?;
             Ok::<_, Failure>(number)
         })
         .await?;

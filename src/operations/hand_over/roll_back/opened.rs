@@ -1,0 +1,231 @@
+//! A rotation that is open when a way back is asked for: it refuses, unless consumers are down.
+//! Then a new password that is set already is the shortest way out, and one that was never sent
+//! is dropped, so that the other ways are free.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{RollBackRequest, report as words, untyped};
+use crate::model::RotationId;
+use crate::operations::hand_over::open::{Open, find};
+use crate::operations::hand_over::outcome::{PathOutcome, Report, WayOffer};
+use crate::operations::hand_over::report::{self, shown, together};
+use crate::operations::hand_over::resume::{Purpose, ResumeRequest};
+use crate::operations::hand_over::subject::Subject;
+use crate::operations::hand_over::{Observer, effects};
+use crate::operations::workspace::timestamp;
+use crate::operations::{Exit, Failure, Workspace};
+use crate::rotation::{Case, Chosen, Event, Progress, Way, admit_unseen, decide};
+use crate::store::journal;
+
+/// What an open rotation means for a way back.
+pub(super) enum Opened {
+    /// None is open.
+    Nothing,
+    /// Consumers are down, and nothing was sent.
+    CanBeCleared(Cleared),
+    /// Consumers are down, and its candidate logs in everywhere.
+    CanBeFinished(Finished),
+    /// It has to be brought to its end first.
+    Refused(Box<Report>),
+}
+
+/// A rotation of which nothing was sent.
+pub(super) struct Cleared {
+    rotation: RotationId,
+    paths: Vec<String>,
+}
+
+/// A rotation that is finished though consumers are down.
+pub(super) struct Finished {
+    open: Open,
+    resume: ResumeRequest,
+}
+
+/// Looks at what is open.
+pub(super) async fn look(
+    workspace: &Workspace,
+    request: &RollBackRequest,
+    observer: &Observer,
+    subjects: &[Subject],
+) -> Result<Opened, Failure> {
+    let Some(open) = find(workspace, &request.environment).await?.open else {
+        return Ok(Opened::Nothing);
+    };
+    let resume = ResumeRequest {
+        environment: request.environment.clone(),
+        paths: Vec::new(),
+        purpose: Purpose::Recover,
+        confirmation: request.confirmation.clone(),
+    };
+    let of_rotation = open.subjects(workspace, &resume).await?.subjects;
+    let mut rotation = open.resume(workspace, observer, &resume, &of_rotation);
+    let (mut dead, mut finished, mut unsent) = (true, true, true);
+    for run in &mut rotation.runs {
+        run.only_looks = true;
+        let evidence = run.gather().await?;
+        let decision = decide(&run.journal, &evidence, run.intent);
+        run.end().await;
+        dead &= decision.case == Some(Case::CurrentDead);
+        let is_set = matches!(
+            run.journal.progress,
+            Progress::Sent { .. } | Progress::Confirmed | Progress::Verified
+        );
+        finished &= is_set && evidence.pending.is_everywhere();
+        let nothing_sent = matches!(
+            run.journal.progress,
+            Progress::Begun | Progress::Admitted | Progress::Pending
+        );
+        unsent &= nothing_sent && run.journal.sends == 0;
+    }
+    let paths: Vec<String> = of_rotation.iter().map(|one| one.path.to_string()).collect();
+    let asked = subjects.iter().map(|one| one.path.to_string());
+    let all_asked = {
+        let asked: Vec<String> = asked.collect();
+        paths.iter().all(|path| asked.contains(path))
+    };
+    let number = open.number;
+    Ok(match !paths.is_empty() && dead && all_asked {
+        true if finished => Opened::CanBeFinished(Finished { open, resume }),
+        true if unsent => Opened::CanBeCleared(Cleared {
+            rotation: number,
+            paths,
+        }),
+        _ => {
+            let refused = admit_unseen(&request.environment, None, Some(number));
+            let Err(refusal) = refused else {
+                return Ok(Opened::Nothing);
+            };
+            Opened::Refused(Box::new(words::unseen(subjects, request, &refusal)))
+        }
+    })
+}
+
+impl Cleared {
+    /// Ends it: nothing was changed.
+    pub(super) async fn clear(
+        self,
+        workspace: &Workspace,
+        request: &RollBackRequest,
+    ) -> Result<(), Failure> {
+        let Self { rotation, paths } = self;
+        let environment = request.environment.clone();
+        let master = Arc::clone(&workspace.master);
+        let requester = workspace.requester.clone();
+        effects::write(workspace, "way-cleared", move |transaction| {
+            let now = timestamp();
+            for path in &paths {
+                let event = Event::Aborted {
+                    case: Case::CurrentDead,
+                    message: "dropped for a way back; nothing was sent".to_owned(),
+                };
+                journal::append(transaction, rotation, Some(path), &event, &now)?;
+            }
+            journal::close_if_over(transaction, rotation, &now)?;
+            let detail = json!({"rotation": rotation, "paths": paths, "because": "a way back"});
+            let action = "rotation.aborted";
+            Workspace::audit(
+                &master,
+                transaction,
+                &requester,
+                action,
+                Some(&environment),
+                detail,
+            )?;
+            Ok::<_, Failure>(())
+        })
+        .await
+    }
+}
+
+impl Finished {
+    /// What finishing it would do.
+    pub(super) async fn planned(
+        self,
+        workspace: &Workspace,
+        request: &RollBackRequest,
+        observer: &Observer,
+    ) -> Result<Report, Failure> {
+        let subjects = self.open.subjects(workspace, &self.resume).await?.subjects;
+        let mut rotation = self
+            .open
+            .resume(workspace, observer, &self.resume, &subjects);
+        let mut ends = Vec::new();
+        for run in &mut rotation.runs {
+            run.only_looks = true;
+            let evidence = run.gather().await?;
+            let decision = decide(&run.journal, &evidence, run.intent);
+            let mut path = report::of_path(run, PathOutcome::Planned);
+            path.case = decision.case.map(|case| case.name().to_owned());
+            report::describe(run, decision, &mut path);
+            let way = way_of(run.journal.back.as_ref());
+            let offer = WayOffer {
+                way,
+                recommended: true,
+                words: format!(
+                    "finish the open rotation: {} becomes current, with the password that it has \
+                     now",
+                    shown(run.subject.user())
+                ),
+                changes: None,
+                untouched: Way::Repromote.untouched(),
+                wrong_if: way.wrong_if(),
+                typed: true,
+            };
+            path.action = Some(offer.words.clone());
+            path.way = Some(way);
+            path.ways = vec![offer];
+            run.end().await;
+            ends.push((path, Exit::Done));
+        }
+        let mut report = together(&request.environment, ends);
+        report.rotation = Some(self.open.number);
+        report.protected = true;
+        Ok(report)
+    }
+
+    /// Notes who agreed, and goes on with it.
+    pub(super) async fn finish(
+        self,
+        workspace: &Workspace,
+        request: &RollBackRequest,
+        observer: &Observer,
+    ) -> Result<Report, Failure> {
+        let asked_for = self.open.subjects(workspace, &self.resume).await?;
+        let subjects = &asked_for.subjects;
+        if let Some(report) = untyped(request, subjects, true) {
+            return Ok(report);
+        }
+        let mut rotation = self
+            .open
+            .resume(workspace, observer, &self.resume, subjects);
+        for run in &mut rotation.runs {
+            let chosen = Chosen {
+                way: way_of(run.journal.back.as_ref()),
+                case: Case::CurrentDead,
+                consumers_down: true,
+                agreed_by: workspace.requester.clone(),
+                break_glass: request.break_glass.clone(),
+            };
+            run.compromised |= request.compromised;
+            let detail = json!({"way": chosen.way, "case": chosen.case, "consumers-down": true});
+            run.append(Event::WayChosen(chosen), "rotation.way-agreed", detail)
+                .await?;
+        }
+        let stops = rotation.drive().await;
+        Ok(report::of_rotation(
+            &rotation,
+            stops,
+            self.open.others(&asked_for),
+        ))
+    }
+}
+
+/// A password that was made for it is that of a re-issue.
+fn way_of(back: Option<&Chosen>) -> Way {
+    back.map_or(Way::Reissue, |back| match back.way {
+        Way::Unretire => Way::Repromote,
+        way => way,
+    })
+}
