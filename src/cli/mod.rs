@@ -16,6 +16,8 @@ mod doctor;
 mod drain;
 mod environment;
 mod environment_edit;
+mod environment_rollback;
+mod environment_run;
 mod failure;
 mod key;
 mod outbox;
@@ -27,6 +29,7 @@ mod retire;
 mod retry;
 mod rollback;
 mod rotate;
+mod rotation_report;
 mod runbook;
 mod source;
 mod status;
@@ -36,6 +39,7 @@ mod style;
 mod table;
 mod terminate;
 mod webhook;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -144,10 +148,18 @@ async fn dispatch(
             EnvCommand::Open(named) => {
                 environment::open(&open(Access::ReadIfNeedBe).await?, named, printer).await
             }
+            EnvCommand::Run(arguments) => {
+                let workspace = open(Access::ReadIfNeedBe).await?;
+                environment_run::run(workspace, arguments, printer).await
+            }
             EnvCommand::Set(set) => {
                 // Whatever is wrong with the value is said before any key is asked for.
                 let request = environment_edit::request(set)?;
                 environment_edit::set(&open(Access::Write).await?, request, printer).await
+            }
+            EnvCommand::Rollback(arguments) => {
+                let workspace = open(Access::Write).await?;
+                environment_rollback::run(&workspace, arguments, printer).await
             }
             EnvCommand::Rm(named) => {
                 environment_edit::remove(&open(Access::Write).await?, named, printer).await
@@ -201,6 +213,12 @@ async fn dispatch(
                 false => Access::ReadIfNeedBe,
             };
             doctor::run(&open(access).await?, arguments, printer).await
+        }
+        Command::Verify(arguments) => {
+            verify::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
+        }
+        Command::Report(arguments) => {
+            rotation_report::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
         }
         Command::Audit(AuditCommand::Ls(arguments)) => {
             audit::list(&open(Access::ReadIfNeedBe).await?, arguments, printer).await

@@ -281,6 +281,13 @@ pub trait Managing: Send + Sync {
         account: &'a AccountId,
     ) -> BoxFuture<'a, Result<Option<String>, DatabaseFault>>;
 
+    /// When the user's password was last changed, by the server's clock; of several rows the
+    /// latest. `None` where the engine keeps no such time, as PostgreSQL does not.
+    fn password_changed<'a>(
+        &'a mut self,
+        user: &'a UserName,
+    ) -> BoxFuture<'a, Result<Option<DateTime<Utc>>, DatabaseFault>>;
+
     /// Ends the change without changing anything.
     fn give_up(&mut self) -> BoxFuture<'_, ()>;
 

@@ -128,6 +128,44 @@ impl Value {
         }
     }
 
+    /// The text of a scalar, as interpolation and `environmentVariables` have it; `None` of a list,
+    /// an object, and what is not known.
+    #[must_use]
+    pub fn scalar_text(&self) -> Option<Zeroizing<String>> {
+        let capacity = match &self.kind {
+            ValueKind::List(_) | ValueKind::Object(_) | ValueKind::Unknown => return None,
+            ValueKind::String(text) => text.expose().len(),
+            ValueKind::Null | ValueKind::Bool(_) | ValueKind::Number(_) => 0,
+        };
+        // It need not grow then, which would leave copies behind.
+        let mut text = Zeroizing::new(String::with_capacity(capacity));
+        self.write_text(&mut text);
+        Some(text)
+    }
+
+    /// The text of every secret scalar in it.
+    pub fn secret_texts(&self, found: &mut Vec<Zeroizing<String>>) {
+        self.collect_secrets(false, found);
+    }
+
+    fn collect_secrets(&self, is_secret: bool, found: &mut Vec<Zeroizing<String>>) {
+        let is_secret = is_secret || self.secret;
+        match &self.kind {
+            ValueKind::List(items) => {
+                for item in items {
+                    item.collect_secrets(is_secret, found);
+                }
+            }
+            ValueKind::Object(properties) => {
+                for value in properties.values() {
+                    value.collect_secrets(is_secret, found);
+                }
+            }
+            _ if is_secret => found.extend(self.scalar_text()),
+            _ => {}
+        }
+    }
+
     /// Writes JSON. Without `reveal`, a secret is `"[secret]"`; an unknown value is
     /// `"[unknown]"` always.
     pub fn write_json(&self, out: &mut Zeroizing<String>, reveal: bool, layout: Layout) {

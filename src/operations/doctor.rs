@@ -5,12 +5,10 @@
 use serde::Serialize;
 
 use super::hand_over::{document_problem, examine};
-use super::loading::Head;
+use super::patients::patients;
 use super::{Exit, Failure, Workspace};
-use crate::document::PropertyPath;
 use crate::model::EnvironmentName;
 use crate::rotation::{Finding, Verdict, verdict};
-use crate::store::{environments, rotated_secrets};
 
 /// All environments that were examined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,12 +51,6 @@ impl Diagnosis {
     }
 }
 
-/// The rotated secrets of one environment, or why its document cannot be used.
-struct Patient {
-    environment: EnvironmentName,
-    paths: Result<Vec<PropertyPath>, (Failure, Vec<String>)>,
-}
-
 /// Examines one environment, or all that have rotated secrets.
 ///
 /// # Errors
@@ -68,7 +60,7 @@ pub async fn diagnose(
     only: Option<EnvironmentName>,
 ) -> Result<Diagnosis, Failure> {
     let mut found = Vec::new();
-    for patient in patients(workspace, only).await? {
+    for patient in patients(workspace, only.into_iter().collect()).await? {
         let environment = patient.environment;
         let mut paths = Vec::new();
         match patient.paths {
@@ -89,45 +81,4 @@ pub async fn diagnose(
     Ok(Diagnosis {
         environments: found,
     })
-}
-
-async fn patients(
-    workspace: &Workspace,
-    only: Option<EnvironmentName>,
-) -> Result<Vec<Patient>, Failure> {
-    workspace
-        .store
-        .read(move |transaction| {
-            let rows = match &only {
-                Some(name) => vec![Head::load(transaction, name)?.row],
-                None => environments::list(transaction)?,
-            };
-            let mut patients = Vec::new();
-            for row in rows {
-                let recorded = rotated_secrets::list(transaction, &row.id)?;
-                // An environment whose document is at fault must not hide the others.
-                let paths = match Head::load(transaction, &row.name) {
-                    Ok(head) => {
-                        let all = head.environment.rotated_secrets().iter();
-                        Ok(all.map(|secret| secret.path.clone()).collect::<Vec<_>>())
-                    }
-                    Err(failure) => {
-                        let all = recorded.into_iter().map(|record| record.path);
-                        Err((failure, all.collect::<Vec<_>>()))
-                    }
-                };
-                let is_empty = match &paths {
-                    Ok(paths) => paths.is_empty(),
-                    Err((_, paths)) => paths.is_empty(),
-                };
-                if only.is_some() || !is_empty {
-                    patients.push(Patient {
-                        environment: row.name,
-                        paths,
-                    });
-                }
-            }
-            Ok(patients)
-        })
-        .await
 }

@@ -228,7 +228,7 @@ fn cannot_open(head: &Head, path: &PropertyPath, diagnostics: Vec<Diagnostic>) -
 /// Reading must work even when the store cannot be written; the gap is then marked
 /// beside the store, and the next entry that can be written says so. A disk that takes
 /// no mark either leaves only the answer, which tells whoever reads.
-async fn audit_reading(
+pub(super) async fn audit_reading(
     workspace: &Workspace,
     name: &EnvironmentName,
     action: &'static str,

@@ -120,7 +120,7 @@ pub async fn set_value(workspace: &Workspace, request: SetRequest) -> Result<Set
             let before = inputs(transaction, &master, &name)?;
             let relying = relying(transaction, &master, &name, is_locked)?;
             report.revision = revisions::add(transaction, &head.row.id, &revision)?;
-            check_relying(transaction, &master, &report, &relying)?;
+            check_relying(transaction, &master, &report.path, &relying)?;
             let after = inputs(transaction, &master, &name)?;
             check_still_usable(&before, &after)?;
             claim_names(transaction, &head.row.id, &name, &known(after))?;
@@ -143,7 +143,7 @@ pub async fn set_value(workspace: &Workspace, request: SetRequest) -> Result<Set
 /// Environments with an open rotation whose inputs this edit may change, by a reference
 /// too, and where their pairs are now. `is_locked` tells that a rotation of the edited
 /// environment may be about to begin.
-fn relying(
+pub(super) fn relying(
     transaction: &Transaction<'_>,
     master: &MasterKey,
     edited: &EnvironmentName,
@@ -162,22 +162,22 @@ fn relying(
     Ok(relying)
 }
 
-/// An open rotation finds its users where it found them before.
-fn check_relying(
+/// An open rotation finds its users where it found them before; `what` is what was edited.
+pub(super) fn check_relying(
     transaction: &Transaction<'_>,
     master: &MasterKey,
-    report: &SetReport,
+    what: &str,
     relying: &[(EnvironmentName, Vec<Place>)],
 ) -> Result<(), Failure> {
     for (name, before) in relying {
         if !are_the_same_pairs(before, &places(transaction, master, name)?) {
-            return Err(open_rotation(name, &report.path));
+            return Err(open_rotation(name, what));
         }
     }
     Ok(())
 }
 
-fn open_rotation(name: &EnvironmentName, path: &str) -> Failure {
+pub(super) fn open_rotation(name: &EnvironmentName, path: &str) -> Failure {
     Failure::new(
         "open-rotation",
         Exit::Refused,

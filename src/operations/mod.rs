@@ -9,6 +9,8 @@ pub mod drain;
 mod environment_init;
 mod environment_read;
 mod environment_remove;
+mod environment_rollback;
+mod environment_run;
 mod environment_set;
 mod failure;
 pub mod hand_over;
@@ -19,7 +21,9 @@ mod loading;
 mod notices;
 mod outbox;
 mod ownership;
+mod patients;
 mod place;
+mod rotation_report;
 mod server_accept;
 mod settings;
 mod slot_source;
@@ -40,6 +44,11 @@ pub use environment_read::{
     list_environments, open_environment,
 };
 pub use environment_remove::{RemovalPlan, StillValid, plan_removal, remove_environment};
+pub use environment_rollback::{
+    Difference, DifferenceKind, DocumentRollback, DocumentRollbackReport, DocumentRollbackStatus,
+    KeptState, plan_document_rollback, roll_back_document,
+};
+pub use environment_run::{ChangeWatch, Given, NamedText, read_given};
 pub use environment_set::{NewValue, SetReport, SetRequest, set_value};
 pub use failure::{Exit, Failure, SourceOfTruth};
 pub use key_init::{KeyInitReport, init_key};
@@ -48,6 +57,9 @@ pub use key_rotate::{KeyRotateReport, rotate_key};
 pub use outbox::{
     OutboxListing, WebhookAnswer, WebhookTest, deliver_at_the_end, deliver_due, is_due,
     list_outbox, newest_notice, retry_outbox, test_webhooks,
+};
+pub use rotation_report::{
+    AuditStory, Gap, OverlapStory, PathStory, RotationReport, Told, report_rotation,
 };
 pub use server_accept::{PathServer, ServerReview, ServerStatus, accept_server, review_server};
 pub use settings::{SettingsReport, get_settings, set_settings};

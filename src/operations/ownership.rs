@@ -14,7 +14,7 @@ use crate::model::{EnvironmentName, Node, UserName};
 use crate::rotation::AdmitCase;
 use crate::secret::MasterKey;
 use crate::store::owners::{self, NameConflict};
-use crate::store::{NamedUsers, rotated_secrets};
+use crate::store::{NamedUsers, environments, rotated_secrets};
 use crate::untrusted::Untrusted;
 
 /// Where a rotated secret lives and whom it names, without any password.
@@ -34,6 +34,33 @@ impl Place {
         (&self.path, &self.node, &self.database, &self.pair)
             == (&other.path, &other.node, &other.database, &other.pair)
     }
+}
+
+/// Every other rotated secret of the store whose inputs name one of these users, wherever its
+/// server is said to be: two names may lead to one server. In words; without passwords.
+///
+/// # Errors
+/// The store's own.
+pub(super) fn others_naming(
+    transaction: &Transaction<'_>,
+    master: &MasterKey,
+    but: (&EnvironmentName, &str),
+    users: [&UserName; 2],
+) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for row in environments::list(transaction)? {
+        // A document at fault names nobody who could rotate.
+        let Ok(places) = places(transaction, master, &row.name) else {
+            continue;
+        };
+        for place in places {
+            let is_itself = (&row.name, place.path.as_str()) == but;
+            if !is_itself && place.pair.iter().any(|user| users.contains(&user)) {
+                found.push(format!("{} of {} at {}", place.path, row.name, place.node));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The inputs of an environment's rotated secrets: where they lead, or why they cannot be

@@ -4,6 +4,7 @@
 //! This room knows nothing of databases, of the store's tables or of terminals.
 
 mod authorities;
+pub mod child;
 mod clock;
 pub mod failpoint;
 mod hardening;
@@ -11,6 +12,7 @@ mod keys;
 mod log;
 mod private_files;
 mod random;
+mod redact;
 mod requester;
 mod signals;
 
@@ -26,5 +28,6 @@ pub use private_files::{
     PrivacyError, check_private_file, check_private_folder, create_private_folder,
 };
 pub use random::{generate_password, random_bytes, random_key};
+pub use redact::{Redactions, Redactor};
 pub use requester::{host_name, requester};
 pub use signals::{Hold, Signal, StopSignal};

@@ -276,7 +276,7 @@ async fn next(streams: &mut Streams) -> Signal {
 
 /// One bit for each signal that whoever started us ignores. Only Linux says so in a
 /// place that can be read; elsewhere nothing counts as ignored.
-fn ignored_from_the_start() -> u64 {
+pub(super) fn ignored_from_the_start() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_in(&text)
 }

@@ -210,3 +210,35 @@ pub fn lines(
     })
     .collect()
 }
+
+/// A rotation by its number, with the identity and the name of its environment.
+///
+/// # Errors
+/// The store's own.
+pub fn find(
+    transaction: &Transaction<'_>,
+    rotation: RotationId,
+) -> Result<Option<(RotationRow, String, EnvironmentName)>, StoreError> {
+    let found = transaction
+        .query_row(
+            "SELECT r.opened_at, r.closed_at, e.id, e.project || '/' || e.name FROM rotation r \
+             JOIN environment e ON e.id = r.environment WHERE r.id = ?1",
+            [rotation.0],
+            |row| {
+                let row_of = RotationRow {
+                    id: rotation,
+                    opened_at: row.get(0)?,
+                    closed_at: row.get(1)?,
+                };
+                Ok((row_of, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+            },
+        )
+        .optional()?;
+    let Some((row, environment, name)) = found else {
+        return Ok(None);
+    };
+    let name = name
+        .parse()
+        .map_err(|_| StoreError::Damaged("an environment has a malformed name".to_owned()))?;
+    Ok(Some((row, environment, name)))
+}

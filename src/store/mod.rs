@@ -29,7 +29,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -42,7 +42,7 @@ pub use journal::{JournalLine, OpenRotation, RotationRow};
 pub use keys::{KeySlot, NewSlot};
 pub use locks::{EnvironmentLock, Locked, SamplerLock};
 pub use outbox::{Delivery, DeliveryState};
-pub use overlaps::{NewOverlap, OpenOverlap};
+pub use overlaps::{NewOverlap, OpenOverlap, PastOverlap};
 pub use owners::NamedUsers;
 pub use revisions::{NewRevision, RevisionRow, RevisionSummary};
 pub use rotated_secrets::{Acceptance, RotatedSecretRow};
@@ -72,6 +72,17 @@ impl Drop for Store {
             let _ = thread.join();
         }
     }
+}
+
+/// How far the store had come, to be compared with a later one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreMark(Mark);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Mark {
+    Version(i64),
+    /// When the file and its log were written, and how long they are.
+    Files([Option<(SystemTime, u64)>; 2]),
 }
 
 /// Whether a store that cannot be written will do.
@@ -210,6 +221,28 @@ impl Store {
             work(&transaction)
         })
         .await
+    }
+
+    /// Something that changes when another process has written to the store. What this process
+    /// writes itself does not count where the store can be written.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn mark(&self) -> Result<StoreMark, StoreError> {
+        if !self.writable {
+            // A file that was opened as one that never changes has the same version for ever.
+            let file = self.folder.join(FILE);
+            let log = self.folder.join(format!("{FILE}-wal"));
+            let look = |path: &Path| {
+                let found = std::fs::metadata(path).ok()?;
+                Some((found.modified().ok()?, found.len()))
+            };
+            return Ok(StoreMark(Mark::Files([look(&file), look(&log)])));
+        }
+        let version = self.call(|connection| {
+            Ok::<_, StoreError>(connection.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+        });
+        Ok(StoreMark(Mark::Version(version.await?)))
     }
 
     /// Empties the write-ahead log into the main file, so that what was deleted is in

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::times::Micros;
+use super::times::{Micros, time};
 use super::{RotatedSecretRow, StoreError, observations};
 use crate::model::{AccountId, EnvironmentName, NodeTime, Overlap, Stage};
 use crate::secret::SecretId;
@@ -39,6 +39,15 @@ pub struct OpenOverlap {
     pub secret: SecretId,
     /// The overlap.
     pub overlap: Overlap,
+}
+
+/// An overlap, open or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastOverlap {
+    /// The overlap.
+    pub overlap: Overlap,
+    /// When the next one began; `None` while it is the open one.
+    pub ended_at: Option<DateTime<Utc>>,
 }
 
 /// Begins an overlap and ends the open one. What was observed of those before that one is
@@ -94,6 +103,34 @@ pub fn current(
         .optional()?
         .map(overlap)
         .transpose()
+}
+
+/// The overlap that a revision's promote opened, and when the next one ended it.
+///
+/// # Errors
+/// The store's own.
+pub fn of_revision(
+    transaction: &Transaction<'_>,
+    secret: SecretId,
+    revision: u64,
+) -> Result<Option<PastOverlap>, StoreError> {
+    let found = transaction
+        .query_row(
+            &format!(
+                "SELECT {COLUMNS}, o.ended_at FROM overlap o \
+                 WHERE o.rotated_secret = ?1 AND o.revision = ?2 ORDER BY o.id DESC LIMIT 1"
+            ),
+            params![secret.to_string(), revision],
+            |row| Ok((read(row)?, time(row.get(9)?))),
+        )
+        .optional()?;
+    let Some((raw, ended_at)) = found else {
+        return Ok(None);
+    };
+    Ok(Some(PastOverlap {
+        overlap: overlap(raw)?,
+        ended_at,
+    }))
 }
 
 /// The open overlap of `previous`, the outgoing user of a rotated secret. Where it was

@@ -39,6 +39,7 @@ fn counted(engine: ShopEngine) {
 
     // Neither our own logins as the outgoing user nor those that are refused are somebody's.
     shop.run(&["status", "shop/orders"]).expect_code(0);
+    shop.run(&["verify", "shop/orders"]).expect_code(0);
     if engine != ShopEngine::Postgres {
         look_ourselves(&shop);
     }

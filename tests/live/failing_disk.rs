@@ -40,6 +40,23 @@ fn open_works_on_a_disk_that_takes_nothing_and_says_that_nobody_wrote_it_down() 
 }
 
 #[test]
+fn a_command_runs_on_a_disk_that_takes_nothing() {
+    let shop = Shop::open("nodiskrun", ShopOptions::default());
+    let variable = [
+        "env",
+        "set",
+        "shop/orders",
+        "environmentVariables.WORD",
+        "first",
+    ];
+    shop.run(&variable).expect_code(0);
+    let command = ["env", "run", "shop/orders", "--", "sh", "-c", "echo $WORD"];
+    let run = run_without_disk(&shop, &command).expect_code(0);
+    assert_eq!(run.stdout.trim(), "first", "{run:#?}");
+    run.expect_told(&["is not in the audit log"]);
+}
+
+#[test]
 fn a_rotation_on_a_disk_that_takes_nothing_names_the_place_and_the_way_on() {
     let shop = Shop::open("nodiskrotate", ShopOptions::default());
     let folder = shop.store().display().to_string();

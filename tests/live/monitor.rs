@@ -139,3 +139,26 @@ fn what_counts_logins_and_who_may_end_sessions_are_remarks() {
     let result = result_of(&shop.plan().expect_code(0));
     assert_eq!(result["status"], "planned", "{result:#}");
 }
+
+#[test]
+fn a_monitor_that_cannot_log_in_is_a_drift() {
+    let (shop, monitor) = watched("monitordrift", "pg_read_all_stats");
+    let verified = |code: i32| {
+        let run = shop.run(&["verify", "shop/orders", "--output", "json"]);
+        let report = run.expect_code(code).json();
+        let path = report["environments"][0]["paths"][0].clone();
+        let credentials = path["credentials"].as_array().expect("a list").iter();
+        let mut ours = credentials.filter(|one| one["role"] == "monitor");
+        ours.next().unwrap_or_else(|| panic!("{path:#}")).clone()
+    };
+    let found = verified(0);
+    assert_eq!(found["user"], monitor.name.as_str(), "{found:#}");
+    assert_eq!(found["found"], "valid", "{found:#}");
+    let role = identifier(&monitor.name);
+    server()
+        .sql(&format!("ALTER ROLE {role} NOLOGIN"))
+        .expect("alters");
+    let found = verified(5);
+    assert_eq!(found["found"], "refused", "{found:#}");
+    assert_eq!(found["verdict"], "drifted", "{found:#}");
+}

@@ -1,5 +1,6 @@
 //! The arguments, as clap reads them.
 
+mod applications;
 mod hand_over;
 mod notices;
 mod overlap;
@@ -12,6 +13,9 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use clap::{Args, Parser, Subcommand};
 
+pub(super) use applications::{
+    EnvRollbackArguments, EnvRunArguments, OnChange, ReportArguments, ReportFormat, VerifyArguments,
+};
 pub(super) use hand_over::{AbandonArguments, RecoverArguments, RetryArguments, RotateArguments};
 pub(super) use notices::{
     Meant, OutboxCommand, OutboxListArguments, OutboxRetryArguments, WebhookCommand,
@@ -93,6 +97,10 @@ pub(in crate::cli) enum Command {
     Agent(AgentArguments),
     /// Look at everything that would refuse a rotation, or make one fail later
     Doctor(DoctorArguments),
+    /// Log in with every stored credential, and compare with what the store expects
+    Verify(VerifyArguments),
+    /// All that the store knows of one rotation, for whoever has to show it to others
+    Report(ReportArguments),
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -188,8 +196,12 @@ pub(in crate::cli) enum EnvCommand {
     Get(EnvGetArguments),
     /// Show the evaluated values, secrets included
     Open(EnvPathArguments),
+    /// Run a command with the environment's variables and files, and restart it when they change
+    Run(EnvRunArguments),
     /// Set one value, or add it; every other byte of the document stays
     Set(EnvSetArguments),
+    /// Restore the document of an older revision; rotated secrets keep their state
+    Rollback(EnvRollbackArguments),
     /// Remove an environment and destroy the key of its secrets
     Rm(EnvRemoveArguments),
     /// Show the revisions, newest first

@@ -222,6 +222,20 @@ impl Managing for MysqlManaging {
         .boxed()
     }
 
+    fn password_changed<'a>(
+        &'a mut self,
+        user: &'a UserName,
+    ) -> BoxFuture<'a, Result<Option<DateTime<Utc>>, DatabaseFault>> {
+        async move {
+            let question = sql::password_changed(self.flavour(), user);
+            let rows = self.ask(&question).await?;
+            let told = rows.first().and_then(|row| moment(row, "changed"));
+            // MariaDB writes 0 for a password that an administrator let expire.
+            Ok(told.filter(|at| at.timestamp() > 0))
+        }
+        .boxed()
+    }
+
     fn give_up(&mut self) -> BoxFuture<'_, ()> {
         self.release().boxed()
     }

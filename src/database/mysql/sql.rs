@@ -107,6 +107,21 @@ pub(super) fn accounts(flavour: MysqlFlavour, users: [&UserName; 2]) -> String {
     }
 }
 
+/// When a user's password was last changed, of all its rows the latest.
+pub(super) fn password_changed(flavour: MysqlFlavour, user: &UserName) -> String {
+    let user = text(user.as_str());
+    match flavour {
+        MysqlFlavour::MariaDb => format!(
+            "SELECT MAX(CAST(JSON_VALUE(Priv, '$.password_last_changed') AS UNSIGNED)) AS changed \
+             FROM mysql.global_priv WHERE User = {user}"
+        ),
+        MysqlFlavour::MySql => format!(
+            "SELECT UNIX_TIMESTAMP(MAX(password_last_changed)) AS changed FROM mysql.user \
+             WHERE user = {user}"
+        ),
+    }
+}
+
 /// The rights of the managing user. MySQL resolves roles that are named; MariaDB shows those
 /// of the role that is set.
 pub(super) fn own_grants(flavour: MysqlFlavour, roles: Option<&str>) -> String {

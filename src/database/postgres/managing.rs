@@ -139,6 +139,14 @@ impl Managing for PostgresManaging {
         self.may_not_end(account).boxed()
     }
 
+    /// The catalog has no such time.
+    fn password_changed<'a>(
+        &'a mut self,
+        _: &'a UserName,
+    ) -> BoxFuture<'a, Result<Option<DateTime<Utc>>, DatabaseFault>> {
+        async { Ok(None) }.boxed()
+    }
+
     fn give_up(&mut self) -> BoxFuture<'_, ()> {
         async move {
             let _ = within(MARGIN, self.client().batch_execute("ROLLBACK")).await;

@@ -35,6 +35,7 @@ mod rotation;
 mod run;
 mod subject;
 mod unlock;
+mod verify;
 
 pub use end_session::{
     EndSessionReport, EndSessionRequest, EndSessionStatus, end_session, plan_end_session,
@@ -49,6 +50,10 @@ pub use retire::{
 };
 pub use roll_back::{RollBackRequest, plan_roll_back, roll_back};
 pub use rotate::{RotateRequest, plan, rotate};
+pub use verify::{
+    CredentialRole, CredentialVerification, Drift, EnvironmentVerification, NodeFinding,
+    PathVerification, Verification, verify,
+};
 
 use tokio::sync::mpsc;
 
