@@ -23,6 +23,7 @@ mod key;
 mod outbox;
 mod output;
 mod pages;
+mod publish;
 mod recover;
 mod report;
 mod retire;
@@ -38,8 +39,8 @@ mod store;
 mod style;
 mod table;
 mod terminate;
-mod webhook;
 mod verify;
+mod webhook;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -193,6 +194,9 @@ async fn dispatch(
         Command::Rollback(arguments) => {
             let workspace = open(Access::Write).await;
             rollback::run(workspace, arguments, printer).await
+        }
+        Command::Publish(arguments) => {
+            publish::run(&open(Access::Write).await?, arguments, printer).await
         }
         Command::Retire(arguments) => {
             retire::run(&open(Access::Write).await?, arguments, printer).await

@@ -7,10 +7,11 @@ use tokio::task::JoinHandle;
 
 use super::failure;
 use super::output::Printer;
+use super::publish;
 use super::style::Role;
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
-    HandOverStatus, Observer, PathOutcome, PathReport, Progress, Report,
+    HandOverStatus, Observer, PathOutcome, PathReport, Progress, Report, SinkReport,
 };
 use crate::operations::{Exit, Failure};
 use crate::rotation::Plan;
@@ -107,6 +108,12 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
 
 /// What was found and what recovering would do, line by line.
 pub(super) fn recovery_lines(report: &Report) -> Vec<String> {
+    let mut lines = paths_lines(report);
+    lines.extend(publish::lines(&report.sinks));
+    lines
+}
+
+fn paths_lines(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     for path in &report.paths {
         let rotation = report.rotation.map(|rotation| rotation.to_string());
@@ -171,7 +178,8 @@ pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
     if report.status == HandOverStatus::Planned {
         match report.rotation {
             None => lines.extend(plans_lines(report)),
-            Some(_) => lines.extend(recovery_lines(report)),
+            // Its files are told once, below.
+            Some(_) => lines.extend(paths_lines(report)),
         }
     }
     if report.status == HandOverStatus::Partial
@@ -182,6 +190,7 @@ pub(super) fn print(printer: &Printer, report: &Report) -> Exit {
     for path in &report.paths {
         lines.extend(path_lines(printer, report, path));
     }
+    lines.extend(publish::lines(&report.sinks));
     if report.paths.is_empty()
         && let Some(error) = &report.error
     {
@@ -217,7 +226,8 @@ fn verdict(printer: &Printer, report: &Report) -> String {
 
 /// Each path in its own words where they differ from the whole.
 fn path_verdict(printer: &Printer, report: &Report, path: &PathReport) -> String {
-    if report.status != HandOverStatus::Partial {
+    if report.status != HandOverStatus::Partial && report.sinks.iter().all(SinkReport::is_confirmed)
+    {
         return verdict(printer, report);
     }
     let (role, text) = match path.status {

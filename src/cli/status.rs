@@ -7,8 +7,9 @@ use super::style::Role;
 use super::table;
 use crate::drain::Verdict;
 use crate::operations::{
-    EnvironmentStatus, Exit, Failure, OverlapStatus, PathStatus, Workspace, read_status,
+    EnvironmentStatus, Exit, Failure, OverlapStatus, PathStatus, SinkStatus, Workspace, read_status,
 };
+use crate::rotation::SinkState;
 
 pub(super) async fn run(
     workspace: &Workspace,
@@ -60,6 +61,13 @@ pub(super) async fn run(
             environment.environment
         ));
     }
+    for environment in &status.environments {
+        let behind = environment.sinks.iter();
+        for sink in behind.filter(|sink| sink.state != SinkState::Confirmed) {
+            let mark = printer.style.paint(Role::Warn, "▲");
+            printer.line(&format!("{mark} {}", behind_words(environment, sink)));
+        }
+    }
     let head = match status.audit.head.as_str() {
         "" => "none",
         head => head,
@@ -69,6 +77,26 @@ pub(super) async fn run(
         status.audit.entries
     ));
     Ok(Exit::Done)
+}
+
+/// A file that has not what it is to have, and what brings it there.
+fn behind_words(environment: &EnvironmentStatus, sink: &SinkStatus) -> String {
+    let name = &environment.environment;
+    let has = match sink.delivered {
+        Some(revision) => format!("has revision {revision}"),
+        None => "was never written".to_owned(),
+    };
+    let why = match (&sink.problem, &sink.remedy) {
+        (Some(problem), Some(remedy)) => format!(": {problem}; {remedy}"),
+        _ if environment.open_rotation.is_some() => format!(": handover recover {name}"),
+        _ => format!(": handover publish {name}"),
+    };
+    format!(
+        "{} of {name} {has} and is to have {} ({}){why}",
+        sink.file,
+        sink.wanted,
+        sink.state.name()
+    )
 }
 
 fn rows(environment: &EnvironmentStatus) -> Vec<Vec<String>> {

@@ -18,10 +18,11 @@ use crate::model::EnvironmentName;
 use crate::operations::drain::{self, Pace};
 use crate::operations::hand_over::{
     self, Confirmation, EndSessionRequest, Observer, Purpose, Report, ResumeRequest, RetireRequest,
-    RotateRequest,
+    RollBackRequest, RotateRequest,
 };
 use crate::operations::{self, Failure, Workspace};
 use crate::process::StopSignal;
+use crate::rotation::Way;
 
 /// Looks at the same time.
 const MOST_LOOKS: usize = 4;
@@ -101,6 +102,13 @@ impl Effects {
                 let result = hand_over::explain(&workspace, &request, &Observer::default()).await;
                 reviewed(review, result, Answer::HandOver)
             }),
+            Effect::PlanRollBack { target, review } => self.answer(async move {
+                let planned = async {
+                    let request = roll_back_request(&target, None, Confirmation::None)?;
+                    hand_over::plan_roll_back(&workspace, &request, &Observer::default()).await
+                };
+                reviewed(review, planned.await, Answer::HandOver)
+            }),
             Effect::PlanRetire {
                 target,
                 undo,
@@ -163,6 +171,14 @@ impl Effects {
             } => self.hand_over(|workspace, observer| async move {
                 let request = recover_request(&target, confirmation);
                 hand_over::resume(&workspace, &request, &observer).await
+            }),
+            Effect::RollBack {
+                target,
+                way,
+                confirmation,
+            } => self.hand_over(move |workspace, observer| async move {
+                let request = roll_back_request(&target, Some(way), confirmation)?;
+                hand_over::roll_back(&workspace, &request, &observer).await
             }),
             Effect::Copy(text) => terminal::copy(&text),
             Effect::StartTimer { timer, after } => self.answer(async move {
@@ -294,6 +310,25 @@ fn rotate_request(target: &Target, confirmation: Confirmation) -> Result<RotateR
         reason: None,
         waiver: None,
         compromised: false,
+    })
+}
+
+/// Breaking the glass, a waiver and a password that leaked stay with the command line, where
+/// their reasons are written.
+fn roll_back_request(
+    target: &Target,
+    way: Option<Way>,
+    confirmation: Confirmation,
+) -> Result<RollBackRequest, Failure> {
+    Ok(RollBackRequest {
+        environment: target.environment.clone(),
+        paths: vec![path_of(target)?.ok_or_else(no_path)?],
+        way,
+        compromised: false,
+        break_glass: None,
+        confirmation,
+        reason: None,
+        waiver: None,
     })
 }
 

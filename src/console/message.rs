@@ -10,6 +10,7 @@ use crate::model::EnvironmentName;
 use crate::operations::drain::DrainReport;
 use crate::operations::hand_over::{Confirmation, Depth, Look, Progress, Report};
 use crate::operations::{AuditEntry, History, Status};
+use crate::rotation::Way;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -90,6 +91,10 @@ pub(super) enum Effect {
         target: Target,
         review: u64,
     },
+    PlanRollBack {
+        target: Target,
+        review: u64,
+    },
     PlanRetire {
         target: Target,
         /// The way back.
@@ -108,6 +113,12 @@ pub(super) enum Effect {
     },
     Recover {
         target: Target,
+        confirmation: Confirmation,
+    },
+    RollBack {
+        target: Target,
+        /// The one that was agreed to: another one is not taken in its place.
+        way: Way,
         confirmation: Confirmation,
     },
     Retire {

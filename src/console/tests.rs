@@ -4,6 +4,7 @@
 
 pub(super) mod drain_tests;
 pub(super) mod retire_tests;
+pub(super) mod roll_back_tests;
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::json;
@@ -57,6 +58,7 @@ pub(super) fn healthy(text: &str) -> EnvironmentStatus {
         changed_at: Some(night() - Duration::hours(4)),
         protected: false,
         open_rotation: None,
+        sinks: Vec::new(),
         holder: None,
         paths: vec![PathStatus {
             is_over: false,
@@ -243,6 +245,7 @@ pub(super) fn running(verb: Verb, target: Target) -> Run {
         verb,
         target,
         before: None,
+        way: None,
         done: vec![
             (Step::Preflight, began + Duration::milliseconds(48)),
             (Step::Pending, began + Duration::milliseconds(61)),

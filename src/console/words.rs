@@ -71,6 +71,17 @@ pub(super) fn view(view: View) -> (&'static str, &'static str, Role) {
     }
 }
 
+/// The glyph and the colour role of what a login found; `None` where that is not its word.
+pub(super) fn login(standing: &str) -> Option<(&'static str, Role)> {
+    Some(match standing {
+        "valid" => ("●", Role::Ok),
+        "refused" | "locked" | "expired" => ("✗", Role::Danger),
+        "not probed" => ("·", Role::Muted),
+        "on some nodes" | "unknown" => ("?", Role::Warn),
+        _ => return None,
+    })
+}
+
 /// A length of time in its two largest units.
 pub(super) fn span(seconds: u64) -> String {
     let (large, small, unit) = match seconds {

@@ -15,6 +15,7 @@ use crate::document::{Diagnostic, PropertyPath, Segment, has_errors, nearest};
 use crate::model::{Credential, RotatedState, RotationInputs};
 use crate::secret::Secret;
 
+mod rendering;
 mod session;
 mod walk;
 

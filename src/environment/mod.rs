@@ -17,11 +17,13 @@ mod references;
 mod rotators;
 mod secret_sites;
 mod state;
+mod template;
 mod value;
 
 pub use evaluate::{Evaluator, Loaded, Loader, Unseal};
 pub use expression::{Environment, RotatedSecret};
 pub use secret_sites::{Role, SecretForm, SecretSite, check_for_saving};
+pub use template::{Rendered, Template};
 pub use value::{Layout, Value, ValueKind};
 
 #[cfg(test)]

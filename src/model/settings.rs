@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::publish::SinkSettings;
 use super::{Address, Engine, OwnerNote, Webhook};
 use crate::document::{
     Diagnostic, Document, Literal, Node as DocumentNode, PropertyPath, Segment, Span, nearest,
 };
 
+pub mod publish;
 mod read;
 
 /// How a change of an environment has to be confirmed.
@@ -263,6 +265,7 @@ pub struct Settings {
     by_path: BTreeMap<PropertyPath, Named>,
     owners: Vec<OwnerNote>,
     webhooks: Vec<Webhook>,
+    sinks: Vec<SinkSettings>,
     files: Vec<(Vec<Segment>, String)>,
 }
 
@@ -291,6 +294,12 @@ impl Settings {
     #[must_use]
     pub fn webhooks(&self) -> &[Webhook] {
         &self.webhooks
+    }
+
+    /// The files to which the environment is published, in the order in which they are written.
+    #[must_use]
+    pub fn sinks(&self) -> &[SinkSettings] {
+        &self.sinks
     }
 
     /// What holds for one rotated secret: its own entry over `"*"` over the defaults.

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::loading::{explain_seal_error, load_document, parse_environment, parse_settings};
 use super::ownership::{claim_names, places};
 use super::workspace::stored_time;
-use super::{Exit, Failure, SourceOfTruth, Workspace};
+use super::{Exit, Failure, SourceOfTruth, Workspace, sinks};
 use crate::document::{Diagnostic, Document, Fragment, edit, has_errors};
 use crate::environment::{Environment, Role, SecretForm, SecretSite, check_for_saving};
 use crate::model::EnvironmentName;
@@ -93,9 +93,9 @@ pub async fn init_environment_as_of(
     let settings_name = request
         .settings
         .as_ref()
-        .map_or("settings", |file| file.name.as_str());
-    let settings = parse_settings(settings_name, &settings_text)?;
-    check_setting_paths(&settings, &environment, settings_name, &settings_text)?;
+        .map_or_else(|| "settings".to_owned(), |file| file.name.clone());
+    let settings = parse_settings(&settings_name, &settings_text)?;
+    check_setting_paths(&settings, &environment, &settings_name, &settings_text)?;
     let files = match &request.settings {
         Some(file) => read_setting_files(&settings, file)?,
         None => BTreeMap::new(),
@@ -158,6 +158,12 @@ pub async fn init_environment_as_of(
             revisions::add(transaction, &id, &revision)?;
             let places = places(transaction, &master, &name)?;
             claim_names(transaction, &id, &name, &places)?;
+            sinks::follow(
+                transaction,
+                &master,
+                &name,
+                truth(&settings_name, &settings_text),
+            )?;
             let detail = json!({"revision": 1, "sealed": sealed});
             let action = "environment.created";
             Workspace::audit(

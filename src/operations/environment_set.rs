@@ -10,7 +10,7 @@ use super::ownership::{
     Place, are_the_same_pairs, check_still_usable, claim_names, inputs, known, places,
 };
 use super::workspace::timestamp;
-use super::{Exit, Failure, SourceOfTruth, Workspace};
+use super::{Exit, Failure, SourceOfTruth, Workspace, sinks};
 use crate::document::{
     Document, Fragment, PropertyPath, Segment, document_path_text, edit, has_errors,
 };
@@ -124,6 +124,11 @@ pub async fn set_value(workspace: &Workspace, request: SetRequest) -> Result<Set
             let after = inputs(transaction, &master, &name)?;
             check_still_usable(&before, &after)?;
             claim_names(transaction, &head.row.id, &name, &known(after))?;
+            let truth = SourceOfTruth {
+                name: format!("{name} (settings)"),
+                text: head.revision.settings.clone(),
+            };
+            sinks::follow(transaction, &master, &name, truth)?;
             let detail =
                 json!({"revision": report.revision, "path": report.path, "sealed": sealed});
             let action = "environment.edited";

@@ -26,6 +26,7 @@ mod place;
 mod rotation_report;
 mod server_accept;
 mod settings;
+mod sinks;
 mod slot_source;
 mod status;
 mod store_backup;
@@ -63,7 +64,7 @@ pub use rotation_report::{
 };
 pub use server_accept::{PathServer, ServerReview, ServerStatus, accept_server, review_server};
 pub use settings::{SettingsReport, get_settings, set_settings};
-pub use status::{EnvironmentStatus, OverlapStatus, PathStatus, Status, read_status};
+pub use status::{EnvironmentStatus, OverlapStatus, PathStatus, SinkStatus, Status, read_status};
 pub use store_backup::{BackupReport, back_up_store};
 pub use store_restore::{RestoreReport, restore_store};
 pub use workspace::Workspace;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::environment_init::{check_setting_paths, read_setting_files};
 use super::loading::{Head, parse_settings};
 use super::workspace::timestamp;
-use super::{Failure, SourceFile, Workspace};
+use super::{Failure, SourceFile, SourceOfTruth, Workspace, sinks};
 use crate::model::EnvironmentName;
 use crate::store::{NewRevision, revisions};
 
@@ -73,6 +73,11 @@ pub async fn set_settings(
                 now: &timestamp(),
             };
             let number = revisions::add(transaction, &head.row.id, &revision)?;
+            let truth = SourceOfTruth {
+                name: file.name.clone(),
+                text: file.text.as_str().to_owned(),
+            };
+            sinks::follow(transaction, &master, &name, truth)?;
             let detail = json!({"revision": number});
             let action = "settings.changed";
             Workspace::audit(

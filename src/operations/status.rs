@@ -10,10 +10,11 @@ use crate::drain::{Leak, Question, Verdict, judge, leak};
 use crate::environment::RotatedSecret;
 use crate::model::settings::Protection;
 use crate::model::{EnvironmentName, Node, Overlap, RotationId, Stage, Step};
-use crate::rotation::{Case, PathJournal, fold};
+use crate::rotation::{Case, PathJournal, SinkState, fold};
+use crate::secret::SecretId;
 use crate::store::{
-    AuditHead, EnvironmentRow, JournalLine, RotatedSecretRow, StoreError, audit, environments,
-    journal, locks, observations, overlaps, revisions, rotated_secrets,
+    AuditHead, EnvironmentRow, JournalLine, RotatedSecretRow, SinkRow, StoreError, audit,
+    environments, journal, locks, observations, overlaps, revisions, rotated_secrets, sinks,
 };
 use crate::untrusted::Untrusted;
 
@@ -43,8 +44,46 @@ pub struct EnvironmentStatus {
     pub holder: Option<String>,
     /// Its rotated secrets.
     pub paths: Vec<PathStatus>,
+    /// The files that it is published to; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<SinkStatus>,
     /// Why its document or settings cannot be used, if so.
     pub problem: Option<String>,
+}
+
+/// One file that an environment is published to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct SinkStatus {
+    /// By its absolute path.
+    pub file: String,
+    /// How far it has come.
+    pub state: SinkState,
+    /// The revision that it is to have.
+    pub wanted: u64,
+    /// The revision that it has; `null` where it never had one.
+    pub delivered: Option<u64>,
+    /// When it got that.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// What was found at the last try.
+    pub problem: Option<String>,
+    /// What mends it; absent where nothing is to be mended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl From<SinkRow> for SinkStatus {
+    fn from(row: SinkRow) -> Self {
+        let (problem, remedy) = row.problem.unzip();
+        Self {
+            file: row.file,
+            state: row.state,
+            wanted: row.wanted,
+            delivered: row.delivered,
+            delivered_at: row.delivered_at,
+            problem,
+            remedy,
+        }
+    }
 }
 
 /// One rotated secret.
@@ -141,6 +180,7 @@ fn one(
         Some(_) => locks::holder(transaction, &row.id)?,
         None => None,
     };
+    let sinks = sinks::list(transaction, &row.id)?;
     let protection = head.as_ref().map(|head| head.settings.protection());
     Ok(EnvironmentStatus {
         changed_at: revisions::created_at(transaction, &row.id, row.head)?,
@@ -158,6 +198,7 @@ fn one(
             )
         }),
         paths,
+        sinks: sinks.into_iter().map(SinkStatus::from).collect(),
         problem,
     })
 }
@@ -212,7 +253,7 @@ fn overlap_status(
         Some((head, secret))
     });
     let verdict = match secret {
-        Some((head, secret)) => Some(verdict(transaction, head, secret, &overlap)?),
+        Some((head, secret)) => Some(verdict(transaction, head, secret, record.id, &overlap)?),
         None => None,
     };
     Ok(Some(OverlapStatus {
@@ -231,6 +272,7 @@ fn verdict(
     transaction: &Transaction<'_>,
     head: &Head,
     secret: &RotatedSecret,
+    secret_id: SecretId,
     overlap: &Overlap,
 ) -> Result<Verdict, StoreError> {
     let (timeline, is_all) = observations::load_newest(transaction, overlap.id)?;
@@ -257,8 +299,7 @@ fn verdict(
         max_gap: settings.max_gap,
         sample: settings.sample,
         listen: settings.retire.listen,
-        // There are no sinks yet that could lack the new credential.
-        sinks_confirmed: true,
+        sinks_confirmed: sinks::are_confirmed(transaction, secret_id, overlap.revision)?,
         now: Utc::now(),
     });
     Ok(match drain.verdict {

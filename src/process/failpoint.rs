@@ -57,6 +57,17 @@ pub const ROLL_BACK_EFFECTS: [&str; 6] = [
     "unlock-refused",
 ];
 
+/// The effects of giving files the new credential.
+#[cfg(feature = "failpoints")]
+pub const SINK_EFFECTS: [&str; 6] = [
+    "publish-asked",
+    "publish-sent",
+    "sink-written",
+    "sink-announced",
+    "published",
+    "publish-failed",
+];
+
 /// The effect at hand shall fail, in the way in which it really can.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the failpoint at {0}")]
@@ -88,7 +99,12 @@ fn reach(_: &'static str, _: &'static str) -> Result<(), Failpoint> {
 
 #[cfg(feature = "failpoints")]
 fn reach(effect: &'static str, side: &str) -> Result<(), Failpoint> {
-    let all = [&EFFECTS[..], &OVERLAP_EFFECTS, &ROLL_BACK_EFFECTS];
+    let all = [
+        &EFFECTS[..],
+        &OVERLAP_EFFECTS,
+        &ROLL_BACK_EFFECTS,
+        &SINK_EFFECTS,
+    ];
     let is_known = all.iter().any(|effects| effects.contains(&effect));
     assert!(is_known, "{effect} is missing in the lists");
     armed::reach(&format!("{effect}.{side}")).map_or(Ok(()), |()| Err(Failpoint(effect)))

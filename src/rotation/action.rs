@@ -27,6 +27,8 @@ pub enum Action {
     Promote,
     /// Read from the store whether S5 happened.
     ReadStoreAgain,
+    /// S6: give the text to a file, and tell its readers.
+    Publish,
     /// The rotation is complete.
     Close,
     /// Drop the pending password and end the rotation; nothing was changed.
@@ -74,6 +76,7 @@ impl Action {
             Self::Verify => "verify the new password, then promote it",
             Self::Promote => "promote the new password",
             Self::ReadStoreAgain => "read from the store whether the promotion happened",
+            Self::Publish => "write the file, read it back, and tell its readers",
             Self::Close => "close the rotation; it is complete",
             Self::Abort => "drop the pending password and close the rotation; nothing was changed",
             Self::Abandon => {

@@ -58,13 +58,17 @@ pub enum Case {
     ManagerOut,
     /// Too little answered to say anything.
     Unreachable,
+    /// S6: somebody else's text stands in a sink's file.
+    SinkForeign,
+    /// S6: a sink's file did not get its text, or its readers were not told.
+    SinkFailed,
     /// The evidence fits no case.
     Unrecognised,
 }
 
 impl Case {
     /// All cases, in the order of the table; the last one is what fits none.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::BothAccepted,
         Self::Restored,
         Self::StoreBehind,
@@ -88,6 +92,8 @@ impl Case {
         Self::OtherServer,
         Self::ManagerOut,
         Self::Unreachable,
+        Self::SinkForeign,
+        Self::SinkFailed,
         Self::Unrecognised,
     ];
 
@@ -118,6 +124,8 @@ impl Case {
             Self::OtherServer => "other-server",
             Self::ManagerOut => "manager-out",
             Self::Unreachable => "unreachable",
+            Self::SinkForeign => "sink-foreign",
+            Self::SinkFailed => "sink-failed",
             Self::Unrecognised => "unrecognised",
         }
     }
@@ -175,6 +183,12 @@ impl Case {
             }
             Self::ManagerOut => "the managing user cannot log in; consumers are not affected",
             Self::Unreachable => "the database does not answer, so nothing is known",
+            Self::SinkForeign => {
+                "promoted, but a file that it is published to holds somebody else's text, or is somebody else's file; it was not overwritten"
+            }
+            Self::SinkFailed => {
+                "promoted, but a file that it is published to did not get the new credential, or its readers were not told; the old credential still logs in"
+            }
             Self::Unrecognised => "what was found fits no known case",
         }
     }
@@ -225,6 +239,10 @@ impl Case {
                 "parked: nothing is sent to it and nothing is promoted on it until a person accepts it"
             }
             Self::Unreachable => "kept as it is until the database answers",
+            Self::SinkForeign => "parked: never overwritten until a person says so",
+            Self::SinkFailed => {
+                "written again with the same values by whoever goes on; no retirement and no next rotation meanwhile"
+            }
         }
     }
 
@@ -292,6 +310,12 @@ impl Case {
                 "find who else sets this user's password (an operator, a configuration tool, another store) and stop it, or abandon"
             }
             Self::OtherServer => "bring the recorded server back",
+            Self::SinkForeign => {
+                "take the file out of `publish` in the settings, or overwrite it by name: `handover publish ENV --overwrite FILE`"
+            }
+            Self::SinkFailed => {
+                "take the file out of `publish` in the settings; the rotation is over then"
+            }
             Self::Unrecognised => "keep a copy of the store, and ask who else manages these users",
         }
     }
@@ -338,6 +362,10 @@ impl Case {
             }
             Self::ManagerOut => "the managing user's password in its environment is out of date",
             Self::Unreachable => "only this host cannot reach the database",
+            Self::SinkForeign => {
+                "the text is ours and this store was restored from an older backup"
+            }
+            Self::SinkFailed => "the readers have read the file by themselves",
             Self::Unrecognised => "somebody changed these users during the look",
         }
     }

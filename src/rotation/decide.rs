@@ -15,6 +15,7 @@ use super::evidence::{Evidence, GateLook, Intent, Manager, Replication, TwinLook
 use super::identity::ServerMatch;
 use super::journal::{PathJournal, RefusalClass};
 use super::progress::Progress;
+use super::sinks;
 
 /// How often one pending password may be refused for a passing reason, or sent
 /// without an answer, before a person is asked.
@@ -25,10 +26,10 @@ const MOST_DROPS: u32 = 2;
 const MOST_WAITS: u32 = 5;
 
 /// Everything that a row of the table looks at.
-struct Situation<'a> {
-    journal: &'a PathJournal,
-    evidence: &'a Evidence,
-    intent: Intent,
+pub(super) struct Situation<'a> {
+    pub(super) journal: &'a PathJournal,
+    pub(super) evidence: &'a Evidence,
+    pub(super) intent: Intent,
 }
 
 type Rule = fn(&Situation<'_>) -> Option<Action>;
@@ -58,14 +59,17 @@ const TABLE: &[(Case, Rule)] = &[
     (Case::OtherServer, other_server),
     (Case::ManagerOut, manager_out),
     (Case::Unreachable, unreachable),
+    (Case::SinkForeign, sinks::foreign),
+    (Case::SinkFailed, sinks::failed),
 ];
 
 /// Names the one case that holds, and the one action.
 #[must_use]
 pub fn decide(journal: &PathJournal, evidence: &Evidence, intent: Intent) -> Decision {
-    // What the journal has ended needs no evidence: only its books are open.
+    // What the journal has ended needs no evidence but its sinks': only its books are open.
     let ended = match journal.progress {
-        Progress::Promoted { .. } | Progress::Abandoned { .. } => Some(Action::Close),
+        Progress::Promoted { .. } => sinks::without_case(evidence.sink, intent),
+        Progress::Abandoned { .. } => Some(Action::Close),
         Progress::Aborted => Some(Action::Release),
         _ => None,
     };

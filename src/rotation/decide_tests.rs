@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::ServerIdentity;
-use crate::rotation::{Admitted, Event, fold};
+use crate::rotation::{Admitted, Event, SinkLook, fold};
 use proptest::prelude::*;
 
 const VALID: Standing = standing(1, 0, 0);
@@ -111,6 +111,7 @@ fn found(current: Standing, previous: Standing, pending: Standing) -> Evidence {
         in_parts: false,
         untried: false,
         promotion_unknown: false,
+        sink: SinkLook::Confirmed,
     }
 }
 
@@ -1050,6 +1051,7 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
                 in_parts: false,
                 untried: false,
                 promotion_unknown,
+                sink: SinkLook::Confirmed,
             }
         },
     )
@@ -1126,6 +1128,77 @@ proptest! {
             let still = matches!(decision.action, Action::Park | Action::Wait);
             prop_assert!(still, "{:?}", decision);
         }
+    }
+}
+
+/// What S6 does with a file of a promoted path.
+fn check_sink(sink: SinkLook, intent: Intent, case: Option<Case>, action: Action) {
+    let journal = journal(&[sealed(), Event::Promoted { revision: 2 }]);
+    let decision = decide(&journal, &Evidence::of_sink(sink), intent);
+    assert_eq!(decision, Decision { case, action }, "{sink:?} {intent:?}");
+}
+
+#[test]
+fn a_file_that_may_be_written_is_written_and_one_that_has_it_is_left() {
+    let ready = SinkLook::Ready {
+        failed_before: false,
+    };
+    for intent in [Rotate, Recover, Retry] {
+        check_sink(ready, intent, None, Action::Publish);
+    }
+    for intent in [Rotate, Abandon] {
+        check_sink(SinkLook::Confirmed, intent, None, Action::Close);
+    }
+}
+
+#[test]
+fn sink_failed() {
+    let case = Some(Case::SinkFailed);
+    let before = SinkLook::Ready {
+        failed_before: true,
+    };
+    let now = |tried| SinkLook::Failed { tried };
+    for intent in [Rotate, Recover, Retry] {
+        check_sink(before, intent, case, Action::Publish);
+        check_sink(now(false), intent, case, Action::Publish);
+        check_sink(now(true), intent, case, Action::Park);
+    }
+    // What is promoted cannot be given up any more.
+    let due = SinkLook::Ready {
+        failed_before: false,
+    };
+    for look in [due, before, now(false), now(true)] {
+        check_sink(look, Abandon, case, Action::Park);
+    }
+}
+
+#[test]
+fn sink_foreign() {
+    let case = Some(Case::SinkForeign);
+    for intent in [Rotate, Recover, Retry, Abandon] {
+        let look = |overwrite| SinkLook::Foreign { overwrite };
+        check_sink(look(false), intent, case, Action::Park);
+        check_sink(look(true), intent, case, Action::Publish);
+    }
+}
+
+/// Before S5 there is nothing to publish, whatever stands in a file.
+#[test]
+fn a_file_is_no_matter_of_a_path_that_is_not_promoted() {
+    let foreign = SinkLook::Foreign { overwrite: false };
+    for events in [
+        vec![],
+        vec![sealed()],
+        vec![sealed(), Event::ApplySent],
+        vec![sealed(), Event::ApplySent, confirmed(), verified()],
+    ] {
+        let quiet = found(VALID, REFUSED, VALID);
+        let with_file = Evidence {
+            sink: foreign,
+            ..quiet
+        };
+        let of = |evidence| decide(&journal(&events), &evidence, Recover);
+        assert_eq!(of(quiet), of(with_file), "{events:?}");
     }
 }
 

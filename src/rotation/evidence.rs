@@ -2,6 +2,7 @@
 
 use super::assess::Standing;
 use super::identity::ServerMatch;
+use super::sinks::SinkLook;
 
 /// What the run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,4 +102,32 @@ pub struct Evidence {
     pub untried: bool,
     /// The commit of S5 was sent and its outcome is not known.
     pub promotion_unknown: bool,
+    /// After S5: a file that it is published to.
+    pub sink: SinkLook,
+}
+
+impl Evidence {
+    /// After S5, where no database is asked any more.
+    #[must_use]
+    pub fn of_sink(sink: SinkLook) -> Self {
+        Self {
+            current: Standing::default(),
+            previous: Standing::default(),
+            pending: Standing::default(),
+            pooled: Standing::default(),
+            decoy_accepted: false,
+            pair_unsound: false,
+            server: ServerMatch::NotKnown,
+            replication: Replication::NotLooked,
+            unnamed_standbys: 0,
+            twins: TwinLook::NotLooked,
+            waits: 0,
+            manager: Manager::Ready,
+            gate: GateLook::Open,
+            in_parts: false,
+            untried: false,
+            promotion_unknown: false,
+            sink,
+        }
+    }
 }

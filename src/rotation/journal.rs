@@ -75,6 +75,9 @@ pub struct Chosen {
     /// here on it need not log in for the rotation to go on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub consumers_down: bool,
+    /// What consumers read so far leaked, which was not said when the rotation began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compromised: bool,
     /// Who agreed (a claim).
     pub agreed_by: String,
     /// Why a password that leaked is given back to consumers all the same.
@@ -174,6 +177,30 @@ pub enum Event {
     Promoted {
         /// Its number.
         revision: u64,
+    },
+    /// S6: a file is about to get the text of a revision. Of the rotation as a whole, as the two
+    /// that follow.
+    PublishSent {
+        /// Which file.
+        file: String,
+        /// Of which revision.
+        revision: u64,
+    },
+    /// S6: the file has it, and its readers were told.
+    Published {
+        /// Which file.
+        file: String,
+        /// Of which revision.
+        revision: u64,
+    },
+    /// S6: the file has it not, or its readers were not told.
+    PublishFailed {
+        /// Which file.
+        file: String,
+        /// Why.
+        case: Case,
+        /// In words.
+        message: String,
     },
     /// Ended after S3: a new revision whose `previous` is the pending password stands,
     /// and what consumers read is what it was.
@@ -355,7 +382,11 @@ fn apply(journal: &mut PathJournal, event: &Event) {
         journal.parked = None;
     }
     match event {
-        Event::Opened { .. } | Event::Closed => {}
+        Event::Opened { .. }
+        | Event::PublishSent { .. }
+        | Event::Published { .. }
+        | Event::PublishFailed { .. }
+        | Event::Closed => {}
         Event::Admitted(admitted) => {
             journal.admitted = Some(admitted.clone());
             journal.progress = Progress::Admitted;

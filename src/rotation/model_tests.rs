@@ -71,6 +71,8 @@ struct Setting {
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Rotate,
+    /// A person asks for a way back, and for this one if it is offered.
+    Back(Option<Way>),
     Come(Intent),
     /// The run goes on by one turn; the number is its fate.
     Turn(u8),
@@ -151,7 +153,11 @@ impl Model {
 
     /// N, as it stands in the journal; a run remembers nothing better.
     fn pending(&self) -> Option<Password> {
-        let pending = fold(&self.store.journal).pending?;
+        let journal = fold(&self.store.journal);
+        if journal.takes_known() {
+            return self.store.previous.1;
+        }
+        let pending = journal.pending?;
         Some(pending.sealed.parse().expect("a password"))
     }
 
@@ -195,6 +201,7 @@ impl Model {
 
     fn gather(&self, journal: &PathJournal, run: &Run) -> Evidence {
         let (user, previous) = self.store.previous;
+        let previous = previous.filter(|_| !journal.takes_known());
         let sent = journal.is_sent();
         let pending = self.pending().filter(|_| sent);
         let current = self.standing(self.store.current.0, self.store.current.1);
@@ -232,6 +239,7 @@ impl Model {
             manager,
             gate: if shut { GateLook::Shut } else { GateLook::Open },
             promotion_unknown: run.promotion_unknown,
+            sink: SinkLook::Confirmed,
         }
     }
 
@@ -260,6 +268,12 @@ impl Model {
         if self.store.open || self.run.is_some() || !admitted {
             return;
         }
+        self.rotate_anew(found);
+        self.come(Intent::Rotate);
+    }
+
+    /// The first line of a rotation on this server.
+    fn rotate_anew(&mut self, found: ServerIdentity) {
         self.store.server = found.clone();
         self.store.open = true;
         self.store.journal = vec![Event::Admitted(Admitted {
@@ -275,6 +289,66 @@ impl Model {
             previous_known: self.store.previous.1.is_some(),
             current_known: self.store.current.1.is_some(),
         })];
+    }
+
+    /// S1 of a way back, agreed to with the environment's name typed. The user that consumers
+    /// read changes its password by no other hand here.
+    fn back(&mut self, wanted: Option<Way>) {
+        if self.store.open || self.run.is_some() {
+            return;
+        }
+        let looks = Run {
+            intent: Intent::Recover,
+            waits: 0,
+            promotion_unknown: false,
+        };
+        let (user, password) = self.store.previous;
+        let evidence = self.gather(&fold(&[]), &looks);
+        let found = Back {
+            evidence: Evidence {
+                previous: self.standing(user, password),
+                pooled: self.pooled(user, password),
+                ..evidence
+            },
+            knows_current: self.store.current.1.is_some(),
+            knows_back: password.is_some(),
+            stage: None,
+            can_log_in: Some(self.world.roles()[user].login),
+            leaked: false,
+            promoted: true,
+        };
+        let wanted = Wanted {
+            way: wanted,
+            ..Wanted::default()
+        };
+        let Ok(choice) = choose(&found, wanted) else {
+            return;
+        };
+        let is_gated = choice.way == Way::Reissue && self.world.gate_shut;
+        if choice.way == Way::Reapply || is_gated {
+            return;
+        }
+        let server = self.world.identity();
+        if choice.case == Case::Restored {
+            self.store.server = server.clone();
+        }
+        if match_server(Some(&self.store.server), &server) != ServerMatch::Same {
+            return;
+        }
+        self.rotate_anew(server);
+        if let Some(Event::Admitted(admitted)) = self.store.journal.first_mut() {
+            let refused = found.evidence.previous.is_nowhere();
+            admitted.previous_known &= choice.way == Way::Reissue && !refused;
+        }
+        self.append(Event::WayChosen(Chosen {
+            way: choice.way,
+            case: choice.case,
+            consumers_down: choice.is_down(),
+            compromised: false,
+            agreed_by: String::new(),
+            break_glass: None,
+        }));
+        self.seen.insert(choice.case);
         self.come(Intent::Rotate);
     }
 
@@ -362,7 +436,7 @@ impl Model {
                     run.promotion_unknown = false;
                 }
             }
-            Action::Close => {
+            Action::Close | Action::Publish => {
                 self.store.open = false;
                 self.run = None;
             }
@@ -389,11 +463,13 @@ impl Model {
     /// Nothing of ours may still come, and N is not what the user has.
     fn may_drop(&self) -> Held {
         let user = self.store.previous.0;
-        let set = self.pending() == Some(self.world.roles()[user].password);
+        // A password that its user had before is not lost by giving up to promote it.
+        let known = fold(&self.store.journal).takes_known();
+        let set = self.pending() == Some(self.world.roles()[user].password) && !known;
         let comes = self.world.flight.is_some();
-        let known = !self.world.restored_unseen;
+        let trusted = !self.world.restored_unseen;
         hold(
-            !(comes || set && known),
+            !(comes || set && trusted),
             "a password was dropped that may be set",
         )
     }
@@ -533,6 +609,7 @@ impl Model {
         };
         match step {
             Step::Rotate => self.rotate(),
+            Step::Back(way) => self.back(way),
             Step::Come(intent) => self.come(intent),
             Step::Turn(fate) => self.turn(fate)?,
             Step::Crash => self.run = None,
@@ -647,6 +724,11 @@ impl Model {
             Case::NotReplicated => self.world.nodes.iter().any(|node| !node.named),
             Case::VerifyFailed => !self.world.roles()[idle].login,
             Case::RivalOwner => self.world.gate_shut,
+            // Nobody agreed to another password than the one that was known.
+            Case::BackScrambled => {
+                let known = self.store.previous.1;
+                known.is_some_and(|known| !self.world.holds(idle, known))
+            }
             _ => false,
         }
     }
@@ -680,9 +762,15 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => Just(Intent::Retry),
         1 => Just(Intent::Abandon),
     ];
+    let back = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(Way::Reissue)),
+        1 => Just(Some(Way::Repromote)),
+    ];
     prop_oneof![
         60 => any::<u8>().prop_map(Step::Turn),
         10 => Just(Step::Rotate),
+        4 => back.prop_map(Step::Back),
         14 => intent.prop_map(Step::Come),
         3 => Just(Step::Crash),
         2 => (0usize..2).prop_map(Step::Change),
@@ -748,11 +836,11 @@ fn no_sequence_of_mishaps_breaks_a_promise() {
     }
     // A model that does not come by a case says nothing of its rows.
     let seen = seen.into_inner();
-    // Nobody asks for a way back here, and these are cases of nothing else.
+    // Nobody retires a user here, and the model ends at S5: the cases of S6 are the table's alone.
     let elsewhere = [
-        Case::ApplicationsFail,
         Case::BackLocked,
-        Case::BackScrambled,
+        Case::SinkFailed,
+        Case::SinkForeign,
         Case::Unrecognised,
     ];
     let named = Case::ALL.iter().filter(|case| !elsewhere.contains(case));

@@ -1,7 +1,7 @@
 //! The choice of the way back, case by case.
 
 use super::*;
-use crate::rotation::{GateLook, Replication, TwinLook};
+use crate::rotation::{GateLook, Replication, SinkLook, TwinLook};
 
 const VALID: Standing = standing(1, 0, 0);
 const REFUSED: Standing = standing(0, 1, 0);
@@ -40,6 +40,7 @@ fn found(current: Standing, back: Standing) -> Back {
             in_parts: false,
             untried: false,
             promotion_unknown: false,
+            sink: SinkLook::Confirmed,
         },
         knows_current: true,
         knows_back: true,

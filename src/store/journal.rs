@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::StoreError;
+use super::{StoreError, sinks};
 use crate::model::{EnvironmentName, RotationId};
 use crate::rotation::{Event, fold};
 
@@ -70,8 +70,8 @@ fn close_rotation(
     Ok(())
 }
 
-/// Closes a rotation when nothing more is to be done for any of its paths, by what the
-/// journal says in this very transaction. Says whether it was closed.
+/// Closes a rotation when nothing more is to be done for any of its paths and files, by what the
+/// journal and the sinks say in this very transaction. Says whether it was closed.
 ///
 /// # Errors
 /// As for [`lines`].
@@ -91,7 +91,7 @@ pub fn close_if_over(
             .filter(|line| line.path.as_deref() == Some(path));
         fold(of_path.map(|line| &line.event)).is_over()
     };
-    if !paths.into_iter().all(is_over) {
+    if !paths.into_iter().all(is_over) || sinks::hold_open(transaction, rotation)? {
         return Ok(false);
     }
     append(transaction, rotation, None, &Event::Closed, now)?;

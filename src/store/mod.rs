@@ -22,6 +22,7 @@ pub mod owners;
 pub mod revisions;
 pub mod rotated_secrets;
 mod schema;
+pub mod sinks;
 mod times;
 
 use std::fs::OpenOptions;
@@ -46,6 +47,7 @@ pub use overlaps::{NewOverlap, OpenOverlap, PastOverlap};
 pub use owners::NamedUsers;
 pub use revisions::{NewRevision, RevisionRow, RevisionSummary};
 pub use rotated_secrets::{Acceptance, RotatedSecretRow};
+pub use sinks::{Fingerprint, SinkRow};
 
 use crate::process::{check_private_file, check_private_folder, create_private_folder};
 

@@ -25,6 +25,7 @@ mod network;
 mod network_cell;
 mod promises;
 mod retire;
+mod sinks;
 mod sleeper;
 mod two_paths;
 

@@ -397,9 +397,9 @@ fn manager_out() {
     passed(ShopEngine::Postgres, "manager-out");
 }
 
-/// Their scenes are in `scenarios_nodes` and `rollback`, or need a failpoint of the crash
+/// Their scenes are in `scenarios_nodes`, `rollback` and `sinks`, or need a failpoint of the crash
 /// matrix.
-const ELSEWHERE: [Case; 7] = [
+const ELSEWHERE: [Case; 9] = [
     Case::ApplicationsFail,
     Case::BackLocked,
     Case::BackScrambled,
@@ -407,6 +407,8 @@ const ELSEWHERE: [Case; 7] = [
     Case::NotReplicated,
     Case::PoolerRefuses,
     Case::StoreUnknown,
+    Case::SinkForeign,
+    Case::SinkFailed,
 ];
 
 /// A case that joins the table has to be produced too.

@@ -4,6 +4,7 @@ mod applications;
 mod hand_over;
 mod notices;
 mod overlap;
+mod publish;
 mod retire;
 mod rollback;
 
@@ -22,6 +23,7 @@ pub(super) use notices::{
     WebhookTestArguments,
 };
 pub(super) use overlap::{AgentArguments, DrainArguments};
+pub(super) use publish::PublishArguments;
 pub(super) use retire::{RetireArguments, TerminateArguments};
 pub(super) use rollback::RollbackArguments;
 
@@ -85,6 +87,8 @@ pub(in crate::cli) enum Command {
     Abandon(AbandonArguments),
     /// Take a way back after a promote, or out of an outage
     Rollback(RollbackArguments),
+    /// Give files the newest revision, and tell their readers
+    Publish(PublishArguments),
     /// Shut the outgoing user out, step by step: lock it, listen, scramble its password
     Retire(RetireArguments),
     /// End one session of an outgoing user

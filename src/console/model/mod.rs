@@ -225,8 +225,12 @@ impl Model {
 
     /// What this console does and has no answer of yet, in words.
     pub(super) fn busy(&self) -> Option<String> {
-        if self.is_running() {
-            return Some("a rotation is running in this console".to_owned());
+        if let Some(run) = self.run.as_ref().filter(|run| run.ended.is_none()) {
+            let what = match run.verb {
+                Verb::RollBack => "a rollback",
+                _ => "a rotation",
+            };
+            return Some(format!("{what} is running in this console"));
         }
         let deed = self.deed.as_ref().filter(|deed| deed.ended.is_none())?;
         let what = match deed.verb {

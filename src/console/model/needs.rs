@@ -58,8 +58,7 @@ impl Model {
         let look = known
             .and_then(|known| known.look.as_ref())
             .and_then(|look| look.paths.iter().find(|look| look.path == path.path));
-        let keeps_out = |standing: &str| matches!(standing, "refused" | "locked" | "expired");
-        if look.is_some_and(|look| keeps_out(&look.current.standing)) {
+        if look.is_some_and(keeps_consumers_out) {
             return Need::Down;
         }
         if environment.open_rotation.is_some() && path.step.is_some() && !path.is_over {
@@ -95,6 +94,15 @@ impl Model {
         Need::Healthy
     }
 
+    /// Whether what consumers read was seen not to log in, whatever else is the matter.
+    pub(in crate::console) fn is_down(&self, target: &Target) -> bool {
+        let known = self.known.get(&target.environment);
+        let looks = known.and_then(|known| known.look.as_ref());
+        let paths = looks.into_iter().flat_map(|look| &look.paths);
+        let of_target = |look: &&PathLook| Some(&look.path) == target.path.as_ref();
+        paths.filter(of_target).any(keeps_consumers_out)
+    }
+
     /// Whether the outgoing user may be in use, as far as one look can tell.
     fn may_be_in_use(&self, path: &PathStatus, look: Option<&PathLook>) -> bool {
         let propagating = path.promoted_at.is_some_and(|at| {
@@ -108,4 +116,11 @@ impl Model {
             });
         propagating || held
     }
+}
+
+fn keeps_consumers_out(look: &PathLook) -> bool {
+    matches!(
+        look.current.standing.as_str(),
+        "refused" | "locked" | "expired"
+    )
 }

@@ -8,13 +8,17 @@ use crate::model::Step;
 use crate::operations::Exit;
 use crate::operations::hand_over::{
     EndSessionReport, EndSessionStatus, HandOverStatus, Report, RetireReport, RetireStatus,
+    WayOffer,
 };
+use crate::rotation::Way;
 
 /// What is about to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) enum Verb {
     Rotate,
     Recover,
+    /// Take one of the ways back.
+    RollBack,
     /// Lock the outgoing user, or scramble its password when it was listened for.
     Retire,
     /// Let a locked user in again.
@@ -33,10 +37,38 @@ pub(in crate::console) struct Review {
     /// Which session is to be ended, where one is.
     pub(in crate::console) session: Option<Box<SessionRef>>,
     pub(in crate::console) stage: Stage,
+    /// The way back that was chosen; the recommended one until another one was.
+    pub(in crate::console) way: Option<Way>,
     /// What has to be typed, as far as it was.
     pub(in crate::console) typed: LineInput,
     /// Whether the button that acts has the focus; the safe one has it first.
     pub(in crate::console) on_act: bool,
+}
+
+impl Review {
+    /// The ways back that can be agreed to, the recommended one first.
+    pub(in crate::console) fn ways(&self) -> &[WayOffer] {
+        match &self.stage {
+            Stage::Ready(Answer::HandOver(report)) if self.verb == Verb::RollBack => {
+                ways_of(report)
+            }
+            _ => &[],
+        }
+    }
+
+    /// The way back that an agreement takes.
+    pub(in crate::console) fn offer(&self) -> Option<&WayOffer> {
+        let ways = self.ways();
+        let chosen = ways.iter().find(|offer| Some(offer.way) == self.way);
+        let recommended = || ways.iter().find(|offer| offer.recommended);
+        chosen.or_else(recommended).or_else(|| ways.first())
+    }
+}
+
+/// A review is of one rotated secret, so that one report of a path has ways.
+fn ways_of(report: &Report) -> &[WayOffer] {
+    let with_ways = report.paths.iter().find(|path| !path.ways.is_empty());
+    with_ways.map_or(&[], |path| &path.ways)
 }
 
 /// How far a review has come.
@@ -64,8 +96,11 @@ pub(in crate::console) enum Answer {
 
 impl Answer {
     /// Whether it is a plan that is refused by nothing, and that has something to do.
-    pub(in crate::console) fn can_be_agreed_to(&self) -> bool {
+    pub(in crate::console) fn can_be_agreed_to(&self, verb: Verb) -> bool {
         match self {
+            Self::HandOver(report) if verb == Verb::RollBack => {
+                report.status == HandOverStatus::Planned && !ways_of(report).is_empty()
+            }
             Self::HandOver(report) => report.status == HandOverStatus::Planned,
             Self::Retire(report) => report.status == RetireStatus::Planned,
             Self::EndSession(report) => report.status == EndSessionStatus::Planned,
@@ -76,8 +111,10 @@ impl Answer {
     pub(in crate::console) fn is_for(&self, verb: Verb) -> bool {
         matches!(
             (self, verb),
-            (Self::HandOver(_), Verb::Rotate | Verb::Recover)
-                | (Self::Retire(_), Verb::Retire | Verb::Undo)
+            (
+                Self::HandOver(_),
+                Verb::Rotate | Verb::Recover | Verb::RollBack
+            ) | (Self::Retire(_), Verb::Retire | Verb::Undo)
                 | (Self::EndSession(_), Verb::EndSession)
         )
     }
@@ -138,6 +175,8 @@ pub(in crate::console) struct Run {
     pub(in crate::console) target: Target,
     /// The last step that an earlier run had reached, for a recovery.
     pub(in crate::console) before: Option<Step>,
+    /// The way back that was agreed to, for a rollback.
+    pub(in crate::console) way: Option<Way>,
     /// Steps that are done, with the time they were done at.
     pub(in crate::console) done: Vec<(Step, DateTime<Utc>)>,
     pub(in crate::console) current: Option<Step>,

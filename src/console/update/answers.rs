@@ -112,7 +112,7 @@ pub(super) fn reviewed(
     }
     review.stage = match result {
         Ok(answer) if !answer.is_for(review.verb) => return Vec::new(),
-        Ok(answer) if answer.can_be_agreed_to() => Stage::Ready(answer),
+        Ok(answer) if answer.can_be_agreed_to(review.verb) => Stage::Ready(answer),
         Ok(answer) => Stage::Closed(answer),
         Err(problem) => Stage::Failed(problem),
     };

@@ -169,6 +169,7 @@ fn obey(model: &mut Model, command: Command, key: Key) -> Vec<Effect> {
         }
         Command::Rotate => review::open(model, Verb::Rotate),
         Command::Recover => review::open(model, Verb::Recover),
+        Command::RollBack => review::open(model, Verb::RollBack),
         Command::Retire => review::open(model, Verb::Retire),
         Command::Undo => review::open(model, Verb::Undo),
         Command::EndSession => review::open(model, Verb::EndSession),
@@ -296,6 +297,12 @@ fn review_command(review: &Review) -> String {
     match review.verb {
         Verb::Rotate => format!("handover rotate {name}{path}"),
         Verb::Recover => format!("handover recover {name}"),
+        Verb::RollBack => {
+            // The recommended way is the one that is taken unless another one is named.
+            let other = review.offer().filter(|offer| !offer.recommended);
+            let way = other.map(|offer| format!(" --way {}", offer.way));
+            format!("handover rollback {name}{path}{}", way.unwrap_or_default())
+        }
         Verb::Retire => format!("handover retire {name}{path}"),
         Verb::Undo => format!("handover retire {name}{path} --undo"),
         Verb::EndSession => match review.session.as_deref() {

@@ -33,6 +33,7 @@ pub(super) fn open(model: &mut Model, verb: Verb) -> Vec<Effect> {
         target,
         session: session.map(Box::new),
         stage: Stage::Asking,
+        way: None,
         typed: LineInput::default(),
         on_act: false,
     }));
@@ -50,6 +51,7 @@ fn question(
     Some(match verb {
         Verb::Rotate => Effect::PlanRotation { target, review },
         Verb::Recover => Effect::GatherEvidence { target, review },
+        Verb::RollBack => Effect::PlanRollBack { target, review },
         Verb::Retire | Verb::Undo => Effect::PlanRetire {
             target,
             undo: verb == Verb::Undo,
@@ -82,7 +84,7 @@ pub(in crate::console) fn blocked(model: &Model, review: &Review) -> Option<Stri
 }
 
 /// What has to be typed, where the review has a line to type into: the number of a session that
-/// is ended, and the name of a production environment.
+/// is ended, and the name of a production environment, or of any one whose consumers are down.
 pub(in crate::console) fn must_type(model: &Model, review: &Review) -> Option<String> {
     let name = &review.target.environment;
     let Stage::Ready(answer) = &review.stage else {
@@ -95,11 +97,36 @@ pub(in crate::console) fn must_type(model: &Model, review: &Review) -> Option<St
         Answer::EndSession(report) => report.session.as_ref().map(|session| session.pid),
         Answer::HandOver(_) | Answer::Retire(_) => None,
     };
-    match (number, model.is_protected(name)) {
+    match (number, wants_name(model, review)) {
         (Some(number), true) => Some(format!("{number} {name}")),
         (Some(number), false) => Some(number.to_string()),
         (None, true) => Some(name.to_string()),
         (None, false) => None,
+    }
+}
+
+/// Whether an agreement names the environment.
+fn wants_name(model: &Model, review: &Review) -> bool {
+    model.is_protected(&review.target.environment)
+        || review.offer().is_some_and(|offer| offer.typed)
+}
+
+/// Chooses among the ways back; what was typed for one is no agreement to another.
+fn choose(review: &mut Review, later: bool) {
+    let ways = review.ways();
+    let chosen = review.offer().map(|offer| offer.way);
+    let Some(at) = ways.iter().position(|offer| Some(offer.way) == chosen) else {
+        return;
+    };
+    let at = match later {
+        true => (at + 1).min(ways.len() - 1),
+        false => at.saturating_sub(1),
+    };
+    let way = ways[at].way;
+    if Some(way) != chosen {
+        review.way = Some(way);
+        review.typed = LineInput::default();
+        review.on_act = false;
     }
 }
 
@@ -123,7 +150,17 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Effect> {
                 review.typed.backspace();
             }
         }
+        Key::Down | Key::Up => {
+            if let Some(Overlay::Review(review)) = &mut model.overlay {
+                choose(review, key == Key::Down);
+            }
+        }
         Key::Char(character) if typing => type_into(model, character),
+        Key::Char('j' | 'k') => {
+            if let Some(Overlay::Review(review)) = &mut model.overlay {
+                choose(review, key == Key::Char('j'));
+            }
+        }
         Key::Char('y') => return act(model),
         Key::Char('n' | 'q') => model.overlay = None,
         Key::Char('U') => return super::unlock(model),
@@ -162,7 +199,7 @@ fn act(model: &mut Model) -> Vec<Effect> {
         return super::refuse(model, reason);
     }
     let review = review.clone();
-    let confirmation = match model.is_protected(&review.target.environment) {
+    let confirmation = match wants_name(model, &review) {
         true => Confirmation::Named(review.target.environment.to_string()),
         false => Confirmation::Yes,
     };
@@ -193,12 +230,30 @@ fn begin_run(
     let target = review.target.clone();
     let recovers = review.verb == Verb::Recover;
     let before = report.paths.first().filter(|_| recovers);
+    let way = review.offer().map(|offer| offer.way);
+    let effect = match (review.verb, way) {
+        (Verb::Recover, _) => Effect::Recover {
+            target: target.clone(),
+            confirmation,
+        },
+        (Verb::RollBack, Some(way)) => Effect::RollBack {
+            target: target.clone(),
+            way,
+            confirmation,
+        },
+        (Verb::RollBack, None) => return Vec::new(),
+        _ => Effect::Rotate {
+            target: target.clone(),
+            confirmation,
+        },
+    };
     model.overlay = None;
     model.deed = None;
     model.run = Some(Run {
         verb: review.verb,
-        target: target.clone(),
+        target,
         before: before.map(|path| path.step),
+        way,
         done: Vec::new(),
         current: None,
         waiting: None,
@@ -208,16 +263,7 @@ fn begin_run(
     if *model.screen() != Screen::Run {
         model.screens.push(Screen::Run);
     }
-    vec![match recovers {
-        false => Effect::Rotate {
-            target,
-            confirmation,
-        },
-        true => Effect::Recover {
-            target,
-            confirmation,
-        },
-    }]
+    vec![effect]
 }
 
 /// One change of the database: its review stays until the answer is here.

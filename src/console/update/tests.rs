@@ -7,6 +7,7 @@
 mod any_tests;
 mod drain_tests;
 mod retire_tests;
+mod roll_back_tests;
 
 use chrono::Duration;
 
@@ -14,6 +15,7 @@ use super::*;
 use crate::console::model::{Answer, Pane, Stage};
 use crate::console::tests::drain_tests as drain_states;
 use crate::console::tests::retire_tests::answer as answer_of;
+use crate::console::tests::roll_back_tests::plan as roll_back_plan;
 use crate::console::tests::{
     console, detail, done, every_need, evidence, healthy, looked, named, parked, planned, problem,
     quiet, refused, running, status, stopped, target,
@@ -124,6 +126,7 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
             number,
             result: Err(problem()),
         },
+        _ if let Some(report) = roll_back_plan(answer, &of) => reviewed(of, report),
         _ => {
             let result =
                 Ok(answer_of(answer, &of).unwrap_or_else(|| panic!("no answer: {answer}")));
@@ -181,13 +184,16 @@ fn stands(model: &Model) -> String {
             let verb = match review.verb {
                 Verb::Rotate => "rotate",
                 Verb::Recover => "recover",
+                Verb::RollBack => "roll back",
                 Verb::Retire => "retire",
                 Verb::Undo => "undo",
                 Verb::EndSession => "end session",
             };
             let target = &review.target.environment;
             let focus = if review.on_act { ", on act" } else { "" };
-            words.push(format!("review {verb} {target} {stage}{focus}"));
+            let offer = review.offer().filter(|_| review.ways().len() > 1);
+            let way = offer.map_or(String::new(), |offer| format!(" by {}", offer.way));
+            words.push(format!("review {verb} {target} {stage}{way}{focus}"));
             if !review.typed.text().is_empty() {
                 words.push(format!("typed {:?}", review.typed.text()));
             }
@@ -221,6 +227,15 @@ fn asked(effects: &[Effect]) -> String {
             }
             Effect::WatchDrains => "watch drains".to_owned(),
             Effect::ReadDrains(environment) => format!("drains {environment}"),
+            Effect::PlanRollBack { target, .. } => format!("ways of {}", target.environment),
+            Effect::RollBack {
+                target,
+                way,
+                confirmation,
+            } => {
+                let agreed = agreed(confirmation);
+                format!("ROLL BACK {} by {way} {agreed}", target.environment)
+            }
             Effect::PlanRetire { target, undo, .. } => {
                 format!("plan {} {}", way(*undo), target.environment)
             }

@@ -58,6 +58,7 @@ fn crumbs(model: &Model) -> String {
         Screen::Drains => "▸ drains ".to_owned(),
         Screen::Run => match model.run.as_ref().map(|run| run.verb) {
             Some(Verb::Recover) => "▸ recovery ".to_owned(),
+            Some(Verb::RollBack) => "▸ rollback ".to_owned(),
             _ => "▸ rotation ".to_owned(),
         },
     });
@@ -187,6 +188,13 @@ pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
                 stage: Stage::Acting,
                 ..
             }) => &[("esc", "leave it to itself")],
+            Overlay::Review(review) if review.ways().len() > 1 => &[
+                ("↑↓", "other way"),
+                ("esc", "leave it"),
+                ("tab", "other button"),
+                ("enter", "press it"),
+                ("Y", "copy command"),
+            ],
             Overlay::Review(_) => &[
                 ("esc", "leave it"),
                 ("tab", "other button"),
@@ -194,11 +202,16 @@ pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
                 ("Y", "copy command"),
             ],
         };
-        let spans = keys
-            .iter()
-            .flat_map(|(key, name)| label(theme, key, name, false));
+        let mut free = usize::from(area.width).saturating_sub(1);
         let mut line = vec![Span::raw(" ")];
-        line.extend(spans);
+        for (key, name) in keys {
+            let label = label(theme, key, name, false);
+            match free.checked_sub(wide(&label)) {
+                Some(left) => free = left,
+                None => break,
+            }
+            line.extend(label);
+        }
         put(buffer, area, 0, &Line::from(line));
         return;
     }
@@ -220,13 +233,12 @@ pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
             _ => labels.push(label),
         }
     }
-    let width = |label: &[Span<'_>; 3]| label.iter().map(Span::width).sum::<usize>();
     let mut free = usize::from(area.width)
         .saturating_sub(1)
-        .saturating_sub(kept.iter().map(width).sum());
+        .saturating_sub(kept.iter().map(wide).sum());
     let mut spans = vec![Span::raw(" ")];
     for label in labels {
-        match free.checked_sub(width(&label)) {
+        match free.checked_sub(wide(&label)) {
             Some(left) => free = left,
             None => continue,
         }
@@ -242,9 +254,18 @@ fn needless(model: &Model, entry: &Entry) -> bool {
     let off = disabled(model, entry.command).is_some();
     let only_when_on = matches!(
         entry.command,
-        Command::Unlock | Command::Unfold | Command::Drains | Command::Undo | Command::EndSession
+        Command::Unlock
+            | Command::Unfold
+            | Command::Drains
+            | Command::Undo
+            | Command::EndSession
+            | Command::RollBack
     );
     only_when_on && off || matches!(entry.scope, Scope::Target) && model.target().is_none()
+}
+
+fn wide(label: &[Span<'_>; 3]) -> usize {
+    label.iter().map(Span::width).sum()
 }
 
 fn label<'a>(theme: &Theme, key: &str, name: &str, off: bool) -> [Span<'a>; 3] {

@@ -279,12 +279,7 @@ fn user(
     [name_width, standing_width]: [usize; 2],
 ) -> Line<'static> {
     let standing = standing(look);
-    let (glyph, role) = match standing {
-        "valid" => ("●", Role::Ok),
-        "refused" | "locked" | "expired" => ("✗", Role::Danger),
-        "not probed" => ("·", Role::Muted),
-        _ => ("?", Role::Warn),
-    };
+    let (glyph, role) = words::login(standing).unwrap_or(("?", Role::Warn));
     let name = words::cut(name, name_width);
     Line::from(vec![
         Span::styled(format!("  {label:<9}"), theme.style(Role::Muted)),

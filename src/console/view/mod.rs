@@ -20,6 +20,7 @@ mod environments;
 mod help;
 mod review;
 mod review_retire;
+mod review_roll_back;
 mod run;
 mod sparkline;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
-use super::{dialog, labelled_lines, put, put_all, review_retire};
+use super::{dialog, labelled_lines, put, put_all, review_retire, review_roll_back};
 use crate::console::model::{Answer, Model, Problem, Review, Stage, Verb};
 use crate::console::theme::{Role, Theme};
 use crate::console::update::{blocked, must_type};
@@ -22,50 +22,97 @@ pub(super) fn draw(
     buffer: &mut Buffer,
 ) -> Option<Position> {
     let title = title(review);
-    let width = screen.width.saturating_sub(4).min(100);
+    let margin = match review.verb {
+        // It has the most to say, and a small terminal none to give away.
+        Verb::RollBack => 0,
+        _ => 4,
+    };
+    let width = screen.width.saturating_sub(margin).min(100);
     let inner = width.saturating_sub(4);
+    // Without the frame. Where it is narrow the blank line of the agreement is given up first.
+    let room = screen.height.saturating_sub(2);
+    let fits = |body: &(Vec<Line<'_>>, usize), below: u16| {
+        body.1 == 0 && body.0.len() <= usize::from(room.saturating_sub(below))
+    };
+    let mut below = AGREEMENT;
+    let mut whole = body(review, theme, inner, room.saturating_sub(below));
+    if !fits(&whole, below) {
+        below -= 1;
+        whole = body(review, theme, inner, room.saturating_sub(below));
+    }
+    let (lines, left_out) = whole;
+    let height = u16::try_from(lines.len() + usize::from(left_out > 0))
+        .unwrap_or(u16::MAX)
+        .saturating_add(6);
+    let inside = dialog(theme, screen, buffer, &title, (width, height));
+    let text = Rect {
+        height: inside.height.saturating_sub(below),
+        ..inside
+    };
+    put_all(buffer, text, &lines);
+    tell_hidden(theme, text, lines.len(), left_out, buffer);
+    let below = Rect {
+        y: inside.bottom().saturating_sub(below).max(inside.y),
+        height: inside.height.min(below),
+        ..inside
+    };
+    draw_agreement(model, review, theme, below, buffer)
+}
+
+/// Rows of the agreement: what is to be typed or the reason, a blank one, the buttons.
+const AGREEMENT: u16 = 3;
+
+/// What is said above the agreement, and how many lines of it were left out for want of room.
+fn body(review: &Review, theme: &Theme, width: u16, room: u16) -> (Vec<Line<'static>>, usize) {
     let muted = |words: &'static str| Line::from(Span::styled(words, theme.style(Role::Muted)));
     let lines = match &review.stage {
         Stage::Asking => vec![muted("looking at the database …")],
         Stage::Acting => vec![muted("the database is being told …")],
         Stage::Ready(Answer::HandOver(report)) => match review.verb {
-            Verb::Recover => evidence(theme, report, inner),
-            _ => plans(theme, report, inner),
+            Verb::Recover => evidence(theme, report, width),
+            Verb::RollBack => {
+                let lines = review_roll_back::planned(theme, review, report, width, room);
+                return (lines.shown, lines.left_out);
+            }
+            _ => plans(theme, report, width),
         },
-        Stage::Ready(Answer::Retire(report)) => review_retire::planned(theme, report, inner),
-        Stage::Ready(Answer::EndSession(report)) => review_retire::session(theme, report, inner),
-        Stage::Closed(Answer::HandOver(report)) => closed(theme, review.verb, report, inner),
-        Stage::Closed(Answer::Retire(report)) => review_retire::closed(theme, report, inner),
-        Stage::Closed(Answer::EndSession(report)) => review_retire::not_ended(theme, report, inner),
-        Stage::Failed(problem) => failed(theme, problem, inner),
+        Stage::Ready(Answer::Retire(report)) => review_retire::planned(theme, report, width),
+        Stage::Ready(Answer::EndSession(report)) => review_retire::session(theme, report, width),
+        Stage::Closed(Answer::HandOver(report)) if review.verb == Verb::RollBack => {
+            let lines = review_roll_back::closed(theme, report, width, room);
+            return (lines.shown, lines.left_out);
+        }
+        Stage::Closed(Answer::HandOver(report)) => closed(theme, review.verb, report, width),
+        Stage::Closed(Answer::Retire(report)) => review_retire::closed(theme, report, width),
+        Stage::Closed(Answer::EndSession(report)) => review_retire::not_ended(theme, report, width),
+        Stage::Failed(problem) => failed(theme, problem, width),
     };
-    let height = u16::try_from(lines.len())
-        .unwrap_or(u16::MAX)
-        .saturating_add(6);
-    let inside = dialog(theme, screen, buffer, &title, (width, height));
-    let text = Rect {
-        height: inside.height.saturating_sub(3),
-        ..inside
+    (lines, 0)
+}
+
+/// Nobody may agree to what they do not know to be there.
+fn tell_hidden(theme: &Theme, text: Rect, lines: usize, left_out: usize, buffer: &mut Buffer) {
+    let height = usize::from(text.height);
+    let Some(last) = text.height.checked_sub(1) else {
+        return;
     };
-    put_all(buffer, text, &lines);
-    // Nobody may agree to what they do not know to be there.
-    let hidden = lines.len().saturating_sub(usize::from(text.height));
-    if let (1.., Some(last)) = (hidden, text.height.checked_sub(1)) {
-        let row = Rect {
-            y: text.y + last,
-            height: 1,
-            ..text
-        };
-        Clear.render(row, buffer);
-        let words = format!("… {} more lines: enlarge the terminal", hidden + 1);
-        put(
-            buffer,
-            row,
-            0,
-            &Line::from(Span::styled(words, theme.style(Role::Warn))),
-        );
+    if lines <= height && left_out == 0 {
+        return;
     }
-    draw_agreement(model, review, theme, inside, buffer)
+    let at = u16::try_from(lines).unwrap_or(u16::MAX).min(last);
+    let hidden = left_out + lines.saturating_sub(usize::from(at));
+    let row = Rect {
+        y: text.y + at,
+        height: 1,
+        ..text
+    };
+    Clear.render(row, buffer);
+    let mut words = format!("… {hidden} more lines: enlarge the terminal");
+    if words.width() > usize::from(text.width) {
+        words = format!("… {hidden} more lines: enlarge it");
+    }
+    let line = Line::from(Span::styled(words, theme.style(Role::Warn)));
+    put(buffer, row, 0, &line);
 }
 
 fn title(review: &Review) -> String {
@@ -75,6 +122,7 @@ fn title(review: &Review) -> String {
     match review.verb {
         Verb::Rotate => format!("rotate {name}"),
         Verb::Recover => format!("recover {name}"),
+        Verb::RollBack => format!("roll back {name} {path}"),
         Verb::Retire => format!("retire the outgoing user of {name} {path}"),
         Verb::Undo => format!("let the outgoing user of {name} {path} in again"),
         Verb::EndSession => format!("end session {pid} of {name} {path}"),
@@ -86,20 +134,16 @@ fn draw_agreement(
     model: &Model,
     review: &Review,
     theme: &Theme,
-    inside: Rect,
+    below: Rect,
     buffer: &mut Buffer,
 ) -> Option<Position> {
-    let below = Rect {
-        y: inside.bottom().saturating_sub(3).max(inside.y),
-        height: inside.height.min(3),
-        ..inside
-    };
+    let buttons = below.height.saturating_sub(1);
     if !matches!(review.stage, Stage::Ready(_)) {
         let words = " enter or esc closes ";
         put(
             buffer,
             below,
-            2,
+            buttons,
             &Line::from(Span::styled(words, theme.style(Role::ButtonFocus))),
         );
         return None;
@@ -135,6 +179,9 @@ fn draw_agreement(
     let act = match (&review.stage, review.verb) {
         (Stage::Ready(Answer::Retire(report)), _) => review_retire::button(report),
         (_, Verb::Rotate) => " Rotate (y) ",
+        // Where a name has to be typed, no letter is a key.
+        (_, Verb::RollBack) if must_type.is_some() => " Roll back ",
+        (_, Verb::RollBack) => " Roll back (y) ",
         // Its number has to be typed, so that no letter is a key here.
         (_, Verb::EndSession) => " End it ",
         _ => " Do it (y) ",
@@ -155,7 +202,7 @@ fn draw_agreement(
     put(
         buffer,
         below,
-        2,
+        buttons,
         &Line::from(vec![
             Span::styled(" Leave it (esc) ", button(!on_act)),
             Span::raw("   "),

@@ -10,6 +10,7 @@ use crate::console::model::{Model, Run, RunEnd, Verb};
 use crate::console::theme::{Role, Theme};
 use crate::model::Step;
 use crate::operations::hand_over::{HandOverStatus, Report};
+use crate::rotation::Way;
 
 const STEPS: [(Step, &str); 5] = [
     (Step::Preflight, "look at the server, both users, the gate"),
@@ -18,6 +19,18 @@ const STEPS: [(Step, &str); 5] = [
     (Step::Verify, "log in with it everywhere"),
     (Step::Promote, "make it current in a new revision"),
 ];
+
+/// What a step is on a way back, where it is another thing than in a rotation.
+fn of_way(way: Way, step: Step) -> Option<&'static str> {
+    Some(match (step, way) {
+        (Step::Preflight, _) => "look at the server and at both users",
+        (Step::Pending, Way::Repromote | Way::Unretire) => "not needed: its password is known",
+        (Step::Pending, Way::Reapply) => "take the stored password once more",
+        (Step::Apply, Way::Repromote) => "not needed: no password changes",
+        (Step::Apply, Way::Unretire) => "let the user in again",
+        _ => return None,
+    })
+}
 
 pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let Some(run) = &model.run else {
@@ -31,6 +44,7 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
     };
     let verb = match run.verb {
         Verb::Recover => "recovering",
+        Verb::RollBack => "rolling back",
         // What has no steps to follow has no run.
         _ => "rotating",
     };
@@ -40,7 +54,11 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
         Line::from(Span::styled(title, theme.style(Role::Title))),
         Line::default(),
     ];
+    if let Some(way) = run.way {
+        lines[0].push_span(Span::styled(format!(": {way}"), theme.style(Role::Title)));
+    }
     for (step, words) in STEPS {
+        let words = run.way.and_then(|way| of_way(way, step)).unwrap_or(words);
         lines.push(step_line(theme, run, step, words));
     }
     lines.push(Line::default());
@@ -76,6 +94,7 @@ fn step_line(theme: &Theme, run: &Run, step: Step, words: &'static str) -> Line<
     let done = run.done.iter().find(|(known, _)| *known == step);
     let (glyph, word, role) = match done {
         Some(_) => ("✓", "done", Role::Ok),
+        None if is_passed(run, step) => ("–", "left out", Role::Muted),
         None if run.current == Some(step) => ("◐", "running", Role::Pending),
         None if run.before.is_some_and(|before| step <= before) => ("✓", "before", Role::Muted),
         None => ("·", "", Role::Muted),
@@ -90,6 +109,12 @@ fn step_line(theme: &Theme, run: &Run, step: Step, words: &'static str) -> Line<
         Span::styled(format!("{words:<41}"), theme.style(Role::Muted)),
         Span::styled(format!("{word} {took}"), theme.style(role)),
     ])
+}
+
+/// A way back leaves out the steps that it does not need.
+fn is_passed(run: &Run, step: Step) -> bool {
+    let later = |(done, _): &(Step, _)| *done > step;
+    run.way.is_some() && run.current != Some(step) && run.done.iter().any(later)
 }
 
 fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
@@ -141,7 +166,7 @@ fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
             (None, None) => {}
         }
     }
-    if report.paths.is_empty()
+    if report.paths.iter().all(|path| path.error.is_none())
         && let Some(error) = &report.error
     {
         lines.extend(labelled_lines(theme, "why", &error.message, text, width));

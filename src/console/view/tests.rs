@@ -2,6 +2,7 @@
 
 mod drain_tests;
 mod retire_tests;
+mod roll_back_tests;
 
 use std::collections::BTreeSet;
 
@@ -33,6 +34,7 @@ fn states() -> Vec<State> {
     drain_tests::drains(&mut add);
     reviews(&mut add);
     retire_tests::reviews(&mut add);
+    roll_back_tests::reviews(&mut add);
     runs(&mut add);
     states
 }
@@ -122,6 +124,7 @@ fn review(mut model: Model, verb: Verb, of: &str, stage: Stage) -> Model {
         target: target(of),
         session: None,
         stage,
+        way: None,
         typed: crate::console::input::LineInput::default(),
         on_act: false,
     }));

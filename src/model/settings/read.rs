@@ -2,6 +2,7 @@
 
 mod addresses;
 mod overlap;
+mod publish;
 mod webhooks;
 
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub(super) fn settings(document: &Document) -> Result<Settings, Vec<Diagnostic>>
             }
             "owners" => settings.owners = reader.owners(&field),
             "webhooks" => settings.webhooks = reader.webhooks(&field),
+            "publish" => settings.sinks = reader.sinks(&field),
             _ => reader.refused_list(&field),
         }
     }

@@ -11,7 +11,7 @@ use crate::document::PropertyPath;
 use crate::drain::{Drain, Question, Timeline, judge};
 use crate::model::{EnvironmentName, Overlap};
 use crate::operations::{Failure, Workspace};
-use crate::store::{StoreError, observations, overlaps};
+use crate::store::{StoreError, observations, overlaps, sinks};
 
 /// Judges what is stored of the rotated secrets at `paths`, or of all of the environment; no
 /// database is asked.
@@ -52,7 +52,8 @@ pub(super) async fn judged(
             let overlap = overlaps::current(transaction, ground.secret)?;
             if let Some(overlap) = overlap.filter(|one| one.id == ground.overlap.id) {
                 let timeline = observations::load(transaction, overlap.id)?;
-                read.push((ground, overlap, timeline));
+                let published = sinks::are_confirmed(transaction, ground.secret, overlap.revision)?;
+                read.push((ground, overlap, timeline, published));
             }
         }
         Ok::<_, StoreError>(read)
@@ -62,7 +63,9 @@ pub(super) async fn judged(
         environment: environment.clone(),
         drains: drains
             .iter()
-            .map(|(ground, overlap, timeline)| judge_one(ground, overlap, timeline))
+            .map(|(ground, overlap, timeline, published)| {
+                judge_one(ground, overlap, timeline, *published)
+            })
             .collect(),
         without_overlap: grounds.without_overlap.clone(),
         sampler,
@@ -70,7 +73,12 @@ pub(super) async fn judged(
     })
 }
 
-fn judge_one(ground: &Arc<Ground>, overlap: &Overlap, timeline: &Timeline) -> Drain {
+fn judge_one(
+    ground: &Arc<Ground>,
+    overlap: &Overlap,
+    timeline: &Timeline,
+    sinks_confirmed: bool,
+) -> Drain {
     let settings = &ground.settings;
     judge(&Question {
         environment: &ground.environment,
@@ -86,8 +94,7 @@ fn judge_one(ground: &Arc<Ground>, overlap: &Overlap, timeline: &Timeline) -> Dr
         max_gap: settings.max_gap,
         sample: settings.sample,
         listen: settings.retire.listen,
-        // There are no sinks yet that could lack the new credential.
-        sinks_confirmed: true,
+        sinks_confirmed,
         now: Utc::now(),
     })
 }

@@ -37,6 +37,12 @@ impl Asked {
         }
         asked
     }
+
+    /// Something else of the environment is asked for as well.
+    pub(super) fn and_protected(mut self, protected: bool) -> Self {
+        self.protected |= protected;
+        self
+    }
 }
 
 /// What agreement is missing, if any; `look` shows what would be done.

@@ -7,6 +7,7 @@ use crate::database::Login;
 use crate::model::{LoginOutcome, UnknownCause};
 use crate::operations::Workspace;
 use crate::process::failpoint::{self, Failpoint};
+use crate::publish::{FaultKind, SinkFault};
 use crate::store::{Locked, Placed, StoreError};
 use crate::untrusted::Untrusted;
 
@@ -51,6 +52,24 @@ pub(super) async fn probe(
     match failpoint::after(effect) {
         Ok(()) => outcome,
         Err(failpoint) => nothing_known(failpoint),
+    }
+}
+
+/// A file is written, or its readers are told.
+pub(super) async fn at_sink(
+    effect: &'static str,
+    work: impl Future<Output = Result<(), SinkFault>>,
+) -> Result<(), SinkFault> {
+    failpoint::before(effect).map_err(not_published)?;
+    work.await?;
+    failpoint::after(effect).map_err(not_published)
+}
+
+fn not_published(failpoint: Failpoint) -> SinkFault {
+    SinkFault {
+        kind: FaultKind::NotWritten,
+        message: failpoint.to_string(),
+        remedy: "try again".to_owned(),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::operations::Failure;
 use crate::process::Deadline;
 use crate::rotation::{
     Event, Evidence, GateLook, Intent, Manager, Progress as Reached, Replication, RoleKnowledge,
-    ServerMatch, Standing, TwinLook, Way, assess, count_unnamed, match_server, replication,
+    ServerMatch, SinkLook, Standing, TwinLook, Way, assess, count_unnamed, match_server,
+    replication,
 };
 use crate::store::StoreError;
 
@@ -413,6 +414,7 @@ impl Run<'_> {
                     .any(|index| knowledge(index) != RoleKnowledge::Sound),
             server,
             replication: self.replication(),
+            sink: SinkLook::Confirmed,
             unnamed_standbys: count_unnamed(self.looks()),
             twins: self.twins,
             waits: self.epoch.waits,

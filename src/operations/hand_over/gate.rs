@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::operations::Workspace;
 use crate::rotation::unnamed_standbys;
-use crate::store::{StoreError, observations};
+use crate::store::{StoreError, observations, sinks};
 use crate::untrusted::Untrusted;
 
 /// How long a session that may be a probe of a killed run is given to go.
@@ -443,10 +443,14 @@ async fn watched(
     let Some(overlap) = subject.overlap_of_idle() else {
         return Ok(None);
     };
-    let number = overlap.id;
-    let mut timeline = workspace
+    let (number, revision, secret) = (overlap.id, overlap.revision, subject.record.id);
+    let (mut timeline, sinks_confirmed) = workspace
         .store
-        .read(move |transaction| observations::load(transaction, number))
+        .read(move |transaction| {
+            let timeline = observations::load(transaction, number)?;
+            let published = sinks::are_confirmed(transaction, secret, revision)?;
+            Ok::<_, StoreError>((timeline, published))
+        })
         .await?;
     // Those of this run may not be noted yet.
     for session in own {
@@ -471,8 +475,7 @@ async fn watched(
         max_gap: settings.max_gap,
         sample: settings.sample,
         listen: settings.retire.listen,
-        // Nothing is published yet, so that there is nothing to confirm.
-        sinks_confirmed: true,
+        sinks_confirmed,
         now: Utc::now(),
     };
     let drain = drain::judge(&question);

@@ -26,6 +26,7 @@ mod outcome;
 mod own;
 mod preflight;
 mod promote;
+mod publish;
 mod report;
 mod resume;
 mod retire;
@@ -44,6 +45,9 @@ pub(super) use examine::{document_problem, examine};
 pub(super) use identify::{Identified, identify};
 pub use look::{Depth, Look, PathLook, SessionLook, UserLook, look};
 pub use outcome::{Advice, ErrorReport, HandOverStatus, PathOutcome, PathReport, Report, WayOffer};
+pub use publish::{
+    PublishReport, PublishRequest, PublishStatus, SinkReport, plan_publish, publish,
+};
 pub use resume::{Purpose, ResumeRequest, explain, list_open, resume};
 pub use retire::{
     RetireReport, RetireRequest, RetireStatus, list_leaked, plan_retire, retire, retire_by_settings,

@@ -171,7 +171,8 @@ impl Open {
             let intent = request.purpose.intent();
             let mut run = Run::new(workspace, observer, subject, intent, self.number, events);
             run.reason.clone_from(&reason);
-            run.compromised = compromised;
+            let back = run.journal.back.as_ref();
+            run.compromised = compromised || back.is_some_and(|back| back.compromised);
             run.waived = waiver.is_some() && is_in_the_plan(&run.events);
             run
         });

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::RetireReport;
+use super::{RetireReport, SinkReport};
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::{Exit, Failure};
 use crate::rotation::{Plan, Refusal, Way};
@@ -202,6 +202,9 @@ pub struct Report {
     pub error: Option<ErrorReport>,
     /// Its rotated secrets.
     pub paths: Vec<PathReport>,
+    /// The files that it is published to; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<SinkReport>,
     /// What became of the users whose passwords leaked; absent unless that was said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<RetireReport>,
@@ -241,6 +244,7 @@ impl Report {
             revision: None,
             error: Some(ErrorReport::from(failure)),
             paths: Vec::new(),
+            sinks: Vec::new(),
             retired: Vec::new(),
             protected: false,
             exit: ExitCode(failure.exit),
@@ -257,6 +261,7 @@ impl Report {
             revision: None,
             error: None,
             paths: Vec::new(),
+            sinks: Vec::new(),
             retired: Vec::new(),
             protected: false,
             exit: ExitCode(Exit::Done),

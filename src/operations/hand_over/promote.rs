@@ -16,7 +16,7 @@ use crate::model::{NodeTime, RotationId, ServerIdentity, Step};
 use crate::operations::loading::Head;
 use crate::operations::notices::{self, RotationFact};
 use crate::operations::workspace::stored_time;
-use crate::operations::{Exit, Failure, Workspace};
+use crate::operations::{Exit, Failure, Workspace, sinks};
 use crate::rotation::{Admitted, Event, Pending, Way};
 use crate::secret::SecretId;
 use crate::store::{
@@ -110,6 +110,7 @@ pub(super) async fn promote(
                 one.detail(rotation, number),
             )?;
         }
+        sinks::want_all(transaction, &head, number, rotation)?;
         journal::close_if_over(transaction, rotation, &now)?;
         notices::of_rotation(transaction, &environment, rotation, RotationFact::Promoted)?;
         Ok::<_, Failure>(number)

@@ -74,6 +74,7 @@ pub(super) fn together(environment: &EnvironmentName, mut ends: Vec<PathEnd>) ->
         revision: None,
         error,
         paths: ends.into_iter().map(|(path, _)| path).collect(),
+        sinks: Vec::new(),
         retired: Vec::new(),
         protected: false,
         exit: ExitCode(exit),
@@ -367,6 +368,11 @@ pub(super) fn remedy(case: Case, engine: Engine, environment: &EnvironmentName) 
         Case::RivalOwner => {
             format!("find who else sets this user's password, and stop it; then: {again}")
         }
+        Case::SinkForeign => format!(
+            "see who else writes the file; to overwrite it: handover publish {environment} \
+             --overwrite FILE; or take it out of `publish` in the settings, then: {again}"
+        ),
+        Case::SinkFailed => format!("mend what it names; then: {again}"),
         Case::NothingDone
         | Case::PendingUnsent
         | Case::Applied

@@ -14,6 +14,7 @@ use super::confirm::{Asked, unconfirmed};
 use super::open::{Found, find};
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
 use super::preflight::{self, Circumstances};
+use super::publish;
 use super::report::{self, PathEnd};
 use super::retire::list_leaked;
 use super::rotation::{MOST_AT_ONCE, Rotation};
@@ -128,11 +129,15 @@ async fn go_on(
     }
     let mut decisions = look(&mut rotation).await?;
     // Whatever stood in the way of S1 may be gone when it is looked at again.
-    let harmless = !rotation.runs.iter().any(begins)
+    let intent = request.purpose.intent();
+    let waiting = publish::waiting(workspace, environment, open.number, intent).await?;
+    let harmless = !waiting.acts()
+        && !rotation.runs.iter().any(begins)
         && decisions
             .iter()
             .all(|one| matches!(one.action, Action::Park | Action::Close));
-    let asked = Asked::of(environment, "handover recover --explain", subjects);
+    let asked = Asked::of(environment, "handover recover --explain", subjects)
+        .and_protected(waiting.protected);
     if let (false, Some(mut report)) = (harmless, unconfirmed(&asked, &request.confirmation)) {
         close(&mut rotation).await;
         report.rotation = Some(open.number);
@@ -143,6 +148,7 @@ async fn go_on(
             });
         }
         describe(&rotation, &decisions, &mut report);
+        report.sinks = waiting.sinks;
         return Ok(report);
     }
     audit_intent(workspace, request.purpose, &rotation, &decisions).await?;
@@ -152,6 +158,7 @@ async fn go_on(
     }
     let stops = rotation.drive().await;
     let mut report = report::of_rotation(&rotation, stops, others);
+    publish::after_promote(workspace, observer, intent, &mut report).await;
     describe(&rotation, &decisions, &mut report);
     Ok(report)
 }
@@ -226,6 +233,9 @@ async fn look_on(
     report.protected = rotation.protected;
     report.exit = ExitCode(exit);
     describe(&rotation, &decisions, &mut report);
+    let intent = request.purpose.intent();
+    let waiting = publish::waiting(workspace, environment, open.number, intent).await?;
+    publish::plan(&mut report, waiting);
     Ok(report)
 }
 

@@ -14,6 +14,7 @@ use super::effects;
 use super::outcome::{ErrorReport, PathReport, Report};
 use super::own::{self, OwnLogins};
 use super::preflight::{self, Circumstances, Preflight, twin_look};
+use super::publish;
 use super::report::{self, PathEnd};
 use super::retire::shut_out;
 use super::rotation::{MOST_AT_ONCE, Rotation};
@@ -145,6 +146,7 @@ pub async fn rotate(
     let (mut rotation, others) = begin(workspace, observer, request, number, judged);
     let stops = rotation.drive().await;
     let mut report = report::of_rotation(&rotation, stops, others);
+    publish::after_promote(workspace, observer, Intent::Rotate, &mut report).await;
     for (path, plan) in plans {
         if let Some(of_path) = report.paths.iter_mut().find(|one| one.path == path) {
             of_path.plan = Some(plan);

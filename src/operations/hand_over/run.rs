@@ -239,7 +239,8 @@ impl Run<'_> {
             }
             Action::Promote => Ok(Turn::Stop(Stop::Verified)),
             Action::ReadStoreAgain => self.read_store_again().await,
-            Action::Close => self.close().await,
+            // Files are no matter of one path: S6 follows when all runs have stopped.
+            Action::Close | Action::Publish => self.close().await,
             Action::Abandon => self.abandon(case).await,
             Action::Release | Action::Abort => self.abort(case).await,
             Action::Park => {

@@ -76,7 +76,10 @@ fn words(event: &Event) -> String {
         Event::UnlockSent => "the statement that unlocks the user is sent".to_owned(),
         Event::UnlockConfirmed { .. } => "the server confirmed that it may log in".to_owned(),
         Event::UnlockRefused { code, message } => {
-            format!("the server refused to unlock it: {} ({code})", Untrusted::new(message))
+            format!(
+                "the server refused to unlock it: {} ({code})",
+                Untrusted::new(message)
+            )
         }
         Event::ApplySent => "S3: the statement is sent".to_owned(),
         Event::LoginsRefused { in_a_row } => format!("{in_a_row} refused logins in a row"),

@@ -4,7 +4,8 @@ use super::super::decide;
 use super::*;
 use crate::model::{Flavour, ServerIdentity};
 use crate::rotation::{
-    Admitted, Chosen, Decision, Event, Evidence, Replication, Standing, TwinLook, Way, fold,
+    Admitted, Chosen, Decision, Event, Evidence, Replication, SinkLook, Standing, TwinLook, Way,
+    fold,
 };
 use Intent::{Abandon, Recover, Retry, Rotate};
 
@@ -53,6 +54,7 @@ fn journal(way: Way, case: Case, more: &[Event]) -> Vec<Event> {
             way,
             case,
             consumers_down,
+            compromised: false,
             agreed_by: "somebody".to_owned(),
             break_glass: None,
         }),
@@ -80,6 +82,7 @@ fn found(current: Standing, pending: Standing) -> Evidence {
         in_parts: false,
         untried: false,
         promotion_unknown: false,
+        sink: SinkLook::Confirmed,
     }
 }
 

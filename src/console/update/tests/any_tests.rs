@@ -17,6 +17,7 @@ fn events() -> impl Strategy<Value = String> {
         "tab",
         "R",
         "V",
+        "B",
         "L",
         "Z",
         "X",
@@ -45,6 +46,9 @@ fn events() -> impl Strategy<Value = String> {
         "<planned>",
         "<evidence>",
         "<refused>",
+        "<applications-fail>",
+        "<current-dead>",
+        "<compromised>",
         "<failed>",
         "<planned:shop/alpha>",
         "<planned:shop/beta>",
@@ -87,6 +91,9 @@ fn events() -> impl Strategy<Value = String> {
         "<store:0> esc esc g g U R <planned> <type:shop/alpha> <minutes:16> tab enter",
         "esc esc G R <planned> y",
         "esc esc V <evidence> y",
+        "esc esc G B <applications-fail> j y",
+        "esc esc G B <current-dead> <type:shop/gamma> down <type:shop/gamma> enter",
+        "esc esc G B <current-dead> <type:shop/gamma> enter",
         "esc esc j enter <late:shop/beta> L <lock> y",
         "esc esc j enter <locked-drain:shop/beta> Z <unlock> y <unlocked>",
         "esc esc j enter 1 <late:shop/beta> enter j X <to-end> <type:4000> enter",
@@ -162,6 +169,15 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
                 target,
                 confirmation,
             } => (Verb::Recover, target, confirmation),
+            Effect::RollBack {
+                target,
+                way,
+                confirmation,
+            } => {
+                let shown = agreeable(&before).and_then(|review| Some(review.offer()?.way));
+                prop_assert_eq!(shown, Some(*way), "another way than the one shown");
+                (Verb::RollBack, target, confirmation)
+            }
             Effect::Retire {
                 target,
                 undo,
@@ -195,7 +211,12 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
         }
         prop_assert!(before.busy().is_none(), "one at a time");
         prop_assert!(!before.is_read_only(&target.environment));
-        let expected = match before.is_protected(&target.environment) {
+        let is_typed = review.offer().is_some_and(|offer| offer.typed);
+        let is_named = is_typed || before.is_protected(&target.environment);
+        if is_named && verb != Verb::EndSession {
+            prop_assert_eq!(review.typed.text(), target.environment.to_string());
+        }
+        let expected = match is_named {
             true => Confirmation::Named(target.environment.to_string()),
             false => Confirmation::Yes,
         };
@@ -239,6 +260,11 @@ fn the_ways_to_an_end_do_end_in_a_change() {
         ("<store:0>", "U R <planned> <type:shop/alpha> enter"),
         ("<store:0>", "G R <planned> tab enter"),
         ("<store:1>", "V <evidence> y"),
+        ("<store:0>", "G B <applications-fail> j tab enter"),
+        (
+            "<store:0>",
+            "G B <current-dead> down <type:shop/gamma> enter",
+        ),
         ("<store:2>", "U V <evidence> <type:shop/pay> enter"),
         ("<store:0>", "j enter <late:shop/beta> L <lock> y"),
         (

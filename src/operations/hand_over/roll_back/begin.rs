@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::RollBackRequest;
 use super::look::{Looked, Ready};
@@ -101,6 +102,7 @@ fn line(workspace: &Workspace, request: &RollBackRequest, ready: &Ready) -> Line
         way: choice.way,
         case: choice.case,
         consumers_down: choice.is_down(),
+        compromised: request.compromised,
         agreed_by: workspace.requester.clone(),
         break_glass: request.break_glass.clone(),
     };
@@ -133,6 +135,16 @@ fn line(workspace: &Workspace, request: &RollBackRequest, ready: &Ready) -> Line
     }
 }
 
+/// What a waiver is bound to.
+fn digest(lines: &[Line]) -> String {
+    let agreed: Vec<_> = lines
+        .iter()
+        .map(|line| (&line.path, &line.events[1], line.detail.get("user")))
+        .collect();
+    let text = serde_json::to_vec(&agreed).expect("an event is plain data");
+    hex::encode(&Sha256::digest(text)[..16])
+}
+
 /// The agreement is durable: lock, ways, requester and reason.
 async fn open(
     workspace: &Workspace,
@@ -144,7 +156,7 @@ async fn open(
     let opened = Event::Opened {
         requester: workspace.requester.clone(),
         reason: request.reason.clone(),
-        plan: String::new(),
+        plan: digest(&lines),
         waiver: request.waiver.clone(),
         revision,
         compromised: request.compromised,

@@ -81,7 +81,7 @@ pub async fn plan_roll_back(
     for subject in &subjects {
         looked.push(look::look(workspace, subject, request, observer).await?);
     }
-    Ok(report::planned(request, &subjects, looked))
+    Ok(report::planned(request, &subjects, &looked))
 }
 
 /// Takes the way back that is recommended or chosen, on every path.
@@ -158,7 +158,7 @@ async fn take(
         return Ok(report::interrupted(request, &subjects, signal));
     }
     if looked.iter().any(|one| one.verdict.is_err()) {
-        return Ok(report::refused(request, &subjects, looked));
+        return Ok(report::refused(request, &subjects, &looked));
     }
     let is_down = looked.iter().any(look::Looked::is_down);
     if let Some(report) = untyped(request, &subjects, is_down) {

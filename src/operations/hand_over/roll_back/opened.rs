@@ -205,6 +205,7 @@ impl Finished {
                 way: way_of(run.journal.back.as_ref()),
                 case: Case::CurrentDead,
                 consumers_down: true,
+                compromised: request.compromised,
                 agreed_by: workspace.requester.clone(),
                 break_glass: request.break_glass.clone(),
             };

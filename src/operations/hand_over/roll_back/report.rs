@@ -216,13 +216,13 @@ pub(super) fn describe(subject: &Subject, looked: &Looked, path: &mut PathReport
 pub(super) fn planned(
     request: &RollBackRequest,
     subjects: &[Subject],
-    looked: Vec<Looked>,
+    looked: &[Looked],
 ) -> Report {
     if looked.iter().any(|one| one.verdict.is_err()) {
         return refused(request, subjects, looked);
     }
     let is_down = looked.iter().any(Looked::is_down);
-    let ends = subjects.iter().zip(&looked).map(|(subject, looked)| {
+    let ends = subjects.iter().zip(looked).map(|(subject, looked)| {
         let step = Step::Preflight;
         let mut path = PathReport::new(looked.path.clone(), PathOutcome::Planned, step);
         describe(subject, looked, &mut path);
@@ -237,9 +237,9 @@ pub(super) fn planned(
 pub(super) fn refused(
     request: &RollBackRequest,
     subjects: &[Subject],
-    looked: Vec<Looked>,
+    looked: &[Looked],
 ) -> Report {
-    let ends = subjects.iter().zip(&looked).map(|(subject, looked)| {
+    let ends = subjects.iter().zip(looked).map(|(subject, looked)| {
         let step = Step::Preflight;
         let mut path = PathReport::new(looked.path.clone(), PathOutcome::Refused, step);
         path.user = subject.reported_user().map(shown);

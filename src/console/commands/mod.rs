@@ -3,9 +3,12 @@
 //! Footer, help and key handling read this one table. A command that cannot be used
 //! now stays visible and says why.
 
+mod disabled;
+
+pub(super) use self::disabled::disabled;
+
 use super::keys::Key;
-use super::model::{Entry as DrainEntry, Model, Need, Pane, Screen, Target};
-use crate::model::Stage;
+use super::model::{Model, Screen};
 
 /// What an operator can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,7 @@ pub(super) enum Command {
     Drains,
     Rotate,
     Recover,
+    RollBack,
     Retire,
     Undo,
     EndSession,
@@ -187,6 +191,15 @@ pub(super) const TABLE: &[Entry] = &[
     )
     .in_footer(),
     entry(
+        Command::RollBack,
+        "rollback",
+        "Roll back: review evidence, case and the ways back",
+        Scope::Target,
+        &["B"],
+    )
+    .reviewed()
+    .in_footer(),
+    entry(
         Command::NextPane,
         "next pane",
         "Give the keys to the next pane",
@@ -340,124 +353,6 @@ pub(super) fn is_here(model: &Model, scope: Scope) -> bool {
     }
 }
 
-/// Why a command cannot be used now.
-pub(super) fn disabled(model: &Model, command: Command) -> Option<String> {
-    let target = model.target();
-    match command {
-        Command::Rotate
-        | Command::Recover
-        | Command::Retire
-        | Command::Undo
-        | Command::EndSession
-            if model.busy().is_some() =>
-        {
-            model.busy()
-        }
-        Command::Rotate => {
-            let Some(target) = target else {
-                return Some("no environment is selected".to_owned());
-            };
-            if target.path.is_none() {
-                return Some(format!("{} has no rotated secret", target.environment));
-            }
-            let rotation = model.open_rotation(target)?;
-            Some(format!("{rotation} is open: V recovers it"))
-        }
-        Command::Recover => {
-            let Some(target) = target else {
-                return Some("no environment is selected".to_owned());
-            };
-            let open = model.open_rotation(target).is_some();
-            let down = model
-                .environment(&target.environment)
-                .is_some_and(|status| model.need(status, model.path(target)) == Need::Down);
-            (!open && !down).then(|| format!("no rotation is open on {}", target.environment))
-        }
-        Command::Retire => no_retiring(model, target),
-        Command::Undo => no_way_back(model, target),
-        Command::EndSession => no_session(model),
-        Command::Unlock => {
-            let Some(target) = target else {
-                return Some("no environment is selected".to_owned());
-            };
-            (!model.is_read_only(&target.environment))
-                .then(|| format!("{} is not read-only", target.environment))
-        }
-        Command::Open | Command::Copy => target
-            .is_none()
-            .then(|| "no environment is selected".to_owned()),
-        Command::Unfold if model.pane != Pane::Drain => {
-            Some("the drain has not got the keys: 1 gives them".to_owned())
-        }
-        Command::Unfold => {
-            if target.and_then(|target| model.drain(target)).is_none() {
-                return Some(NO_OVERLAP.to_owned());
-            }
-            let unfolds = matches!(
-                model.selected_entry(),
-                Some(DrainEntry::Straggler(_) | DrainEntry::Session(..))
-            );
-            (!unfolds).then(|| "only stragglers have sessions".to_owned())
-        }
-        Command::Drains => {
-            (*model.screen() == Screen::Drains).then(|| "this is the drain monitor".to_owned())
-        }
-        _ => None,
-    }
-}
-
-const NO_OVERLAP: &str = "no overlap is open here";
-
-/// Why the outgoing user cannot be retired. What only the database or the settings know is left
-/// to the review.
-fn no_retiring(model: &Model, target: Option<&Target>) -> Option<String> {
-    let Some(target) = target else {
-        return Some("no environment is selected".to_owned());
-    };
-    let promoted = model.path(target).and_then(|path| path.promoted_at);
-    if promoted.is_none() {
-        return Some(NO_OVERLAP.to_owned());
-    }
-    let (_, drain) = model.drain(target)?;
-    (drain.stage == Stage::Scrambled)
-        .then(|| format!("the password of {} is scrambled already", drain.user))
-}
-
-/// Why there is no lock that could be taken back.
-fn no_way_back(model: &Model, target: Option<&Target>) -> Option<String> {
-    let Some(target) = target else {
-        return Some("no environment is selected".to_owned());
-    };
-    let Some((_, drain)) = model.drain(target) else {
-        return Some(NO_OVERLAP.to_owned());
-    };
-    match drain.stage {
-        Stage::Locking | Stage::Locked | Stage::Unlocking => None,
-        Stage::Draining => Some(format!("{} is not locked", drain.user)),
-        Stage::Scrambling | Stage::Scrambled => Some(format!(
-            "the password of {} is gone: R gives it a new one",
-            drain.user
-        )),
-    }
-}
-
-/// Why there is no session to end.
-fn no_session(model: &Model) -> Option<String> {
-    if model.pane != Pane::Drain {
-        return Some("the drain has not got the keys: 1 gives them".to_owned());
-    }
-    match model.selected_entry() {
-        Some(DrainEntry::Session(_, session)) if session.pid != 0 => None,
-        Some(DrainEntry::Session(..)) => {
-            Some("a prepared transaction has no session: finish it in the database".to_owned())
-        }
-        Some(DrainEntry::Straggler(_)) => {
-            Some("select one of its sessions: enter unfolds them".to_owned())
-        }
-        _ => Some("no session is selected".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -491,6 +386,6 @@ mod tests {
             .filter(|entry| entry.danger == Danger::Reviewed)
             .flat_map(|entry| entry.keys.iter().copied())
             .collect();
-        assert_eq!(reviewed, BTreeSet::from(["L", "R", "V", "X", "Z"]));
+        assert_eq!(reviewed, BTreeSet::from(["B", "L", "R", "V", "X", "Z"]));
     }
 }
