@@ -124,7 +124,7 @@ fn path_lines(environment: &str, path: &PathReport) -> Vec<String> {
         let words = format!("{}: {} (--way {})", offer.way, offer.words, offer.way);
         add("or", &words);
     }
-    if let Some(advice) = &path.advice {
+    if let (Some(advice), true) = (&path.advice, path.ways.len() < 2) {
         add("or", advice.next_best);
     }
     if let Some(offer) = path.ways.iter().find(taken) {

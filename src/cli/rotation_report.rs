@@ -7,7 +7,7 @@ use super::output::Printer;
 use super::table;
 use crate::drain::Method;
 use crate::operations::{
-    Exit, Failure, OverlapStory, PathStory, RotationReport, Workspace, report_rotation,
+    Exit, Failure, OverlapStory, PathStory, RotationReport, Told, Workspace, report_rotation,
 };
 use crate::untrusted::Untrusted;
 
@@ -51,6 +51,11 @@ impl Page {
         for path in &report.paths {
             page.add_path(path);
         }
+        if !report.files.is_empty() {
+            page.parts
+                .push(Part::Heading("Published to files".to_owned()));
+            page.add_events(&report.files);
+        }
         page.add_audit(report);
         page
     }
@@ -73,7 +78,18 @@ impl Page {
         let confirmed = path.confirmed.iter();
         facts.extend(confirmed.map(|rows| ("confirmed", rows.as_str().to_owned())));
         self.parts.push(Part::Facts(facts));
-        let events = path.events.iter().map(|event| {
+        self.add_events(&path.events);
+        if let Some(overlap) = &path.overlap {
+            self.parts.push(Part::Heading(format!(
+                "{}: the overlap that followed",
+                path.path
+            )));
+            self.parts.push(Part::Facts(overlap_facts(overlap)));
+        }
+    }
+
+    fn add_events(&mut self, events: &[Told]) {
+        let rows = events.iter().map(|event| {
             let case = event.case.unwrap_or_default().to_owned();
             vec![
                 time(event.at),
@@ -82,16 +98,9 @@ impl Page {
                 event.words.as_str().to_owned(),
             ]
         });
-        let events = events.collect();
+        let rows = rows.collect();
         self.parts
-            .push(Part::Table(&["WHEN", "EVENT", "CASE", "WHAT"], events));
-        if let Some(overlap) = &path.overlap {
-            self.parts.push(Part::Heading(format!(
-                "{}: the overlap that followed",
-                path.path
-            )));
-            self.parts.push(Part::Facts(overlap_facts(overlap)));
-        }
+            .push(Part::Table(&["WHEN", "EVENT", "CASE", "WHAT"], rows));
     }
 
     fn add_audit(&mut self, report: &RotationReport) {

@@ -36,6 +36,10 @@ pub(super) enum RotationFact {
     Parked,
     /// A path of it was ended without a promote.
     Ended,
+    /// A file has what was promoted.
+    Published,
+    /// A file has it not.
+    NotPublished(Case),
 }
 
 /// Tells how a rotation stands, by what its journal says in this very transaction.
@@ -68,8 +72,30 @@ pub(super) fn of_rotation(
         .iter()
         .map(|(path, journal)| path_value(path, journal))
         .collect();
-    let data = json!({"rotation": rotation, "revision": revision, "paths": paths});
-    enqueue(transaction, environment, kind, data)
+    let of_all = lines.iter().filter(|line| line.path.is_none());
+    let of_all: Vec<&Event> = of_all.map(|line| &line.event).collect();
+    let data = json!({
+        "rotation": rotation, "revision": revision, "paths": paths,
+        "sinks": sinks_value(&of_all),
+    });
+    enqueue(transaction, environment, kind, &data)
+}
+
+/// How the files stand that the rotation was published to, as its journal says.
+fn sinks_value(events: &[&Event]) -> Vec<Value> {
+    let mut sinks: BTreeMap<&str, (&str, Option<&str>)> = BTreeMap::new();
+    for event in events {
+        match event {
+            Event::PublishSent { file, .. } => sinks.insert(file, ("due", None)),
+            Event::Published { file, .. } => sinks.insert(file, ("confirmed", None)),
+            Event::PublishFailed { file, case, .. } => {
+                sinks.insert(file, ("failed", Some(case.name())))
+            }
+            _ => None,
+        };
+    }
+    let value = |(file, (status, case))| json!({"file": Untrusted::new(file), "status": status, "case": case});
+    sinks.into_iter().map(value).collect()
 }
 
 /// A path that was given up tells nothing while others go on: how these end tells all.
@@ -82,8 +108,19 @@ fn rotation_kind(
         |(_, path): &(&str, PathJournal)| matches!(path.progress, Progress::Promoted { .. });
     Some(match fact {
         RotationFact::Parked => NoticeKind::RotationParked,
-        RotationFact::Promoted if paths.iter().all(is_promoted) => NoticeKind::RotationSucceeded,
-        RotationFact::Promoted => NoticeKind::RotationPartial,
+        // Files wait for what was promoted: the last one of them tells how it ended.
+        RotationFact::Promoted | RotationFact::Published
+            if !is_closed && paths.iter().all(is_promoted) =>
+        {
+            return None;
+        }
+        RotationFact::Published if !is_closed => return None,
+        RotationFact::Promoted | RotationFact::Published if paths.iter().all(is_promoted) => {
+            NoticeKind::RotationSucceeded
+        }
+        RotationFact::Promoted | RotationFact::Published => NoticeKind::RotationPartial,
+        RotationFact::NotPublished(Case::SinkForeign) => NoticeKind::RotationParked,
+        RotationFact::NotPublished(_) => NoticeKind::RotationPartial,
         RotationFact::Ended if !is_closed => return None,
         RotationFact::Ended if paths.iter().any(is_promoted) => NoticeKind::RotationPartial,
         RotationFact::Ended => NoticeKind::RotationFailed,
@@ -137,7 +174,7 @@ pub(super) fn of_retirement(
         "by": detail["by"],
         "waived": !detail["waiver"].is_null(),
     });
-    enqueue(transaction, environment, kind, data)
+    enqueue(transaction, environment, kind, &data)
 }
 
 /// Tells of readings that stand in no audit log; each line is a time, an action and the name of
@@ -161,7 +198,7 @@ pub(super) fn of_audit_gap(
             "readings": lines.len(),
             "not_audited": lines.iter().take(LISTED).collect::<Vec<_>>(),
         });
-        enqueue(transaction, &environment, NoticeKind::AuditGap, data)?;
+        enqueue(transaction, &environment, NoticeKind::AuditGap, &data)?;
     }
     Ok(())
 }
@@ -328,7 +365,7 @@ fn tell_what_is_new(
     } else if let (Some(data), Some(Value::Object(more))) = (data.as_object_mut(), new.pop()) {
         data.extend(more);
     }
-    put(transaction, &row, &settings, kind, data)
+    put(transaction, &row, &settings, kind, &data)
 }
 
 /// Adds a notice for the webhooks that want it.
@@ -336,7 +373,7 @@ fn enqueue(
     transaction: &Transaction<'_>,
     environment: &EnvironmentName,
     kind: NoticeKind,
-    data: Value,
+    data: &Value,
 ) -> Result<(), StoreError> {
     match newest_settings(transaction, environment)? {
         Some((row, settings)) => put(transaction, &row, &settings, kind, data),
@@ -349,7 +386,7 @@ fn put(
     row: &EnvironmentRow,
     settings: &Settings,
     kind: NoticeKind,
-    data: Value,
+    data: &Value,
 ) -> Result<(), StoreError> {
     let wanting = settings.webhooks().iter().filter(|one| one.wants(kind));
     let webhooks: Vec<&str> = wanting.map(|webhook| webhook.url.as_str()).collect();
@@ -374,7 +411,7 @@ pub(super) fn payload(
     id: &str,
     environment: &EnvironmentName,
     kind: NoticeKind,
-    data: Value,
+    data: &Value,
 ) -> Result<String, StoreError> {
     let payload = json!({
         "version": VERSION,
@@ -428,7 +465,7 @@ mod tests {
         let (open, aborted) = (|| at(Progress::Verified), || at(Progress::Aborted));
         let kind = |fact, closed, paths: &[_]| rotation_kind(fact, closed, paths);
         use NoticeKind::{RotationFailed, RotationParked, RotationPartial, RotationSucceeded};
-        use RotationFact::{Ended, Parked, Promoted};
+        use RotationFact::{Ended, NotPublished, Parked, Promoted, Published};
         for (fact, closed, paths, expected) in [
             (
                 Promoted,
@@ -441,6 +478,29 @@ mod tests {
                 false,
                 vec![promoted(), open()],
                 Some(RotationPartial),
+            ),
+            // Files still wait, or have just got theirs.
+            (Promoted, false, vec![promoted()], None),
+            (Published, false, vec![promoted()], None),
+            (Published, false, vec![promoted(), open()], None),
+            (Published, true, vec![promoted()], Some(RotationSucceeded)),
+            (
+                Published,
+                true,
+                vec![promoted(), aborted()],
+                Some(RotationPartial),
+            ),
+            (
+                NotPublished(Case::SinkFailed),
+                false,
+                vec![promoted()],
+                Some(RotationPartial),
+            ),
+            (
+                NotPublished(Case::SinkForeign),
+                false,
+                vec![promoted()],
+                Some(RotationParked),
             ),
             (
                 Promoted,

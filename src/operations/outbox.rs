@@ -399,7 +399,7 @@ pub async fn test_webhooks(
         let head = Head::load(transaction, &name)?;
         let urls = head.settings.webhooks().iter().map(|one| one.url.clone());
         let kind = NoticeKind::WebhookTest;
-        let body = notices::payload(transaction, &of_id, &name, kind, json!({}))?;
+        let body = notices::payload(transaction, &of_id, &name, kind, &json!({}))?;
         Ok::<_, Failure>((urls.collect::<Vec<String>>(), body))
     });
     let (urls, body) = read.await?;

@@ -136,10 +136,36 @@ pub(super) fn follow(
             vec![truth],
         ));
     }
+    mark_changed(transaction, master, &head)
+}
+
+/// After a revision that nobody wrote by hand and that promotes nothing: files whose text is
+/// another one now are due. A template that has no text any more keeps no fact from being
+/// written; its file is due, and says why when it is tried.
+///
+/// # Errors
+/// The store's own.
+pub(super) fn follow_state(
+    transaction: &Transaction<'_>,
+    master: &MasterKey,
+    name: &EnvironmentName,
+) -> Result<(), Failure> {
+    mark_changed(transaction, master, &Head::load(transaction, name)?)
+}
+
+fn mark_changed(
+    transaction: &Transaction<'_>,
+    master: &MasterKey,
+    head: &Head,
+) -> Result<(), Failure> {
+    let wanted = head.settings.sinks();
     let files: Vec<&str> = wanted.iter().map(|sink| sink.file.as_str()).collect();
     sinks::keep_only(transaction, &head.row.id, &files)?;
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let known = sinks::list(transaction, &head.row.id)?;
-    let fingerprints = Fingerprints::load(transaction, master, &head)?;
+    let fingerprints = Fingerprints::load(transaction, master, head)?;
     for sink in wanted {
         let row = known.iter().find(|row| row.file == sink.file);
         let has = row
@@ -147,7 +173,7 @@ pub(super) fn follow(
             .and_then(|row| row.fingerprint);
         let (id, file, revision) = (&head.row.id, &sink.file, head.row.head);
         // Without a text, such as before a first rotation, it is due all the same.
-        let rendered = render(transaction, master, &head, sink).ok();
+        let rendered = render(transaction, master, head, sink).ok();
         let text = rendered.map(|one| fingerprints.of(file, one.text.expose().as_bytes()));
         match has.is_some() && has == text {
             true => sinks::still_has(transaction, id, file, revision)?,

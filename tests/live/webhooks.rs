@@ -13,7 +13,7 @@ use crate::harness::wait_until;
 use crate::several::DeadPort;
 use crate::shop::{Shop, quoted};
 use crate::two_pairs::TwoPairs;
-use crate::webhook_receiver::{Receiver, Reply};
+use crate::webhook_receiver::{Got, Receiver, Reply};
 
 const RETIRE: [&str; 6] = ["retire", "shop/orders", "db", "--yes", "--output", "json"];
 
@@ -25,7 +25,7 @@ fn outbox(shop: &Shop) -> Vec<Value> {
 }
 
 fn ids(receiver: &Receiver) -> Vec<String> {
-    receiver.got().iter().map(|got| got.id()).collect()
+    receiver.got().iter().map(Got::id).collect()
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::hand_over::Confirmation;
 use super::loading::Head;
 use super::ownership::{check_still_usable, claim_names, inputs, known};
 use super::workspace::timestamp;
-use super::{Exit, Failure, Workspace};
+use super::{Exit, Failure, SourceOfTruth, Workspace, sinks};
 use crate::model::EnvironmentName;
 use crate::model::settings::Protection;
 use crate::secret::MasterKey;
@@ -222,6 +222,11 @@ impl Prepared {
         let after = inputs(transaction, master, name)?;
         check_still_usable(&before, &after)?;
         claim_names(transaction, &head.row.id, name, &known(after))?;
+        let truth = SourceOfTruth {
+            name: format!("{name} (settings)"),
+            text: settings,
+        };
+        sinks::follow(transaction, master, name, truth)?;
         let detail = json!({
             "revision": revision, "restored": restored, "settings": settings_restored,
             "reason": reason,

@@ -15,7 +15,7 @@ use crate::document::{Fragment, Segment};
 use crate::operations::loading::Head;
 use crate::operations::notices::{self, RotationFact};
 use crate::operations::workspace::timestamp;
-use crate::operations::{Failure, Workspace};
+use crate::operations::{Failure, Workspace, sinks};
 use crate::rotation::{Case, Event};
 use crate::store::{NewRevision, journal, overlaps, revisions};
 
@@ -54,6 +54,7 @@ impl Run<'_> {
                 now: &now,
             };
             let number = revisions::add(transaction, &head.row.id, &revision)?;
+            sinks::follow_state(transaction, &master, &environment)?;
             let event = Event::Abandoned {
                 revision: number,
                 case,

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::effects;
 use super::run::{Run, Turn};
 use crate::database::{Change, ChangeOutcome, LONGEST_SILENCE, Managing};
-use crate::model::{Stage, Step};
-use crate::operations::Failure;
+use crate::model::{RetireStep, Stage, Step};
+use crate::operations::{Failure, notices};
 use crate::rotation::{Case, Event};
 use crate::store::overlaps;
 use crate::untrusted::Untrusted;
@@ -109,11 +109,19 @@ impl Run<'_> {
             _ => "rotation.unlock-confirmed",
         };
         let user = Untrusted::new(self.subject.user().as_str());
+        let environment = self.subject.environment.clone();
+        let told = matches!(event, Event::UnlockConfirmed { .. }).then(|| {
+            json!({"path": self.subject.path.to_string(), "user": user, "by": "person",
+                "waiver": null})
+        });
         let write = self.journal_write(event.clone(), action, json!({"user": user}));
         let overlap = self.subject.overlap_of_idle().map(|overlap| overlap.id);
         effects::write(self.workspace, effect, move |transaction| {
             if let (Some(stage), Some(overlap)) = (stage, overlap) {
                 overlaps::set_stage(transaction, overlap, stage, Utc::now())?;
+            }
+            if let Some(detail) = told {
+                notices::of_retirement(transaction, &environment, RetireStep::Unlock, &detail)?;
             }
             write(transaction)
         })

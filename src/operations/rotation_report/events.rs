@@ -24,7 +24,8 @@ pub(super) fn told(line: &JournalLine) -> Told {
     let case = match &line.event {
         Event::Parked { case, .. }
         | Event::Aborted { case, .. }
-        | Event::Abandoned { case, .. } => Some(case.name()),
+        | Event::Abandoned { case, .. }
+        | Event::PublishFailed { case, .. } => Some(case.name()),
         _ => None,
     };
     Told {
@@ -48,7 +49,7 @@ fn words(event: &Event) -> String {
                 hosts => format!(", from {}", hosts.join(", ")),
             };
             format!(
-                "S1: {} gets a new password and {} goes on{rows}; server {}, {}",
+                "S1: {} is to be current in the place of {}{rows}; server {}, {}",
                 admitted.user,
                 admitted.current,
                 admitted.server.system,
@@ -56,7 +57,7 @@ fn words(event: &Event) -> String {
             )
         }
         Event::PendingSealed { generation, .. } => {
-            format!("S2: a new password is sealed and durable (generation {generation})")
+            format!("S2: its password is sealed and durable (generation {generation})")
         }
         Event::WayChosen(chosen) => {
             let down = match chosen.consumers_down {
@@ -97,15 +98,20 @@ fn words(event: &Event) -> String {
         Event::RivalSeen => "somebody else had changed the password".to_owned(),
         Event::Verified { nodes } => {
             let nodes: Vec<String> = nodes.iter().map(|at| at.node.to_string()).collect();
-            format!("S4: the new password logs in on {}", nodes.join(", "))
+            format!("S4: its password logs in on {}", nodes.join(", "))
         }
         Event::PendingDropped => "the rejected password is dropped".to_owned(),
         Event::Promoted { revision } => format!("S5: promoted in revision {revision}"),
         Event::Abandoned { revision, .. } => {
-            format!("given up: revision {revision} records the new password as previous")
+            format!("given up: revision {revision} records its password as previous")
         }
         Event::Parked { message, .. } => format!("parked: {message}"),
         Event::Aborted { message, .. } => format!("ended before S3: {message}"),
+        Event::PublishSent { file, revision } => {
+            format!("S6: {file} is about to get revision {revision}")
+        }
+        Event::Published { file, revision } => format!("S6: {file} has revision {revision}"),
+        Event::PublishFailed { file, message, .. } => format!("S6: {file}: {message}"),
         // What has no words of its own is told by its name.
         other => name(other).replace('-', " "),
     }

@@ -47,6 +47,8 @@ pub struct RotationReport {
     pub from_revision: Option<u64>,
     /// Its rotated secrets.
     pub paths: Vec<PathStory>,
+    /// What was published to files, in order.
+    pub files: Vec<Told>,
     /// Its entries in the audit log.
     pub audit: AuditStory,
 }
@@ -66,7 +68,7 @@ pub struct PathStory {
     pub revision: Option<u64>,
     /// The user that consumers read before.
     pub current: Option<Untrusted>,
-    /// The user that got a new password.
+    /// The user that became, or was to become, current.
     pub user: Option<Untrusted>,
     /// What the rotation made of each of the two users.
     pub standing: Vec<String>,
@@ -124,6 +126,11 @@ pub async fn report_rotation(
                 compromised: false,
                 from_revision: None,
                 paths: Vec::new(),
+                files: lines
+                    .iter()
+                    .filter(|line| is_of_a_file(line))
+                    .map(told)
+                    .collect(),
                 audit: AuditStory {
                     entries: Vec::new(),
                     head,
@@ -178,6 +185,13 @@ impl RotationReport {
             }
         }
     }
+}
+
+fn is_of_a_file(line: &JournalLine) -> bool {
+    matches!(
+        line.event,
+        Event::PublishSent { .. } | Event::Published { .. } | Event::PublishFailed { .. }
+    )
 }
 
 /// In the order in which the journal names them.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::drain::{Drain, Question, Timeline, judge};
 use crate::model::{EnvironmentName, Node, Stage};
 use crate::operations::loading::Head;
-use crate::store::{PastOverlap, RotatedSecretRow, StoreError, observations, overlaps};
+use crate::store::{PastOverlap, RotatedSecretRow, StoreError, observations, overlaps, sinks};
 use crate::untrusted::Untrusted;
 
 /// A sampler needs a moment after the promote, and ends a moment before the next one.
@@ -143,8 +143,7 @@ pub(super) fn story(
         max_gap: settings.max_gap,
         sample: settings.sample,
         listen: settings.retire.listen,
-        // There are no sinks yet that could lack the new credential.
-        sinks_confirmed: true,
+        sinks_confirmed: sinks::are_confirmed(transaction, record.id, overlap.revision)?,
         now: ended_at.unwrap_or_else(Utc::now),
     }));
     Ok(Some(story))

@@ -11,6 +11,7 @@ use crate::model::settings::publish::SinkSettings;
 use crate::model::{Engine, EnvironmentName, RotationId};
 use crate::operations::hand_over::{ErrorReport, Observer, effects, report as words};
 use crate::operations::loading::Head;
+use crate::operations::notices::{self, RotationFact};
 use crate::operations::sinks::{Fingerprints, render};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
@@ -288,6 +289,7 @@ impl Delivery<'_> {
         let detail = json!({"file": job.settings.file, "revision": job.revision});
         let (id, file) = (job.environment_id.clone(), job.settings.file.clone());
         let (rotation, revision) = (job.row.rotation, job.revision);
+        let environment = self.environment.clone();
         let write = self.journal_write(job, event, "publish.confirmed", detail);
         effects::write(self.workspace, "published", move |transaction| {
             let now = timestamp();
@@ -295,6 +297,8 @@ impl Delivery<'_> {
             sinks::confirm(transaction, &id, &file, (revision, known), &now)?;
             if let Some(rotation) = rotation {
                 journal::close_if_over(transaction, rotation, &now)?;
+                let fact = RotationFact::Published;
+                notices::of_rotation(transaction, &environment, rotation, fact)?;
             }
             Ok(())
         })
@@ -323,11 +327,17 @@ impl Delivery<'_> {
             report.state,
         );
         let write = self.journal_write(job, event, "publish.failed", detail);
+        let (rotation, environment) = (job.row.rotation, self.environment.clone());
         effects::write(self.workspace, "publish-failed", move |transaction| {
             let now = timestamp();
             let words = (error.message.as_str(), error.remedy.as_str());
             sinks::fail(transaction, &id, &file, state, words, &now)?;
-            write(transaction)
+            write(transaction)?;
+            if let Some(rotation) = rotation {
+                let fact = RotationFact::NotPublished(case);
+                notices::of_rotation(transaction, &environment, rotation, fact)?;
+            }
+            Ok::<_, Failure>(())
         })
         .await?;
         Ok(report)

@@ -16,9 +16,9 @@ use crate::operations::hand_over::gate::{look_at_gate, look_at_others, read_watc
 use crate::operations::hand_over::subject::Subject;
 use crate::operations::hand_over::{Observer, effects};
 use crate::operations::loading::Head;
-use crate::operations::notices;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
+use crate::operations::{notices, sinks};
 use crate::process::{Deadline, generate_password, random_bytes};
 use crate::secret::{SALT_LENGTH, Secret};
 use crate::store::{NewRevision, overlaps, revisions};
@@ -431,6 +431,7 @@ impl Way<'_> {
                 now: &now,
             };
             let number = revisions::add(transaction, &head.row.id, &revision)?;
+            sinks::follow_state(transaction, &master, &environment)?;
             overlaps::set_stage(transaction, overlap, Stage::Scrambled, Utc::now())?;
             Workspace::audit(
                 &master,

@@ -13,6 +13,7 @@ use crate::operations::{Failure, Workspace};
 use crate::rotation::{
     AdmitCase, Admitted, Back, Case, Choice, Facts, Intent, NoWay, Refusal, Way, admit_back, choose,
 };
+use crate::untrusted::Untrusted;
 
 /// One rotated secret after the look.
 pub(super) struct Looked {
@@ -58,7 +59,8 @@ pub(super) async fn look(
     let found = weigh(&run);
     let chosen = choose(&found, request.wanted());
     let facts = run.facts.clone();
-    let (consumers, evidence) = (run.consumers_words(), run.evidence_words());
+    let (consumers, mut evidence) = (run.consumers_words(), run.evidence_words());
+    evidence.extend(untried_words(&run));
     run.end().await;
     let verdict = match (chosen, facts) {
         (Ok(choice), Some(facts)) => {
@@ -111,6 +113,25 @@ async fn look_at_back(run: &mut Run<'_>) -> Result<(), Failure> {
         run.epoch.pooled = Some(probe_poolers(subject, password).await);
     }
     Ok(())
+}
+
+/// What is known of X where its password was not tried.
+fn untried_words(run: &Run<'_>) -> Option<String> {
+    if run.epoch.previous.is_some() {
+        return None;
+    }
+    let subject = run.subject;
+    let user = Untrusted::new(subject.user().as_str());
+    let overlap = subject.overlap_of_idle();
+    let since = overlap.map(|overlap| {
+        let at = overlap.stage_at.format("%Y-%m-%d %H:%M:%S UTC");
+        format!("; handover left it {} since {at}", overlap.stage)
+    });
+    let since = since.unwrap_or_default();
+    Some(match &subject.previous.password {
+        None => format!("{user}: no password of it is known{since}"),
+        Some(_) => format!("{user} with the previous password: not tried{since}"),
+    })
 }
 
 fn weigh(run: &Run<'_>) -> Back {

@@ -14,6 +14,7 @@ use crate::operations::hand_over::report::{self, shown, together};
 use crate::operations::hand_over::resume::{Purpose, ResumeRequest};
 use crate::operations::hand_over::subject::Subject;
 use crate::operations::hand_over::{Observer, effects};
+use crate::operations::notices::{self, RotationFact};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{Case, Chosen, Event, Progress, Way, admit_unseen, decide};
@@ -123,6 +124,7 @@ impl Cleared {
                 journal::append(transaction, rotation, Some(path), &event, &now)?;
             }
             journal::close_if_over(transaction, rotation, &now)?;
+            notices::of_rotation(transaction, &environment, rotation, RotationFact::Ended)?;
             let detail = json!({"rotation": rotation, "paths": paths, "because": "a way back"});
             let action = "rotation.aborted";
             Workspace::audit(
