@@ -162,7 +162,12 @@ impl<'a> Run<'a> {
                     News::Child => {}
                     News::Interrupted => is_asked_to_end = true,
                     News::Signal(signal) => {
-                        is_asked_to_end |= signal != Signal::SIGUSR1 && signal != Signal::SIGUSR2;
+                        is_asked_to_end |= match signal {
+                            Signal::SIGUSR1 | Signal::SIGUSR2 => false,
+                            // Many only read their files again; one that ends has ended anyway.
+                            Signal::SIGHUP => ending.is_some(),
+                            _ => true,
+                        };
                         running.signal(signal);
                     }
                 },
@@ -193,7 +198,7 @@ impl<'a> Run<'a> {
             let Some(status) = ended else {
                 continue;
             };
-            running.drain().await;
+            is_asked_to_end |= self.drain(running, !is_asked_to_end).await;
             // Whoever asked us to end, or ended by itself, is not started again.
             if ending.take().is_none() || is_asked_to_end {
                 return Ok(exit_code(status));
@@ -202,6 +207,22 @@ impl<'a> Run<'a> {
                 Ok(running) => running,
                 Err(code) => return Ok(code),
             };
+        }
+    }
+
+    /// Passes the rest of the output on. Says whether somebody has asked us to end meanwhile,
+    /// which a reader that takes nothing must not keep us from.
+    async fn drain(&mut self, running: Running, is_patient: bool) -> bool {
+        let draining = running.drain(is_patient);
+        tokio::pin!(draining);
+        loop {
+            tokio::select! {
+                () = &mut draining => return false,
+                news = self.signals.next() => match news {
+                    News::Child | News::Signal(Signal::SIGUSR1 | Signal::SIGUSR2) => {}
+                    News::Interrupted | News::Signal(_) => return true,
+                },
+            }
         }
     }
 

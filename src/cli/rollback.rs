@@ -8,6 +8,7 @@ use crate::operations::hand_over::{
     plan_roll_back, roll_back,
 };
 use crate::operations::{Exit, Failure, Workspace};
+use crate::rotation::Way;
 use crate::untrusted::Untrusted;
 
 pub(super) async fn run(
@@ -72,6 +73,7 @@ async fn go(
         let name = request.environment.to_string();
         let typed = planned.protected.then_some(name.as_str());
         request.confirmation = ask::ask("Take this way back now?", typed);
+        request.way = agreed(&planned);
     }
     let (observer, watching) = report::watch(printer);
     let (observer, _held) = stopping::hold(&stop, printer, observer);
@@ -81,6 +83,14 @@ async fn go(
         let _ = watching.await;
     }
     answer
+}
+
+/// What was shown is what is agreed to: where another way is recommended by then, it is refused
+/// and not taken instead. Paths with different ways cannot be asked for in one request.
+fn agreed(planned: &Report) -> Option<Way> {
+    let way = planned.paths.first()?.way?;
+    let is_same = |path: &PathReport| path.way == Some(way);
+    planned.paths.iter().all(is_same).then_some(way)
 }
 
 /// Evidence, case, action, next best, what it will not touch, what would make it wrong.

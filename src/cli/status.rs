@@ -1,5 +1,7 @@
 //! `handover status`.
 
+use chrono::Utc;
+
 use super::arguments::StatusArguments;
 use super::drain::mark;
 use super::output::Printer;
@@ -68,6 +70,13 @@ pub(super) async fn run(
             printer.line(&format!("{mark} {}", behind_words(environment, sink)));
         }
     }
+    for environment in &status.environments {
+        if let Some((words, command)) = environment.backlog_words(Utc::now()) {
+            let mark = printer.style.paint(Role::Warn, "▲");
+            let name = &environment.environment;
+            printer.line(&format!("{mark} notices of {name}: {words}: {command}"));
+        }
+    }
     let head = match status.audit.head.as_str() {
         "" => "none",
         head => head,
@@ -86,10 +95,10 @@ fn behind_words(environment: &EnvironmentStatus, sink: &SinkStatus) -> String {
         Some(revision) => format!("has revision {revision}"),
         None => "was never written".to_owned(),
     };
-    let why = match (&sink.problem, &sink.remedy) {
-        (Some(problem), Some(remedy)) => format!(": {problem}; {remedy}"),
-        _ if environment.open_rotation.is_some() => format!(": handover recover {name}"),
-        _ => format!(": handover publish {name}"),
+    let why = match environment.mends(sink) {
+        Some((Some(problem), remedy)) => format!(": {problem}; {remedy}"),
+        Some((None, remedy)) => format!(": {remedy}"),
+        None => String::new(),
     };
     format!(
         "{} of {name} {has} and is to have {} ({}){why}",

@@ -4,25 +4,27 @@
 //! nothing. Looks are bounded: a store with many environments does not open a
 //! connection to each at once.
 
+mod export;
+mod requests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use self::requests::{
+    end_request, publish_request, recover_request, retire_request, roll_back_request,
+    rotate_request,
+};
 use super::message::{Effect, Message};
-use super::model::{Answer, Problem, SessionRef, Target};
+use super::model::{Answer, Problem, Target};
 use super::terminal;
-use crate::document::PropertyPath;
 use crate::model::EnvironmentName;
 use crate::operations::drain::{self, Pace};
-use crate::operations::hand_over::{
-    self, Confirmation, EndSessionRequest, Observer, Purpose, Report, ResumeRequest, RetireRequest,
-    RollBackRequest, RotateRequest,
-};
+use crate::operations::hand_over::{self, Confirmation, Observer, Report};
 use crate::operations::{self, Failure, Workspace};
 use crate::process::StopSignal;
-use crate::rotation::Way;
 
 /// Looks at the same time.
 const MOST_LOOKS: usize = 4;
@@ -130,6 +132,27 @@ impl Effects {
                     hand_over::plan_end_session(&workspace, &request).await
                 };
                 reviewed(review, planned.await, Answer::EndSession)
+            }),
+            Effect::PlanPublish { target, review } => self.answer(async move {
+                let request = publish_request(&target, Confirmation::None);
+                let planned = hand_over::plan_publish(&workspace, &request).await;
+                reviewed(review, planned, Answer::Publish)
+            }),
+            Effect::Publish {
+                target,
+                confirmation,
+                review,
+            } => {
+                let observer = Observer::default().with_stop(&self.stop);
+                self.answer(async move {
+                    let request = publish_request(&target, confirmation);
+                    let done = hand_over::publish(&workspace, &request, &observer).await;
+                    acted(review, done, Answer::Publish)
+                });
+            }
+            Effect::Export(rotation) => self.answer(async move {
+                let written = export::export(&workspace, rotation).await;
+                Message::Exported(written.map_err(problem))
             }),
             Effect::Retire {
                 target,
@@ -299,93 +322,6 @@ fn acted<T>(
     Message::Acted {
         number,
         result: result.map(Box::new).map(kind).map_err(problem),
-    }
-}
-
-fn rotate_request(target: &Target, confirmation: Confirmation) -> Result<RotateRequest, Failure> {
-    Ok(RotateRequest {
-        environment: target.environment.clone(),
-        paths: path_of(target)?.into_iter().collect(),
-        confirmation,
-        reason: None,
-        waiver: None,
-        compromised: false,
-    })
-}
-
-/// Breaking the glass, a waiver and a password that leaked stay with the command line, where
-/// their reasons are written.
-fn roll_back_request(
-    target: &Target,
-    way: Option<Way>,
-    confirmation: Confirmation,
-) -> Result<RollBackRequest, Failure> {
-    Ok(RollBackRequest {
-        environment: target.environment.clone(),
-        paths: vec![path_of(target)?.ok_or_else(no_path)?],
-        way,
-        compromised: false,
-        break_glass: None,
-        confirmation,
-        reason: None,
-        waiver: None,
-    })
-}
-
-/// A waiver stays with the command line, where its reason is written.
-fn retire_request(
-    target: &Target,
-    undo: bool,
-    confirmation: Confirmation,
-) -> Result<RetireRequest, Failure> {
-    Ok(RetireRequest {
-        environment: target.environment.clone(),
-        path: path_of(target)?.ok_or_else(no_path)?,
-        by_agent: false,
-        undo,
-        confirmation,
-        reason: None,
-        waiver: None,
-        end_sessions: None,
-    })
-}
-
-fn end_request(
-    target: &Target,
-    session: SessionRef,
-    confirmation: Confirmation,
-) -> Result<EndSessionRequest, Failure> {
-    Ok(EndSessionRequest {
-        environment: target.environment.clone(),
-        paths: path_of(target)?.into_iter().collect(),
-        pid: session.pid,
-        node: Some(session.node),
-        started: session.started,
-        confirmation,
-        reason: None,
-    })
-}
-
-fn path_of(target: &Target) -> Result<Option<PropertyPath>, Failure> {
-    let path = target.path.as_ref().map(|path| path.parse()).transpose();
-    path.map_err(|_| no_path())
-}
-
-fn no_path() -> Failure {
-    Failure::new(
-        "no-such-path",
-        operations::Exit::Usage,
-        "the store names no path, or a malformed one",
-        "look at `handover env get`",
-    )
-}
-
-fn recover_request(target: &Target, confirmation: Confirmation) -> ResumeRequest {
-    ResumeRequest {
-        environment: target.environment.clone(),
-        paths: Vec::new(),
-        purpose: Purpose::Recover,
-        confirmation,
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::keys::Key;
 use super::model::{Answer, Problem, SessionRef, Target};
-use crate::model::EnvironmentName;
+use crate::model::{EnvironmentName, RotationId};
 use crate::operations::drain::DrainReport;
 use crate::operations::hand_over::{Confirmation, Depth, Look, Progress, Report};
 use crate::operations::{AuditEntry, History, Status};
@@ -53,6 +53,8 @@ pub(super) enum Message {
         number: u64,
         result: Result<Answer, Problem>,
     },
+    /// The report of a rotation was written to a file, or could not be: where it is, in words.
+    Exported(Result<String, Problem>),
     /// The hand-over that runs told something.
     Told(Progress),
     /// The hand-over that runs has ended.
@@ -106,6 +108,10 @@ pub(super) enum Effect {
         session: SessionRef,
         review: u64,
     },
+    PlanPublish {
+        target: Target,
+        review: u64,
+    },
     // What changes something; only a review leads here.
     Rotate {
         target: Target,
@@ -134,6 +140,13 @@ pub(super) enum Effect {
         confirmation: Confirmation,
         review: u64,
     },
+    Publish {
+        target: Target,
+        confirmation: Confirmation,
+        review: u64,
+    },
+    /// Write the report of a rotation to a new file in the current folder.
+    Export(RotationId),
     // The terminal and the clock.
     Copy(String),
     StartTimer {

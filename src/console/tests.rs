@@ -5,6 +5,7 @@
 pub(super) mod drain_tests;
 pub(super) mod retire_tests;
 pub(super) mod roll_back_tests;
+pub(super) mod sink_tests;
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::operations::hand_over::{
     Advice, ErrorReport, HandOverStatus, Look, PathLook, PathOutcome, PathReport, Report,
     SessionLook, UserLook,
 };
-use crate::operations::{AuditEntry, EnvironmentStatus, History, PathStatus, Status};
+use crate::operations::{AuditEntry, Backlog, EnvironmentStatus, History, PathStatus, Status};
 use crate::rotation::{Action, Case, Plan, PlannedSession};
 use crate::store::{AuditHead, RevisionSummary};
 use crate::untrusted::Untrusted;
@@ -59,6 +60,7 @@ pub(super) fn healthy(text: &str) -> EnvironmentStatus {
         protected: false,
         open_rotation: None,
         sinks: Vec::new(),
+        notices: Backlog::default(),
         holder: None,
         paths: vec![PathStatus {
             is_over: false,
@@ -168,10 +170,11 @@ pub(super) fn stopped(name: &str) -> EnvironmentStatus {
 }
 
 /// One environment for each need, in the order in which a human is needed.
-pub(super) const NEEDS: [(Need, &str); 12] = [
+pub(super) const NEEDS: [(Need, &str); 13] = [
     (Need::Leaked, "shop/leaked"),
     (Need::Down, "shop/down"),
     (Need::Open, "shop/payments"),
+    (Need::Sink, "shop/published"),
     (Need::Broken, "shop/broken"),
     (Need::Running, "shop/running"),
     (Need::Silent, "shop/silent"),
@@ -197,6 +200,7 @@ pub(super) fn every_need() -> Model {
                 status.problem = Some("the settings name a key that is not known".to_owned());
             }
             Need::Running => *status = stopped(name),
+            Need::Sink => status.sinks = vec![sink_tests::failed("/run/orders/db.env")],
             Need::Unfinished => {
                 status.paths[0].current = None;
                 status.paths[0].previous = None;

@@ -6,6 +6,7 @@ use super::model::{Need, Standing};
 use super::theme::Role;
 use crate::drain::{Arrival, View};
 use crate::model::Stage;
+use crate::rotation::SinkState;
 
 /// A need's glyph, word and colour role.
 pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
@@ -13,6 +14,7 @@ pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
         Need::Leaked => ("▲", "leaked", Role::Danger),
         Need::Down => ("✗", "consumers down", Role::Danger),
         Need::Open => ("▲", "stopped", Role::Danger),
+        Need::Sink => ("▲", "sink failed", Role::Danger),
         Need::Broken => ("✗", "bad document", Role::Danger),
         Need::Running => ("◐", "running", Role::Pending),
         Need::Silent => ("?", "no answer", Role::Warn),
@@ -22,6 +24,26 @@ pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
         Need::NeverPromoted => ("○", "never rotated", Role::Info),
         Need::Healthy => ("●", "healthy", Role::Ok),
         Need::Plain => ("·", "values only", Role::Muted),
+    }
+}
+
+/// How far a file has come: a glyph, its word and colour role.
+pub(super) fn sink(state: SinkState) -> (&'static str, &'static str, Role) {
+    let (glyph, role) = match state {
+        SinkState::Due => ("◔", Role::Pending),
+        SinkState::Confirmed => ("●", Role::Ok),
+        SinkState::Failed => ("✗", Role::Danger),
+        SinkState::Foreign => ("▲", Role::Danger),
+    };
+    (glyph, state.name(), role)
+}
+
+/// Which revision a file has of the one that it is to have.
+pub(super) fn delivered(has: Option<u64>, wanted: u64) -> String {
+    match has {
+        Some(has) if has == wanted => format!("has revision {has}"),
+        Some(has) => format!("has revision {has} of {wanted}"),
+        None => format!("has none yet of revision {wanted}"),
     }
 }
 

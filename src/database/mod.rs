@@ -199,6 +199,9 @@ pub trait Database: Send + Sync {
     /// the user as the second of the pair; without them it is told as far as it is known.
     fn change_statement(&self, user: &UserName, facts: Option<&ManagingFacts>) -> String;
 
+    /// What lets the user in again, as [`Change::Unlock`] sends it; `facts` as above.
+    fn unlock_statement(&self, user: &UserName, facts: Option<&ManagingFacts>) -> String;
+
     /// The statements that mend what may be wrong with a user.
     fn remedies(&self, user: &UserName, role: Option<&RoleFacts>) -> RoleRemedies;
 }

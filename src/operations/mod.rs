@@ -34,7 +34,7 @@ mod store_restore;
 mod workspace;
 
 pub use crate::store::outbox::Which;
-pub use crate::store::{AuditEntry, Delivery, DeliveryState};
+pub use crate::store::{AuditEntry, Backlog, Delivery, DeliveryState, RevisionSummary};
 pub use audit::{AuditListing, list_audit, verify_audit};
 pub use doctor::{Diagnosis, EnvironmentDiagnosis, PathDiagnosis, diagnose};
 pub use environment_init::{
@@ -60,7 +60,7 @@ pub use outbox::{
     list_outbox, newest_notice, retry_outbox, test_webhooks,
 };
 pub use rotation_report::{
-    AuditStory, Gap, OverlapStory, PathStory, RotationReport, Told, report_rotation,
+    AuditStory, Gap, OverlapStory, Page, Part, PathStory, RotationReport, Told, report_rotation,
 };
 pub use server_accept::{PathServer, ServerReview, ServerStatus, accept_server, review_server};
 pub use settings::{SettingsReport, get_settings, set_settings};

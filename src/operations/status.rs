@@ -13,8 +13,9 @@ use crate::model::{EnvironmentName, Node, Overlap, RotationId, Stage, Step};
 use crate::rotation::{Case, PathJournal, SinkState, fold};
 use crate::secret::SecretId;
 use crate::store::{
-    AuditHead, EnvironmentRow, JournalLine, RotatedSecretRow, SinkRow, StoreError, audit,
-    environments, journal, locks, observations, overlaps, revisions, rotated_secrets, sinks,
+    AuditHead, Backlog, EnvironmentRow, JournalLine, RotatedSecretRow, SinkRow, StoreError, audit,
+    environments, journal, locks, observations, outbox, overlaps, revisions, rotated_secrets,
+    sinks,
 };
 use crate::untrusted::Untrusted;
 
@@ -47,8 +48,54 @@ pub struct EnvironmentStatus {
     /// The files that it is published to; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sinks: Vec<SinkStatus>,
+    /// Its notices that nobody has yet.
+    pub notices: Backlog,
     /// Why its document or settings cannot be used, if so.
     pub problem: Option<String>,
+}
+
+impl EnvironmentStatus {
+    /// The files that its open rotation waits for.
+    pub fn waited_for(&self) -> impl Iterator<Item = &SinkStatus> {
+        self.sinks.iter().filter(|sink| self.waits_for(sink))
+    }
+
+    fn waits_for(&self, sink: &SinkStatus) -> bool {
+        let is_open = self.open_rotation.is_some() && sink.rotation == self.open_rotation;
+        is_open && sink.state != SinkState::Confirmed
+    }
+
+    /// What was found of a file that has not what it is to have, if it was tried, and what
+    /// brings it there.
+    #[must_use]
+    pub fn mends(&self, sink: &SinkStatus) -> Option<(Option<String>, String)> {
+        let name = &self.environment;
+        match (&sink.problem, &sink.remedy) {
+            _ if sink.state == SinkState::Confirmed => None,
+            (Some(problem), Some(remedy)) => Some((Some(problem.clone()), remedy.clone())),
+            _ if self.waits_for(sink) => Some((None, format!("handover recover {name}"))),
+            _ => Some((None, format!("handover publish {name}"))),
+        }
+    }
+
+    /// What is to be told of its notices: how many wait or were given up, and the command that
+    /// shows them; `None` while there is nothing to tell.
+    #[must_use]
+    pub fn backlog_words(&self, now: DateTime<Utc>) -> Option<(String, String)> {
+        if !self.notices.is_worth_telling(now) {
+            return None;
+        }
+        let mut parts = Vec::new();
+        if let Some(since) = self.notices.waiting_since {
+            let since = since.format("%Y-%m-%d %H:%M:%S UTC");
+            parts.push(format!("{} waiting since {since}", self.notices.waiting));
+        }
+        if self.notices.dead > 0 {
+            parts.push(format!("{} given up", self.notices.dead));
+        }
+        let command = format!("handover outbox ls {}", self.environment);
+        Some((parts.join(", "), command))
+    }
 }
 
 /// One file that an environment is published to.
@@ -64,6 +111,8 @@ pub struct SinkStatus {
     pub delivered: Option<u64>,
     /// When it got that.
     pub delivered_at: Option<DateTime<Utc>>,
+    /// The rotation that wanted it last; it stays open until the file is confirmed.
+    pub rotation: Option<RotationId>,
     /// What was found at the last try.
     pub problem: Option<String>,
     /// What mends it; absent where nothing is to be mended.
@@ -80,6 +129,7 @@ impl From<SinkRow> for SinkStatus {
             wanted: row.wanted,
             delivered: row.delivered,
             delivered_at: row.delivered_at,
+            rotation: row.rotation,
             problem,
             remedy,
         }
@@ -144,9 +194,13 @@ pub async fn read_status(
                 Some(name) => vec![Head::load(transaction, name)?.row],
                 None => environments::list(transaction)?,
             };
+            let mut backlogs = outbox::backlogs(transaction)?;
             let environments = rows
                 .into_iter()
-                .map(|row| one(transaction, row))
+                .map(|row| {
+                    let notices = backlogs.remove(&row.id).unwrap_or_default();
+                    one(transaction, row, notices)
+                })
                 .collect::<Result<_, StoreError>>()?;
             Ok(Status {
                 environments,
@@ -159,6 +213,7 @@ pub async fn read_status(
 fn one(
     transaction: &Transaction<'_>,
     row: EnvironmentRow,
+    notices: Backlog,
 ) -> Result<EnvironmentStatus, StoreError> {
     let open_rotation = journal::find_open(transaction, &row.id)?;
     let lines = match open_rotation {
@@ -199,6 +254,7 @@ fn one(
         }),
         paths,
         sinks: sinks.into_iter().map(SinkStatus::from).collect(),
+        notices,
         problem,
     })
 }

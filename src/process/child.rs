@@ -10,6 +10,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal as SystemSignal, kill};
@@ -21,7 +23,7 @@ use super::random_bytes;
 use super::redact::{Redactions, Redactor};
 use super::signals::ignored_from_the_start;
 
-/// How long output is waited for that a grandchild still holds open.
+/// How long output is waited for that a grandchild still holds open and says nothing on.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 /// What a command is.
@@ -37,7 +39,14 @@ pub struct CommandLine<'a> {
 /// A command that was started.
 pub struct Running {
     child: Child,
-    output: Vec<oneshot::Receiver<()>>,
+    output: Vec<Output>,
+}
+
+/// A stream that is passed on.
+struct Output {
+    is_done: oneshot::Receiver<()>,
+    /// Something was read that its reader has not taken yet.
+    is_writing: Arc<AtomicBool>,
 }
 
 impl Running {
@@ -83,10 +92,16 @@ impl Running {
         }
     }
 
-    /// Waits for the rest of its output.
-    pub async fn drain(self) {
-        for output in self.output {
-            let _ = tokio::time::timeout(LAST_OUTPUT, output).await;
+    /// Waits for the rest of its output: for as long as its reader takes to read it, or only for
+    /// a moment.
+    pub async fn drain(self, is_patient: bool) {
+        for mut output in self.output {
+            while tokio::time::timeout(LAST_OUTPUT, &mut output.is_done)
+                .await
+                .is_err()
+                && is_patient
+                && output.is_writing.load(Ordering::Relaxed)
+            {}
         }
     }
 }
@@ -103,8 +118,10 @@ fn pass_on(
     mut from: impl Read + Send + 'static,
     mut to: impl Write + Send + 'static,
     mut redactor: Redactor,
-) -> oneshot::Receiver<()> {
+) -> Output {
     let (done, is_done) = oneshot::channel();
+    let is_writing = Arc::new(AtomicBool::new(false));
+    let writing = Arc::clone(&is_writing);
     std::thread::spawn(move || {
         let mut chunk = [0; 8192];
         let mut shown = Vec::new();
@@ -115,17 +132,23 @@ fn pass_on(
                 Ok(0) | Err(_) => break,
                 Ok(count) => count,
             };
+            writing.store(true, Ordering::Relaxed);
             redactor.feed(&chunk[..count], &mut shown);
             // Where nobody reads any more, the command is told by its own pipe.
             if to.write_all(&shown).and_then(|()| to.flush()).is_err() {
                 return;
             }
+            writing.store(false, Ordering::Relaxed);
         }
+        writing.store(true, Ordering::Relaxed);
         redactor.finish(&mut shown);
         let _ = to.write_all(&shown).and_then(|()| to.flush());
         let _ = done.send(());
     });
-    is_done
+    Output {
+        is_done,
+        is_writing,
+    }
 }
 
 /// Signals for the command, and the news that a child has ended.

@@ -73,8 +73,8 @@ impl Action {
             }
             Self::Wait => "wait a while for nodes or poolers, then look again",
             Self::DropPending => "drop the rejected password and make another",
-            Self::Verify => "verify the new password, then promote it",
-            Self::Promote => "promote the new password",
+            Self::Verify => "verify the password by login everywhere, then promote it",
+            Self::Promote => "promote the password that was verified",
             Self::ReadStoreAgain => "read from the store whether the promotion happened",
             Self::Publish => "write the file, read it back, and tell its readers",
             Self::Close => "close the rotation; it is complete",

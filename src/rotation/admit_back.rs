@@ -32,7 +32,7 @@ pub fn admit_back(
         check_server(facts, managing)?;
         check_certificate(facts, managing)?;
     }
-    if way == Way::Repromote {
+    if way.sends_nothing() {
         return Ok(Vec::new());
     }
     let user = managing.roles[1].as_ref();
@@ -40,6 +40,6 @@ pub fn admit_back(
     check_user(facts, user)?;
     match way {
         Way::Reissue => check_drained(facts, "would get another password"),
-        Way::Repromote | Way::Unretire | Way::Reapply => Ok(Vec::new()),
+        Way::Repromote | Way::Unretire | Way::Reapply | Way::Import => Ok(Vec::new()),
     }
 }

@@ -22,9 +22,9 @@ pub enum Case {
     CurrentDead,
     /// Applications fail with what they read, and the other user's password is good.
     ApplicationsFail,
-    /// The same, and we have locked the other user.
+    /// Applications fail with what they read, and we have locked the other user.
     BackLocked,
-    /// The same, and no password of the other user is known, or it is refused.
+    /// No password of the user to go back to is known, or it is refused.
     BackScrambled,
     /// Stopped before S2.
     NothingDone,
@@ -150,10 +150,10 @@ impl Case {
                 "a person says that applications fail with what they read; the user they read before still logs in with the password it has"
             }
             Self::BackLocked => {
-                "the same, and the user they read before is locked, with its password untouched"
+                "a person says that applications fail with what they read; the user they read before is locked, with its password untouched"
             }
             Self::BackScrambled => {
-                "the same, and the user they read before has no password that is known here and accepted: the old one cannot come back"
+                "the user to go back to has no password that is known here and accepted: the old one cannot come back"
             }
             Self::NothingDone => "stopped before a password was made; nothing was changed",
             Self::PendingUnsent => "a new password is sealed but was never sent to the database",
@@ -204,10 +204,10 @@ impl Case {
                 "parked: a person is needed; `handover rollback` accepts the server and sets the stored password again (re-apply)"
             }
             Self::StoreBehind => {
-                "parked: a person is needed; `handover rollback` gives the idle user a new password (re-issue)"
+                "parked: a person is needed; `handover rollback` takes the password that a published file holds, where it logs in (import), else it gives the idle user a new one (re-issue)"
             }
             Self::CurrentDead => {
-                "parked: a person is needed; `handover rollback` takes the shortest way to a working login (re-promote, re-apply, re-issue)"
+                "parked: a person is needed; `handover rollback` takes the shortest way to a working login (import, re-promote, re-apply, re-issue)"
             }
             Self::ApplicationsFail => {
                 "`handover rollback`: verified and promoted, without a word to the database (re-promote)"
@@ -276,7 +276,7 @@ impl Case {
                 "an administrator sets the stored passwords again, once it is certain that this server is to stay"
             }
             Self::StoreBehind => {
-                "restore a newer backup of the store, or take the passwords from wherever they were published"
+                "restore a newer backup of the store, or put back the file that they were published to"
             }
             Self::CurrentDead => {
                 "an administrator sets the stored password again, or lets the user log in again"

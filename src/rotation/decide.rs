@@ -449,9 +449,10 @@ fn is_replicated(situation: &Situation<'_>) -> bool {
     confirmed && unnamed_standbys(situation) == 0
 }
 
-/// What has been there since before anything was changed holds no known password back.
+/// Where consumers are down, no standby that nobody can look at holds a known password back. It
+/// may have been set a moment ago, by a rotation that was given up.
 fn unnamed_standbys(situation: &Situation<'_>) -> usize {
-    match situation.journal.takes_known() {
+    match situation.journal.takes_known() && !situation.journal.needs_current() {
         true => 0,
         false => situation.evidence.unnamed_standbys,
     }

@@ -83,6 +83,9 @@ pub struct Chosen {
     /// Why a password that leaked is given back to consumers all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<String>,
+    /// The published file that held the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// One line of the journal.
@@ -278,21 +281,9 @@ impl PathJournal {
     #[must_use]
     pub fn may_have_changed(&self) -> bool {
         match self.progress {
-            // Nothing is sent for a password that its user has already.
-            Progress::Confirmed | Progress::Verified
-                if self
-                    .back
-                    .as_ref()
-                    .is_some_and(|back| back.way == Way::Repromote) =>
-            {
-                false
-            }
+            Progress::Confirmed | Progress::Verified => !self.way().is_some_and(Way::sends_nothing),
             Progress::Locked { sent } => sent,
-            Progress::Sent { .. }
-            | Progress::Confirmed
-            | Progress::Verified
-            | Progress::Promoted { .. }
-            | Progress::Abandoned { .. } => true,
+            Progress::Sent { .. } | Progress::Promoted { .. } | Progress::Abandoned { .. } => true,
             Progress::Begun
             | Progress::Admitted
             | Progress::Pending
@@ -322,9 +313,11 @@ impl PathJournal {
     /// The candidate is a password that its user has already.
     #[must_use]
     pub fn takes_known(&self) -> bool {
-        self.back
-            .as_ref()
-            .is_some_and(|back| back.way.takes_known())
+        self.way().is_some_and(Way::takes_known)
+    }
+
+    fn way(&self) -> Option<Way> {
+        self.back.as_ref().map(|back| back.way)
     }
 
     /// Whether what consumers read has to log in: not where nobody here knows it, and not
@@ -396,7 +389,7 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             match chosen.way {
                 Way::Repromote => journal.progress = Progress::Confirmed,
                 Way::Unretire => journal.progress = Progress::Locked { sent: false },
-                Way::Reissue | Way::Reapply => {}
+                Way::Reissue | Way::Reapply | Way::Import => {}
             }
         }
         Event::UnlockSent => {
@@ -421,7 +414,11 @@ fn apply(journal: &mut PathJournal, event: &Event) {
             journal.unreplicated_at = None;
             journal.rival_seen = None;
             journal.overwritten = false;
-            journal.progress = Progress::Pending;
+            // What its user has already is not sent.
+            journal.progress = match journal.takes_known() {
+                true => Progress::Confirmed,
+                false => Progress::Pending,
+            };
         }
         Event::ApplySent => {
             journal.sends += 1;

@@ -59,7 +59,7 @@ pub use journal::{Admitted, Chosen, Event, PathJournal, Pending, RefusalClass, f
 pub use plan::{Plan, PlannedSession, client_lines};
 pub use progress::Progress;
 pub use refusal::{AdmitCase, LockHolder, Owner, Refusal, refuse_locked};
-pub use roll_back::{Back, Choice, NoWay, Wanted, choose};
+pub use roll_back::{Back, Choice, NoWay, Wanted, choose, may_import};
 pub use sinks::{SinkLook, SinkState};
 pub use standbys::{count_unnamed, replication, unnamed_standbys};
 pub use twins::{Lacks, lacks};

@@ -129,6 +129,7 @@ impl Model {
             trust: false,
             twins_differ: false,
             restored_unseen: false,
+            restored: false,
             broken: [false; 2],
         };
         let store = Store {
@@ -316,6 +317,7 @@ impl Model {
             can_log_in: Some(self.world.roles()[user].login),
             leaked: false,
             promoted: true,
+            published: false,
         };
         let wanted = Wanted {
             way: wanted,
@@ -347,6 +349,7 @@ impl Model {
             compromised: false,
             agreed_by: String::new(),
             break_glass: None,
+            file: None,
         }));
         self.seen.insert(choice.case);
         self.come(Intent::Rotate);
@@ -467,7 +470,9 @@ impl Model {
         let known = fold(&self.store.journal).takes_known();
         let set = self.pending() == Some(self.world.roles()[user].password) && !known;
         let comes = self.world.flight.is_some();
-        let trusted = !self.world.restored_unseen;
+        let server = match_server(Some(&self.store.server), &self.world.identity());
+        let hidden = self.world.restored && server == ServerMatch::Same;
+        let trusted = !self.world.restored_unseen && !hidden;
         hold(
             !(comes || set && trusted),
             "a password was dropped that may be set",
@@ -562,8 +567,12 @@ impl Model {
     fn promote(&mut self, fate: u8) -> Held {
         let (user, _) = self.store.previous;
         let pending = self.pending().ok_or("promoted without a password")?;
+        let back = fold(&self.store.journal).back;
+        let down = back.is_some_and(|back| back.consumers_down);
+        // Somebody agreed to it, with what nobody can look at left out.
+        let unseen = down && self.world.nodes.iter().any(|node| !node.named);
         hold(
-            self.world.holds(user, pending),
+            unseen || self.world.holds(user, pending),
             "promoted what a node does not accept",
         )?;
         let fate = fate % 16;
@@ -580,7 +589,7 @@ impl Model {
         self.store.previous = self.store.current;
         self.store.current = (user, Some(pending));
         self.store.revision += 1;
-        self.world.broken[user] = false;
+        self.world.broken[user] = unseen;
         let revision = self.store.revision;
         self.append(Event::Promoted { revision });
         self.store.open = false;
@@ -655,6 +664,7 @@ impl Model {
                 // Recorded is where the server was at S1: it is not seen that it went back
                 // to a later place than that.
                 self.world.restored_unseen |= to as i64 >= self.store.server.position;
+                self.world.restored = true;
                 self.world.restore(to);
             }
             Step::FailOver => self.world.fail_over(),

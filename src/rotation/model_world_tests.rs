@@ -53,6 +53,8 @@ pub(super) struct World {
     pub(super) twins_differ: bool,
     /// A restore that the server's position does not tell.
     pub(super) restored_unseen: bool,
+    /// A restore that it tells until the server has come as far again.
+    pub(super) restored: bool,
     /// Somebody else changed or locked this user, or a restore did.
     pub(super) broken: [bool; 2],
 }

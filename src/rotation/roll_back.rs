@@ -30,6 +30,8 @@ pub struct Back {
     pub leaked: bool,
     /// This rotated secret was promoted before.
     pub promoted: bool,
+    /// A published file holds a credential of the pair that logs in everywhere.
+    pub published: bool,
 }
 
 /// What was asked for.
@@ -62,6 +64,18 @@ impl Choice {
     }
 }
 
+/// Whether a published file may say more than the store does: what consumers read is certainly
+/// dead on the recorded server, and so is what is stored of the other user, if anything is.
+#[must_use]
+pub fn may_import(found: &Back) -> bool {
+    let (current, back) = (&found.evidence.current, &found.evidence.previous);
+    found.knows_current
+        && current.is_nowhere()
+        && (back.is_nowhere() || !found.knows_back)
+        && found.evidence.manager == Manager::Ready
+        && found.evidence.server == ServerMatch::Same
+}
+
 fn is_down_case(case: Case) -> bool {
     matches!(case, Case::Restored | Case::StoreBehind | Case::CurrentDead)
 }
@@ -88,8 +102,8 @@ pub enum NoWay {
 pub fn choose(found: &Back, wanted: Wanted) -> Result<Choice, NoWay> {
     let (case, all) = possible(found)?;
     let leaks = |way: &Way| {
-        found.leaked && way.takes_known() && !wanted.break_glass
-            || wanted.compromised && *way == Way::Reapply
+        found.leaked && way.takes_stored() && !wanted.break_glass
+            || wanted.compromised && matches!(way, Way::Reapply | Way::Import)
     };
     let ways: Vec<Way> = all.iter().copied().filter(|way| !leaks(way)).collect();
     let way = match wanted.way {
@@ -155,7 +169,8 @@ fn while_up(found: &Back) -> Result<(Case, Vec<Way>), NoWay> {
     if back.statement_failed > 0 {
         return Err(NoWay::Case(Case::VerifyFailed));
     }
-    if !back.is_everywhere() {
+    // What nobody can look at may have the password that X had before a rotation was given up.
+    if !back.is_everywhere() || found.evidence.unnamed_standbys > 0 {
         return Err(NoWay::Case(Case::NotReplicated));
     }
     let pooled = &found.evidence.pooled;
@@ -167,7 +182,7 @@ fn while_up(found: &Back) -> Result<(Case, Vec<Way>), NoWay> {
 
 /// Consumers are down. Which of the three cases it is, the table of open rotations knows.
 fn while_down(found: &Back) -> Result<(Case, Vec<Way>), NoWay> {
-    use Way::{Reapply, Reissue, Repromote, Unretire};
+    use Way::{Import, Reapply, Reissue, Repromote, Unretire};
     let named = decide(&fold(&[]), &found.evidence, Intent::Recover).case;
     let case = named.unwrap_or(Case::Unrecognised);
     let back = &found.evidence.previous;
@@ -179,6 +194,8 @@ fn while_down(found: &Back) -> Result<(Case, Vec<Way>), NoWay> {
         (false, true) => Some(Unretire),
         (false, false) => None,
     };
+    // Whoever reads the file is well, and no other way keeps it so for certain.
+    let import = found.published.then_some(Import);
     let ways: Vec<Way> = match case {
         Case::Restored => [
             reapply,
@@ -188,9 +205,9 @@ fn while_down(found: &Back) -> Result<(Case, Vec<Way>), NoWay> {
         .into_iter()
         .flatten()
         .collect(),
-        Case::StoreBehind => vec![Reissue],
+        Case::StoreBehind => [import, Some(Reissue)].into_iter().flatten().collect(),
         Case::CurrentDead if is_foreign(found) => return Err(NoWay::Case(Case::OtherServer)),
-        Case::CurrentDead => [repromote, reapply, Some(Reissue)]
+        Case::CurrentDead => [import, repromote, reapply, Some(Reissue)]
             .into_iter()
             .flatten()
             .collect(),

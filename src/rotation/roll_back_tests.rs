@@ -48,6 +48,7 @@ fn found(current: Standing, back: Standing) -> Back {
         can_log_in: Some(true),
         leaked: false,
         promoted: true,
+        published: false,
     }
 }
 
@@ -95,9 +96,11 @@ fn applications_fail() {
     let mut elsewhere = good.clone();
     elsewhere.evidence.server = ServerMatch::Other;
     refuses(&elsewhere, NoWay::Case(Case::OtherServer));
-    // What holds a rotation back holds no known password back.
+    let mut unseen = good.clone();
+    unseen.evidence.unnamed_standbys = 1;
+    refuses(&unseen, NoWay::Case(Case::NotReplicated));
+    // What else holds a rotation back holds no known password back.
     let mut unnamed = good.clone();
-    unnamed.evidence.unnamed_standbys = 1;
     unnamed.evidence.twins = TwinLook::Differ;
     unnamed.evidence.gate = GateLook::Shut;
     offers(
@@ -188,7 +191,82 @@ fn restored() {
 
 #[test]
 fn store_behind() {
-    offers(&found(REFUSED, REFUSED), Case::StoreBehind, &[Way::Reissue]);
+    let behind = found(REFUSED, REFUSED);
+    offers(&behind, Case::StoreBehind, &[Way::Reissue]);
+    assert!(may_import(&behind));
+    let published = Back {
+        published: true,
+        ..behind.clone()
+    };
+    let ways = [Way::Import, Way::Reissue];
+    offers(&published, Case::StoreBehind, &ways);
+    // What leaked is what this store knows of X, and that is dead.
+    let leaked = Back {
+        leaked: true,
+        ..published.clone()
+    };
+    offers(&leaked, Case::StoreBehind, &ways);
+    // What consumers read now leaked, and they may read the file.
+    let compromised = Wanted {
+        compromised: true,
+        ..Wanted::default()
+    };
+    let choice = choose(&published, compromised).expect("a way");
+    assert_eq!(choice.ways, [Way::Reissue]);
+    let wanted = Wanted {
+        way: Some(Way::Import),
+        ..Wanted::default()
+    };
+    assert_eq!(
+        choose(&published, wanted).map(|one| one.way),
+        Ok(Way::Import)
+    );
+    let why = NoWay::NotOffered(Way::Import, Case::StoreBehind);
+    assert_eq!(choose(&behind, wanted), Err(why));
+}
+
+/// The retirement of X may be older than the backup, which knows no password of it then.
+#[test]
+fn a_file_is_asked_only_where_the_store_knows_nothing_that_logs_in() {
+    let unknown = Back {
+        knows_back: false,
+        ..found(REFUSED, ABSENT)
+    };
+    assert!(may_import(&unknown));
+    offers(&unknown, Case::CurrentDead, &[Way::Reapply, Way::Reissue]);
+    let published = Back {
+        published: true,
+        ..unknown.clone()
+    };
+    let ways = [Way::Import, Way::Reapply, Way::Reissue];
+    offers(&published, Case::CurrentDead, &ways);
+    for (current, back) in [
+        (VALID, REFUSED),
+        (UNKNOWN, REFUSED),
+        (LOCKED, REFUSED),
+        (REFUSED, VALID),
+        (REFUSED, UNKNOWN),
+        (REFUSED, ABSENT),
+    ] {
+        assert!(!may_import(&found(current, back)), "{current:?} {back:?}");
+    }
+    for server in [
+        ServerMatch::WentBack,
+        ServerMatch::Other,
+        ServerMatch::NotKnown,
+    ] {
+        let mut elsewhere = found(REFUSED, REFUSED);
+        elsewhere.evidence.server = server;
+        assert!(!may_import(&elsewhere), "{server:?}");
+    }
+    let mut silent = found(REFUSED, REFUSED);
+    silent.evidence.manager = Manager::Out;
+    assert!(!may_import(&silent));
+    let unsettled = Back {
+        knows_current: false,
+        ..found(REFUSED, REFUSED)
+    };
+    assert!(!may_import(&unsettled));
 }
 
 #[test]

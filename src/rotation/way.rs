@@ -1,8 +1,8 @@
 //! The ways back: of what shape each is, and what is said of it before somebody agrees.
 //!
 //! Every way back is one target user and one candidate password, a database write or none,
-//! a proof by login, and a promote. None of them disables or drops a user, and the two that
-//! write nothing change no password.
+//! a proof by login, and a promote. None of them disables or drops a user, and three of them
+//! change no password.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,15 +24,20 @@ pub enum Way {
     /// The user in `current` gets the stored password, which consumers read, once more.
     #[serde(rename = "re-apply")]
     Reapply,
+    /// The user that a published file names becomes current with the password that stands
+    /// there: the store is older than the file.
+    #[serde(rename = "import")]
+    Import,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Repromote,
         Self::Unretire,
         Self::Reissue,
         Self::Reapply,
+        Self::Import,
     ];
 
     /// The name, as in JSON and on screens.
@@ -43,20 +48,34 @@ impl Way {
             Self::Unretire => "un-retire",
             Self::Reissue => "re-issue",
             Self::Reapply => "re-apply",
+            Self::Import => "import",
         }
     }
 
     /// The candidate is a password that the target has already: nothing is sent that sets one.
     #[must_use]
     pub fn takes_known(self) -> bool {
+        matches!(self, Self::Repromote | Self::Unretire | Self::Import)
+    }
+
+    /// The candidate is the password that the store holds of the user in `previous`: nothing is
+    /// sealed either.
+    #[must_use]
+    pub fn takes_stored(self) -> bool {
         matches!(self, Self::Repromote | Self::Unretire)
+    }
+
+    /// Not one statement is sent to the database.
+    #[must_use]
+    pub fn sends_nothing(self) -> bool {
+        matches!(self, Self::Repromote | Self::Import)
     }
 
     /// What it leaves alone.
     #[must_use]
     pub fn untouched(self) -> &'static str {
         match self {
-            Self::Repromote => {
+            Self::Repromote | Self::Import => {
                 "change any password in the database, lock, disable or drop a user, or end a session"
             }
             Self::Unretire => {
@@ -83,6 +102,9 @@ impl Way {
             }
             Self::Reapply => {
                 "somebody changed this password on purpose, or this is not the server that consumers reach"
+            }
+            Self::Import => {
+                "the file is not what consumers read, or this is not the server that they reach"
             }
         }
     }

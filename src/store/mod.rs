@@ -42,7 +42,7 @@ pub use error::{Placed, StoreError};
 pub use journal::{JournalLine, OpenRotation, RotationRow};
 pub use keys::{KeySlot, NewSlot};
 pub use locks::{EnvironmentLock, Locked, SamplerLock};
-pub use outbox::{Delivery, DeliveryState};
+pub use outbox::{Backlog, Delivery, DeliveryState};
 pub use overlaps::{NewOverlap, OpenOverlap, PastOverlap};
 pub use owners::NamedUsers;
 pub use revisions::{NewRevision, RevisionRow, RevisionSummary};

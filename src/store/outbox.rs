@@ -4,6 +4,8 @@
 //! Per environment and webhook the oldest delivery that waits is the only one that may be tried:
 //! that is the order.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Row, Transaction, params};
 use serde::Serialize;
@@ -257,6 +259,53 @@ pub fn list(transaction: &Transaction<'_>, which: &Which) -> Result<Vec<Delivery
             which.id
         ],
     )
+}
+
+/// What an environment's outbox holds that nobody has yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Backlog {
+    /// How many deliveries wait.
+    pub waiting: u64,
+    /// How many were given up.
+    pub dead: u64,
+    /// When the notice was made that waits for the longest; `null` where none waits.
+    pub waiting_since: Option<DateTime<Utc>>,
+}
+
+impl Backlog {
+    /// A notice that was given up, or that waits for so long, is worth a look.
+    const PATIENCE: TimeDelta = TimeDelta::minutes(1);
+
+    /// Whether a person wants to know of it.
+    #[must_use]
+    pub fn is_worth_telling(&self, now: DateTime<Utc>) -> bool {
+        let late = self.waiting_since;
+        self.dead > 0 || late.is_some_and(|since| now - since > Self::PATIENCE)
+    }
+}
+
+/// What the outbox holds of each environment, by its id; one that is not named has nothing.
+///
+/// # Errors
+/// The store's own.
+pub fn backlogs(transaction: &Transaction<'_>) -> Result<BTreeMap<String, Backlog>, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT d.environment, sum(d.state = 'waiting'), sum(d.state = 'dead'), \
+         min(CASE d.state WHEN 'waiting' THEN n.made_at END) \
+         FROM delivery d JOIN notice n ON n.seq = d.notice \
+         WHERE d.state IN ('waiting', 'dead') GROUP BY d.environment",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let backlog = Backlog {
+            waiting: row.get(1)?,
+            dead: row.get(2)?,
+            waiting_since: time(row.get(3)?),
+        };
+        found.insert(row.get(0)?, backlog);
+    }
+    Ok(found)
 }
 
 /// Makes what is not delivered due at once, what was given up included. Says how many there

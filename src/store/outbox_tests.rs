@@ -154,3 +154,29 @@ async fn an_attempt_is_counted_with_its_times_and_its_answer() {
     );
     assert_eq!(found[0].answer.as_deref(), Some("words"));
 }
+
+#[tokio::test]
+async fn a_backlog_counts_what_nobody_has_yet_and_how_long_it_waits() {
+    let (_folder, store) = store().await;
+    put(&store, "msg_1", "one", &["a", "b"]).await;
+    put(&store, "msg_2", "one", &["a"]).await;
+    put(&store, "msg_3", "two", &["a"]).await;
+    came(&store, "msg_1", "a", Outcome::Dead).await;
+    came(&store, "msg_3", "a", Outcome::Delivered).await;
+    let read = store.read(backlogs);
+    let found = read.await.expect("reads");
+    let expected = Backlog {
+        waiting: 2,
+        dead: 1,
+        waiting_since: Some(at(0)),
+    };
+    assert_eq!(found, BTreeMap::from([("one".to_owned(), expected)]));
+    assert!(expected.is_worth_telling(at(1)), "one was given up");
+    let waiting = Backlog {
+        dead: 0,
+        ..expected
+    };
+    assert!(!waiting.is_worth_telling(at(60)));
+    assert!(waiting.is_worth_telling(at(61)));
+    assert!(!Backlog::default().is_worth_telling(at(61)));
+}

@@ -105,6 +105,29 @@ pub fn current(
         .transpose()
 }
 
+/// The newest overlap in which that user was the outgoing one, open or not.
+///
+/// # Errors
+/// The store's own.
+pub fn last_of(
+    transaction: &Transaction<'_>,
+    secret: SecretId,
+    user: &str,
+) -> Result<Option<Overlap>, StoreError> {
+    transaction
+        .query_row(
+            &format!(
+                "SELECT {COLUMNS} FROM overlap o \
+                 WHERE o.rotated_secret = ?1 AND o.user = ?2 ORDER BY o.id DESC LIMIT 1"
+            ),
+            params![secret.to_string(), user],
+            read,
+        )
+        .optional()?
+        .map(overlap)
+        .transpose()
+}
+
 /// The overlap that a revision's promote opened, and when the next one ended it.
 ///
 /// # Errors

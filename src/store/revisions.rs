@@ -59,6 +59,25 @@ pub struct RevisionSummary {
     pub created_at: DateTime<Utc>,
 }
 
+/// The rotation that promoted a revision, if one did.
+///
+/// # Errors
+/// The store's own.
+pub fn rotation_of(
+    transaction: &Transaction<'_>,
+    environment: &str,
+    number: u64,
+) -> Result<Option<RotationId>, StoreError> {
+    let found = transaction
+        .query_row(
+            "SELECT rotation FROM revision WHERE environment = ?1 AND number = ?2",
+            params![environment, number],
+            |row| row.get::<_, Option<u64>>(0),
+        )
+        .optional()?;
+    Ok(found.flatten().map(RotationId))
+}
+
 /// Writes the next revision of an environment and makes it the head.
 ///
 /// # Errors

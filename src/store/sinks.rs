@@ -138,7 +138,8 @@ pub fn intend(
     Ok(())
 }
 
-/// The file has the text of a revision, and its readers were told.
+/// The file has the text of a revision, and its readers were told. Where a newer one was saved
+/// meanwhile, that one is still due.
 ///
 /// # Errors
 /// The store's own.
@@ -150,8 +151,8 @@ pub fn confirm(
     now: &str,
 ) -> Result<(), StoreError> {
     transaction.execute(
-        "UPDATE sink SET state = 'confirmed', wanted = max(wanted, ?3), delivered = ?3, \
-         fingerprint = ?4, intended = NULL, problem = NULL, remedy = NULL, rotation = NULL, \
+        "UPDATE sink SET state = CASE WHEN wanted > ?3 THEN 'due' ELSE 'confirmed' END, \
+         wanted = max(wanted, ?3), delivered = ?3, fingerprint = ?4, intended = NULL, problem = NULL, remedy = NULL, rotation = NULL, \
          tried_at = ?5, delivered_at = ?5 WHERE environment = ?1 AND file = ?2",
         params![environment, file, revision, stands.to_string(), now],
     )?;
@@ -287,3 +288,7 @@ fn sink(raw: Raw) -> Result<SinkRow, StoreError> {
         delivered_at: raw.delivered_at,
     })
 }
+
+#[cfg(test)]
+#[path = "sinks_tests.rs"]
+mod tests;

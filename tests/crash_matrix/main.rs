@@ -20,6 +20,7 @@ mod two_pairs;
 mod cell;
 mod disk_cell;
 mod engines;
+mod import;
 mod matrix;
 mod network;
 mod network_cell;
@@ -28,6 +29,7 @@ mod retire;
 mod sinks;
 mod sleeper;
 mod two_paths;
+mod ways_back;
 
 use handover::process::failpoint::EFFECTS;
 

@@ -24,11 +24,11 @@ pub(crate) struct Ended {
 
 /// Everything that further recovers must leave as it is.
 #[derive(Debug, PartialEq, Eq)]
-struct Kept {
+pub(crate) struct Kept {
     verifiers: [String; 2],
-    revisions: u64,
+    pub(crate) revisions: u64,
     journal_lines: u64,
-    open: u64,
+    pub(crate) open: u64,
 }
 
 /// One `recover` ends or parks what `stopped` left, four more change nothing, a further
@@ -57,6 +57,17 @@ pub(crate) fn settle(shop: &Shop, stopped: Option<&Run>, recovers: usize) -> End
     let kept = Kept::of(shop);
     shop.assert_current_logs_in("after recover");
     let ended = judge(&recovered, stopped, kept.open > 0);
+    assert_recovers_change_nothing(shop, &recovered, &kept, recovers);
+    ended
+}
+
+/// Up to as many recovers answer what the first did, and leave all as that left it.
+pub(crate) fn assert_recovers_change_nothing(
+    shop: &Shop,
+    recovered: &Run,
+    kept: &Kept,
+    recovers: usize,
+) {
     for number in 2..=recovers {
         let again = shop.run(&RECOVER);
         assert_eq!(
@@ -65,9 +76,8 @@ pub(crate) fn settle(shop: &Shop, stopped: Option<&Run>, recovers: usize) -> End
             "recover {number}: {again:#?}"
         );
         let now = Kept::of(shop);
-        assert_eq!(now, kept, "recover {number} changed something: {again:#?}");
+        assert_eq!(now, *kept, "recover {number} changed something: {again:#?}");
     }
-    ended
 }
 
 /// After all, a rotation is possible.
@@ -119,7 +129,7 @@ fn judge(recovered: &Run, stopped: Option<&Run>, open: bool) -> Ended {
 }
 
 impl Kept {
-    fn of(shop: &Shop) -> Self {
+    pub(crate) fn of(shop: &Shop) -> Self {
         let file = shop.store().join("handover.db");
         let store = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .expect("opens the store");

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use handover::process::failpoint::SINK_EFFECTS;
@@ -38,10 +38,18 @@ impl SinkCell {
     }
 }
 
-/// A shop with a file whose reader is a command that writes down that it ran.
+/// A shop with a file.
 fn open(name: &str) -> (Arc<Shop>, PathBuf) {
-    let shop = Shop::open_on(ShopEngine::Postgres, name, ShopOptions::default());
+    let shop = Shop::bare_on(ShopEngine::Postgres, name, ShopOptions::default());
     let shop = Arc::new(shop.expect("PostgreSQL"));
+    let file = give_file(&shop, "");
+    shop.init();
+    (shop, file)
+}
+
+/// A file whose reader is a command that writes down that it ran, in the settings that the
+/// environment begins with; `databases` are further lines of those of its databases.
+pub(crate) fn give_file(shop: &Shop, databases: &str) -> PathBuf {
     let folder = shop.home().join("sinks");
     fs::create_dir(&folder).expect("makes a folder");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("protects");
@@ -50,15 +58,30 @@ fn open(name: &str) -> (Arc<Shop>, PathBuf) {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("protects");
     let file = folder.join("db.env");
     shop.write_settings(&format!(
-        "publish:\n  - file: {}\n    template: \"${{db.current.username}} ${{db.current.password}}\"\n    \
+        "{databases}publish:\n  - file: {}\n    \
+         template: \"${{db.current.username}} ${{db.current.password}}\"\n    \
          then: {{command: [{}]}}\n",
         file.display(),
         script.display()
     ));
-    let settings = shop.file("settings.yaml").display().to_string();
-    let words = ["env", "settings", "set", "shop/orders", "-f", &settings];
-    shop.run(&words).expect_code(0);
-    (shop, file)
+    file
+}
+
+/// The file has what is current, and it logs in.
+#[track_caller]
+pub(crate) fn assert_file_logs_in(shop: &Shop, file: &Path, when: &str) {
+    let current = shop.assert_current_logs_in(when);
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{when}: {error}"));
+    let (name, password) = text.split_once(' ').expect("two words");
+    let read = Account {
+        name: name.to_owned(),
+        password: Secret::new(password.to_owned()),
+    };
+    assert_eq!(
+        read.name, current.name,
+        "{when}: the file has what is current"
+    );
+    assert!(shop.login(&read).is_accepted(), "{when}: the file logs in");
 }
 
 impl Staged for SinkCell {
@@ -101,15 +124,7 @@ impl Staged for SinkCell {
             tally.refused.is_empty(),
             "consumers were refused: {tally:?}"
         );
-        let current = shop.assert_current_logs_in("after it was brought to its end");
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{error}: {run:#?}"));
-        let (name, password) = text.split_once(' ').expect("two words");
-        let read = Account {
-            name: name.to_owned(),
-            password: Secret::new(password.to_owned()),
-        };
-        assert_eq!(read.name, current.name, "the file has what is current");
-        assert!(shop.login(&read).is_accepted(), "and it logs in");
+        assert_file_logs_in(&shop, &file, "after it was brought to its end");
         // Nothing is left to do only where the outcome was written down.
         let after = fs::read_to_string(&told)
             .expect("it was told")

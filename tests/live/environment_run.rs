@@ -2,10 +2,13 @@
 //! what becomes of it when the values change.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::harness::wait_until;
 use crate::shop::{Shop, ShopOptions};
@@ -118,6 +121,75 @@ fn the_end_of_the_command_is_ours() {
         let run = running.finish().expect_code(code);
         assert_eq!(run.stdout.contains("heard"), code == 3, "{run:#?}");
     }
+}
+
+#[test]
+fn a_slow_reader_gets_all_of_the_output() {
+    let shop = shop("runslow");
+    let mut run = shop
+        .command(&["env", "run", "shop/orders", "--", "seq", "1", "20000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let out = run.stdout.take().expect("a pipe");
+    // More than one pipe holds, and less than two: the command has ended long before.
+    std::thread::sleep(Duration::from_secs(3));
+    let lines = BufReader::new(out).lines().count();
+    assert_eq!(lines, 20_000);
+    assert_eq!(run.wait().expect("ends").code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_takes_nothing_keeps_nobody_from_ending_it() {
+    let shop = shop("runstuck");
+    // The command has ended by itself, or waits as well.
+    for last in ["20000", "40000"] {
+        ends_though_nobody_reads(&shop, last);
+    }
+}
+
+fn ends_though_nobody_reads(shop: &Shop, last: &str) {
+    let mut run = shop
+        .command(&["env", "run", "shop/orders", "--", "seq", "1", last])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let pid = Pid::from_raw(i32::try_from(run.id()).expect("a pid"));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(run.try_wait().expect("asks"), None, "it waits");
+    kill(pid, Signal::SIGTERM).expect("is there");
+    wait_until("it ends", || run.try_wait().expect("asks").is_some());
+}
+
+#[test]
+fn whoever_was_told_to_reload_is_still_restarted() {
+    let shop = shop("runreload");
+    let file = shop.home().join("reloads");
+    let script = format!(
+        "trap 'echo reloaded >> {0}' HUP; echo \"$DB_USER\" >> {0}; while :; do sleep 0.05; done",
+        file.display()
+    );
+    let words = [
+        "env",
+        "run",
+        "shop/orders",
+        "--on-change",
+        "restart",
+        "--",
+        "sh",
+        "-c",
+    ];
+    let mut run = shop.start(&[&words[..], &[&script]].concat());
+    wait_until("it has begun", || lines(&file).len() == 1);
+    run.signal(Signal::SIGHUP);
+    wait_until("it has reloaded", || lines(&file).len() == 2);
+    shop.rotate(&[]).expect_code(0);
+    wait_until("it is restarted", || lines(&file).len() == 3);
+    assert_eq!(lines(&file)[2], shop.second.name);
+    run.signal(Signal::SIGTERM);
+    run.finish().expect_code(143);
 }
 
 #[test]

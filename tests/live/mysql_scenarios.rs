@@ -291,7 +291,7 @@ fn applied(engine: ShopEngine) {
         0,
         &[
             "with the pending password: valid",
-            "verify the new password, then promote",
+            "verify the password by login everywhere, then promote",
         ],
     );
     let current = shop.assert_current_logs_in("while it is open");

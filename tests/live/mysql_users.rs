@@ -12,6 +12,7 @@ for_both! {
     counted_wrong_passwords_shut_nobody_out
     all_rows_of_a_user_are_named
     hostile_names_are_names
+    looking_at_dead_consumers_writes_no_journal_and_shuts_nobody_out
 }
 
 /// A rotation is killed while its change waits for a lock, which is then given back.
@@ -150,4 +151,49 @@ fn hostile_names_are_names(engine: ShopEngine) {
             shop.run_sql(&format!("DROP USER `{row}`@`%`"));
         }
     }
+}
+
+/// With nothing open there is no journal that could keep count: the store does.
+fn looking_at_dead_consumers_writes_no_journal_and_shuts_nobody_out(engine: ShopEngine) {
+    let options = ShopOptions {
+        own_server: true,
+        ..ShopOptions::default()
+    };
+    let Some(shop) = Shop::open_on(engine, "counted_down", options) else {
+        return;
+    };
+    shop.rotate(&[]).expect_code(0);
+    match engine {
+        ShopEngine::MySql => {
+            for account in [&shop.first, &shop.second] {
+                shop.run_sql(&format!(
+                    "ALTER USER `{}`@`%` FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME UNBOUNDED",
+                    account.name
+                ));
+            }
+        }
+        _ => drop(shop.run_sql("SET GLOBAL max_password_errors = 4")),
+    }
+    let theirs = [&shop.first, &shop.second].map(|one| Account::new(one.name.clone()));
+    shop.set_password(&theirs[1]);
+    let dead = result_of(&recover(&shop).expect_code(5));
+    assert_eq!(dead["paths"][0]["case"], "current-dead", "{dead:#}");
+    shop.set_password(&theirs[0]);
+    let behind = result_of(&recover(&shop).expect_code(5));
+    assert_eq!(behind["paths"][0]["case"], "store-behind", "{behind:#}");
+    // From here on one more could be one too many, and it says so.
+    for _ in 0..4 {
+        let run = recover(&shop).expect_code(6);
+        run.expect_told(&["not tried", "two are left to others"]);
+        let plan = ["rollback", "shop/orders", "--plan", "--output", "json"];
+        shop.run(&plan).expect_code(6);
+    }
+    for one in &theirs {
+        assert!(
+            shop.logs_in(one),
+            "two wrong passwords were left to others: {:?}",
+            shop.login(one)
+        );
+    }
+    shop.run(&["audit", "verify"]).expect_code(0);
 }

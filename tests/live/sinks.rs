@@ -192,6 +192,11 @@ fn a_file_has_the_new_credential_after_a_rotation(engine: ShopEngine) {
     }
     shop.rotate(&[]).expect_code(0);
     published.assert_file_logs_in("after the second rotation");
+    let (code, back) = published.run(&["rollback", "shop/orders", "--yes"]);
+    assert_eq!(code, Some(0), "{back:#}");
+    assert_eq!(back["sinks"][0]["state"], "confirmed", "{back:#}");
+    let read = published.assert_file_logs_in("after a way back");
+    assert_eq!(read.name, shop.second.name);
     let told = shop.run(&["status"]).expect_code(0).stdout;
     assert!(!told.contains("is to have"), "{told}");
     // What a save does not change is not due; what it changes is.

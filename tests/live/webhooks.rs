@@ -166,8 +166,18 @@ fn a_receiver_that_is_gone_is_not_asked_again_and_holds_up_nobody() {
     assert_eq!(deliveries[0]["state"], "dead", "{deliveries:#?}");
     assert_eq!(deliveries[1]["state"], "delivered", "{deliveries:#?}");
     let id = deliveries[0]["id"].as_str().expect("an id");
+    let status = shop
+        .run(&["status", "shop/orders", "--output", "json"])
+        .json();
+    let notices = &status["environments"][0]["notices"];
+    assert_eq!(notices["dead"], 1, "{status:#}");
+    assert_eq!(notices["waiting_since"], Value::Null, "{status:#}");
+    shop.run(&["status"])
+        .expect_told(&["1 given up: handover outbox ls shop/orders"]);
     shop.run(&["outbox", "retry", id]).expect_code(0);
     assert_eq!(ids(&receiver)[2], id);
+    let told = shop.run(&["status"]).stdout;
+    assert!(!told.contains("outbox ls"), "{told}");
     shop.run(&["outbox", "retry", "msg_unknown"])
         .expect_code(2)
         .expect_told(&["no notice msg_unknown", "outbox ls"]);

@@ -11,7 +11,8 @@ use crate::rotation::Way;
     after_help = "The ways back: re-promote (consumers read the earlier user again, with the password it has),
 un-retire (the same, after the user that handover locked was let in again), re-issue (the
 earlier user gets a new password), re-apply (the user that consumers read gets its stored
-password once more). No way back disables or drops a user. Where consumers are down the
+password once more), import (the store is older than a published file: the password that
+stands there becomes current). No way back disables or drops a user. Where consumers are down the
 environment's name has to be typed, whatever its protection.
 
 Examples:

@@ -14,6 +14,7 @@ pub(in crate::console) fn disabled(model: &Model, command: Command) -> Option<St
         | Command::Retire
         | Command::Undo
         | Command::EndSession
+        | Command::Publish
             if model.busy().is_some() =>
         {
             model.busy()
@@ -40,6 +41,19 @@ pub(in crate::console) fn disabled(model: &Model, command: Command) -> Option<St
         Command::Retire => no_retiring(model, target),
         Command::Undo => no_way_back(model, target),
         Command::EndSession => no_session(model),
+        Command::Publish => {
+            let Some(target) = target else {
+                return Some("no environment is selected".to_owned());
+            };
+            let known = model.environment(&target.environment);
+            known
+                .is_none_or(|known| known.sinks.is_empty())
+                .then(|| format!("{} is published to no file", target.environment))
+        }
+        Command::Export => model
+            .reported_rotation()
+            .is_none()
+            .then(|| "no rotation is known here that could be told of".to_owned()),
         Command::Unlock => {
             let Some(target) = target else {
                 return Some("no environment is selected".to_owned());

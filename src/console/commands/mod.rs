@@ -32,6 +32,8 @@ pub(super) enum Command {
     Retire,
     Undo,
     EndSession,
+    Publish,
+    Export,
     Filter,
     Refresh,
     Freeze,
@@ -52,6 +54,8 @@ pub(super) enum Scope {
     Overlap,
     /// Where an environment is selected or open.
     Target,
+    /// Where a rotation is shown, or the revisions that name theirs.
+    Rotation,
 }
 
 /// What a command may lead to.
@@ -198,6 +202,23 @@ pub(super) const TABLE: &[Entry] = &[
         &["B"],
     )
     .reviewed()
+    .in_footer(),
+    entry(
+        Command::Publish,
+        "publish",
+        "Write the files of the environment again: its newest revision",
+        Scope::Target,
+        &["W"],
+    )
+    .reviewed()
+    .in_footer(),
+    entry(
+        Command::Export,
+        "export",
+        "Export the report of the rotation to a file in this folder",
+        Scope::Rotation,
+        &["E"],
+    )
     .in_footer(),
     entry(
         Command::NextPane,
@@ -350,6 +371,7 @@ pub(super) fn is_here(model: &Model, scope: Scope) -> bool {
         Scope::Environment => matches!(model.screen(), Screen::Environment(_)),
         Scope::Overlap => matches!(model.screen(), Screen::Environment(_) | Screen::Drains),
         Scope::Target => *model.screen() != Screen::Run,
+        Scope::Rotation => matches!(model.screen(), Screen::Environment(_) | Screen::Run),
     }
 }
 
@@ -371,7 +393,7 @@ mod tests {
                         || second.scope == Scope::Everywhere
                         || [first.scope, second.scope]
                             .iter()
-                            .any(|scope| matches!(scope, Scope::Target | Scope::Overlap));
+                            .any(|scope| !matches!(scope, Scope::Rows | Scope::Environment));
                     together && second.keys.contains(keys)
                 });
                 assert!(clash.is_none(), "{keys} is given twice");
@@ -386,6 +408,9 @@ mod tests {
             .filter(|entry| entry.danger == Danger::Reviewed)
             .flat_map(|entry| entry.keys.iter().copied())
             .collect();
-        assert_eq!(reviewed, BTreeSet::from(["B", "L", "R", "V", "X", "Z"]));
+        assert_eq!(
+            reviewed,
+            BTreeSet::from(["B", "L", "R", "V", "W", "X", "Z"])
+        );
     }
 }

@@ -24,7 +24,9 @@ use super::input::LineInput;
 use crate::model::{EnvironmentName, RotationId};
 use crate::operations::drain::DrainReport;
 use crate::operations::hand_over::{Look, SessionLook, UserLook};
-use crate::operations::{AuditEntry, EnvironmentStatus, History, PathStatus, Status};
+use crate::operations::{
+    AuditEntry, EnvironmentStatus, History, PathStatus, RevisionSummary, Status,
+};
 
 /// A password that was not rotated for this long is overdue, until schedules say
 /// otherwise.
@@ -235,6 +237,7 @@ impl Model {
         let deed = self.deed.as_ref().filter(|deed| deed.ended.is_none())?;
         let what = match deed.verb {
             Verb::EndSession => "a session is being ended",
+            Verb::Publish => "the files are being written",
             _ => "the outgoing user is being changed",
         };
         Some(format!("{what} on {}", deed.target.environment))
@@ -331,6 +334,39 @@ impl Model {
         with_state
             .map(|status| status.environment.clone())
             .collect()
+    }
+
+    /// The revision that the revisions pane has selected.
+    pub(super) fn selected_revision(&self) -> Option<&RevisionSummary> {
+        let Screen::Environment(target) = self.screen() else {
+            return None;
+        };
+        let history = self.known.get(&target.environment)?.history.as_ref()?;
+        let selected = (self.pane == Pane::Revisions).then_some(self.scroll)?;
+        history.revisions.get(selected)
+    }
+
+    /// The rotation that a report would be of: of the screen, of the selected revision, else
+    /// the newest one.
+    pub(super) fn reported_rotation(&self) -> Option<RotationId> {
+        let open = || self.open_rotation(self.target()?);
+        match self.screen() {
+            Screen::Run => match &self.run.as_ref()?.ended {
+                Some(RunEnd::Report(report)) => report.rotation,
+                Some(RunEnd::Problem(_)) | None => open(),
+            },
+            Screen::Environment(target) => {
+                let selected = self.selected_revision();
+                let selected = selected.and_then(|revision| revision.rotation);
+                let newest = || {
+                    let history = self.known.get(&target.environment)?.history.as_ref()?;
+                    let mut revisions = history.revisions.iter();
+                    revisions.find_map(|revision| revision.rotation)
+                };
+                selected.or_else(open).or_else(newest)
+            }
+            Screen::Environments | Screen::Drains => None,
+        }
     }
 
     /// The rotation that a row's environment has open.

@@ -13,6 +13,8 @@ pub(in crate::console) enum Need {
     Down,
     /// A rotation is open and nobody works on it here.
     Open,
+    /// A file that it is published to has not got what it is to have, or is somebody else's.
+    Sink,
     /// The document or the settings cannot be used.
     Broken,
     /// This console works on it.
@@ -53,7 +55,10 @@ impl Model {
             return Need::Broken;
         }
         let Some(path) = path else {
-            return Need::Plain;
+            return match has_bad_sink(environment) {
+                true => Need::Sink,
+                false => Need::Plain,
+            };
         };
         let look = known
             .and_then(|known| known.look.as_ref())
@@ -61,11 +66,19 @@ impl Model {
         if look.is_some_and(keeps_consumers_out) {
             return Need::Down;
         }
+        let ours = self.run.as_ref().is_some_and(|run| {
+            run.ended.is_none() && run.target.environment == environment.environment
+        });
         if environment.open_rotation.is_some() && path.step.is_some() && !path.is_over {
-            let ours = self.run.as_ref().is_some_and(|run| {
-                run.ended.is_none() && run.target.environment == environment.environment
-            });
             return if ours { Need::Running } else { Need::Open };
+        }
+        let waits = environment.waited_for().next().is_some();
+        match (ours, has_bad_sink(environment)) {
+            (true, bad) if bad || waits => return Need::Running,
+            (_, true) => return Need::Sink,
+            // Killed between the promote and its files.
+            (_, false) if waits => return Need::Open,
+            _ => {}
         }
         if path.current.is_none() {
             return Need::Unfinished;
@@ -116,6 +129,12 @@ impl Model {
             });
         propagating || held
     }
+}
+
+/// Due is no matter of a person yet.
+fn has_bad_sink(environment: &EnvironmentStatus) -> bool {
+    let mut sinks = environment.sinks.iter();
+    sinks.any(|sink| sink.state.case().is_some())
 }
 
 fn keeps_consumers_out(look: &PathLook) -> bool {

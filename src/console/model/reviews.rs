@@ -7,8 +7,8 @@ use crate::console::input::LineInput;
 use crate::model::Step;
 use crate::operations::Exit;
 use crate::operations::hand_over::{
-    EndSessionReport, EndSessionStatus, HandOverStatus, Report, RetireReport, RetireStatus,
-    WayOffer,
+    EndSessionReport, EndSessionStatus, HandOverStatus, PublishReport, PublishStatus, Report,
+    RetireReport, RetireStatus, WayOffer,
 };
 use crate::rotation::Way;
 
@@ -25,6 +25,8 @@ pub(in crate::console) enum Verb {
     Undo,
     /// End one session of the outgoing user.
     EndSession,
+    /// Give the files of the environment its newest revision.
+    Publish,
 }
 
 /// A review: the plan, then the agreement.
@@ -92,6 +94,7 @@ pub(in crate::console) enum Answer {
     HandOver(Box<Report>),
     Retire(Box<RetireReport>),
     EndSession(Box<EndSessionReport>),
+    Publish(Box<PublishReport>),
 }
 
 impl Answer {
@@ -104,6 +107,7 @@ impl Answer {
             Self::HandOver(report) => report.status == HandOverStatus::Planned,
             Self::Retire(report) => report.status == RetireStatus::Planned,
             Self::EndSession(report) => report.status == EndSessionStatus::Planned,
+            Self::Publish(report) => report.status == PublishStatus::Planned,
         }
     }
 
@@ -116,6 +120,7 @@ impl Answer {
                 Verb::Rotate | Verb::Recover | Verb::RollBack
             ) | (Self::Retire(_), Verb::Retire | Verb::Undo)
                 | (Self::EndSession(_), Verb::EndSession)
+                | (Self::Publish(_), Verb::Publish)
         )
     }
 
@@ -125,6 +130,7 @@ impl Answer {
             Self::HandOver(report) => &report.error,
             Self::Retire(report) => &report.error,
             Self::EndSession(report) => &report.error,
+            Self::Publish(report) => &report.error,
         };
         error.as_ref().map(|error| Problem {
             message: error.message.clone(),
@@ -138,6 +144,7 @@ impl Answer {
             Self::HandOver(report) => report.exit.0,
             Self::Retire(report) => report.exit,
             Self::EndSession(report) => report.exit,
+            Self::Publish(report) => report.exit,
         }
     }
 }

@@ -202,6 +202,6 @@ pub(in crate::console) fn answer(name: &str, of: &Target) -> Option<Answer> {
         "to-end" => end(to_end(of)),
         "ended" => end(ended(of)),
         "no-right" => end(no_right(of)),
-        _ => None,
+        _ => super::sink_tests::answer(name, of),
     }
 }

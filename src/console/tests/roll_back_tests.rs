@@ -13,7 +13,7 @@ fn offer(of: &Target, way: Way) -> WayOffer {
     let (words, changes) = match way {
         Way::Unretire => (
             format!("{a} may log in again; then consumers read it, with the password it has"),
-            Some(format!("{a} may log in again with the password it had")),
+            Some(format!("ALTER ROLE \"{a}\" LOGIN")),
         ),
         Way::Reissue => (
             format!("{a} gets a new password and becomes current"),

@@ -9,7 +9,7 @@ use crate::console::words;
 use crate::model::Stage as OverlapStage;
 use crate::operations::Exit;
 use crate::operations::hand_over::{
-    EndSessionReport, EndSessionStatus, RetireReport, RetireStatus,
+    EndSessionReport, EndSessionStatus, PublishReport, PublishStatus, RetireReport, RetireStatus,
 };
 
 /// What went as agreed is told in one line; all else stays in its review, with its remedy.
@@ -68,7 +68,23 @@ fn sentence(answer: &Answer) -> Option<String> {
         Answer::HandOver(_) => None,
         Answer::Retire(report) => retired(report),
         Answer::EndSession(report) => ended(report),
+        Answer::Publish(report) => published(report),
     }
+}
+
+fn published(report: &PublishReport) -> Option<String> {
+    let files = words::counted(report.sinks.len() as u64, "file");
+    let has = if report.sinks.len() == 1 {
+        "has"
+    } else {
+        "have"
+    };
+    (report.status == PublishStatus::Done).then(|| {
+        format!(
+            "{files} of {} {has} revision {}",
+            report.environment, report.revision
+        )
+    })
 }
 
 fn retired(report: &RetireReport) -> Option<String> {

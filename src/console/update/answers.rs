@@ -89,6 +89,16 @@ pub(super) fn detail(
 ) -> Vec<Effect> {
     match result {
         Ok((history, audit)) => {
+            let is_here = matches!(
+                model.screen(), Screen::Environment(target) if target.environment == environment
+            );
+            let selected = model.selected_revision().map(|revision| revision.revision);
+            if let Some(selected) = selected.filter(|_| is_here) {
+                let mut revisions = history.revisions.iter();
+                let at = revisions.position(|revision| revision.revision == selected);
+                // The selection follows its revision when newer ones came.
+                model.scroll = at.unwrap_or(0);
+            }
             let known = model.known.entry(environment).or_default();
             known.history = Some(history);
             known.audit = audit;
@@ -164,6 +174,19 @@ pub(super) fn ended(model: &mut Model, result: Result<Box<Report>, Problem>) -> 
         tell(model, &words);
     }
     look_after(model, &target)
+}
+
+pub(super) fn exported(model: &mut Model, result: Result<String, Problem>) -> Vec<Effect> {
+    match result {
+        Ok(words) => {
+            tell(model, &words);
+            Vec::new()
+        }
+        Err(problem) => super::refuse(
+            model,
+            format!("{}; remedy: {}", problem.message, problem.remedy),
+        ),
+    }
 }
 
 /// Everything that a change may have changed is looked at again.

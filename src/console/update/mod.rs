@@ -76,6 +76,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         } => answers::detail(model, environment, result),
         Message::Reviewed { number, result } => answers::reviewed(model, number, result),
         Message::Acted { number, result } => acted::acted(model, number, result),
+        Message::Exported(result) => answers::exported(model, result),
         Message::Told(progress) => answers::told(model, progress),
         Message::Ended(result) => answers::ended(model, result),
     }
@@ -173,6 +174,11 @@ fn obey(model: &mut Model, command: Command, key: Key) -> Vec<Effect> {
         Command::Retire => review::open(model, Verb::Retire),
         Command::Undo => review::open(model, Verb::Undo),
         Command::EndSession => review::open(model, Verb::EndSession),
+        Command::Publish => review::open(model, Verb::Publish),
+        Command::Export => {
+            let rotation = model.reported_rotation();
+            rotation.map(Effect::Export).into_iter().collect()
+        }
         Command::Refresh => {
             let mut effects = refresh(model);
             if let Screen::Environment(target) = model.screen().clone() {
@@ -305,6 +311,7 @@ fn review_command(review: &Review) -> String {
         }
         Verb::Retire => format!("handover retire {name}{path}"),
         Verb::Undo => format!("handover retire {name}{path} --undo"),
+        Verb::Publish => format!("handover publish {name}"),
         Verb::EndSession => match review.session.as_deref() {
             Some(SessionRef { node, pid, .. }) => {
                 format!("handover terminate {name}{path} --pid {pid} --node {node}")

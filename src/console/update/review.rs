@@ -62,6 +62,7 @@ fn question(
             session: session?.clone(),
             review,
         },
+        Verb::Publish => Effect::PlanPublish { target, review },
     })
 }
 
@@ -95,7 +96,7 @@ pub(in crate::console) fn must_type(model: &Model, review: &Review) -> Option<St
     }
     let number = match answer {
         Answer::EndSession(report) => report.session.as_ref().map(|session| session.pid),
-        Answer::HandOver(_) | Answer::Retire(_) => None,
+        Answer::HandOver(_) | Answer::Retire(_) | Answer::Publish(_) => None,
     };
     match (number, wants_name(model, review)) {
         (Some(number), true) => Some(format!("{number} {name}")),
@@ -212,11 +213,24 @@ fn act(model: &mut Model) -> Vec<Effect> {
 
 /// What is done next to an outgoing user follows from how far its overlap has come: whoever
 /// agreed to a lock must not get what comes after it because somebody else locked meanwhile.
+///
+/// The files of a newer revision may be other ones than those that were shown.
 fn changed_since(model: &Model, review: &Review) -> Option<String> {
-    let Stage::Ready(Answer::Retire(report)) = &review.stage else {
-        return None;
+    let (shown, now) = match &review.stage {
+        Stage::Ready(Answer::Retire(report)) => {
+            let now = model.newest_stage(&review.target)?;
+            (report.stage?.to_string(), now.to_string())
+        }
+        Stage::Ready(Answer::Publish(report)) => {
+            let known = model.environment(&review.target.environment)?;
+            let now = known.revision.max(report.revision);
+            (
+                format!("revision {}", report.revision),
+                format!("revision {now}"),
+            )
+        }
+        _ => return None,
     };
-    let (shown, now) = (report.stage?, model.newest_stage(&review.target)?);
     (shown != now).then(|| format!("it is {now} by now, and was {shown}: review it again"))
 }
 
@@ -292,6 +306,11 @@ fn begin_deed(
                 review: number,
             }
         }
+        Answer::Publish(_) => Effect::Publish {
+            target: target.clone(),
+            confirmation,
+            review: number,
+        },
         Answer::HandOver(_) | Answer::Retire(_) => Effect::Retire {
             target: target.clone(),
             undo: review.verb == Verb::Undo,

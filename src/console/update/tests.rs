@@ -8,6 +8,7 @@ mod any_tests;
 mod drain_tests;
 mod retire_tests;
 mod roll_back_tests;
+mod sink_tests;
 
 use chrono::Duration;
 
@@ -122,6 +123,9 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
             }
             return effects;
         }
+        "waiting-files" => reviewed(of.clone(), crate::console::tests::sink_tests::waiting(&of)),
+        "exported" => Message::Exported(Ok(argument.replace('+', " "))),
+        "not-exported" => Message::Exported(Err(problem())),
         "acting-failed" => Message::Acted {
             number,
             result: Err(problem()),
@@ -188,6 +192,7 @@ fn stands(model: &Model) -> String {
                 Verb::Retire => "retire",
                 Verb::Undo => "undo",
                 Verb::EndSession => "end session",
+                Verb::Publish => "publish",
             };
             let target = &review.target.environment;
             let focus = if review.on_act { ", on act" } else { "" };
@@ -262,6 +267,13 @@ fn asked(effects: &[Effect]) -> String {
                 target.environment,
                 agreed(confirmation)
             ),
+            Effect::PlanPublish { target, .. } => format!("plan files {}", target.environment),
+            Effect::Publish {
+                target,
+                confirmation,
+                ..
+            } => format!("PUBLISH {} {}", target.environment, agreed(confirmation)),
+            Effect::Export(rotation) => format!("export {rotation}"),
             Effect::PlanRotation { target, .. } => format!("plan {}", target.environment),
             Effect::GatherEvidence { target, .. } => format!("evidence {}", target.environment),
             Effect::Rotate {

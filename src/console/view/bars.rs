@@ -260,6 +260,8 @@ fn needless(model: &Model, entry: &Entry) -> bool {
             | Command::Undo
             | Command::EndSession
             | Command::RollBack
+            | Command::Publish
+            | Command::Export
     );
     only_when_on && off || matches!(entry.scope, Scope::Target) && model.target().is_none()
 }

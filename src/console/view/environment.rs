@@ -21,7 +21,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{drain, environment_lists as lists, pane, put, put_all, tabs};
+use super::{drain, environment_lists as lists, files, pane, put, put_all, tabs};
 use crate::console::model::{DrainView, Known, Model, Pane, Target};
 use crate::console::theme::{Role, Theme};
 use crate::console::words;
@@ -42,16 +42,23 @@ pub(super) fn draw(model: &Model, target: &Target, theme: &Theme, area: Rect, bu
     };
     let nothing = Known::default();
     let known = model.known.get(&target.environment).unwrap_or(&nothing);
-    let users = users(model, status, known, theme, area.width);
+    let mut users = users(model, status, known, theme, area.width);
     let wanted = u16::try_from(users.len())
         .unwrap_or(u16::MAX)
         .saturating_add(2);
     let top = Rect {
-        height: wanted.min(area.height / 2).max(3),
+        height: wanted.min(area.height.saturating_sub(ONE_LIST)).max(3),
         ..area
     };
     let title = format!("{} revision {}", status.environment, status.revision);
     let inside = pane(theme, top, buffer, &title, false);
+    let room = usize::from(inside.height);
+    if users.len() > room && room > 3 {
+        let hidden = users.len() + 1 - room;
+        users.truncate(room - 1);
+        let words = format!("  … {hidden} more lines: enlarge the terminal");
+        users.push(Line::from(Span::styled(words, theme.style(Role::Warn))));
+    }
     put_all(buffer, inside, &users);
     let below = Rect {
         y: top.bottom(),
@@ -154,7 +161,10 @@ impl Panes<'_> {
                 return;
             }
             Pane::Sessions => lists::sessions(model, self.target, known, theme, scroll, visible),
-            Pane::Revisions => lists::revisions(model, known, theme, scroll, visible),
+            Pane::Revisions => {
+                let selected = focused.then_some(scroll);
+                lists::revisions(model, known, theme, selected, visible)
+            }
             Pane::Audit => lists::audit(model, known, theme, scroll, visible),
         };
         put_all(buffer, inside, &lines);
@@ -189,7 +199,11 @@ fn users(
     }
     if let Some(rotation) = status.open_rotation {
         let holder = status.holder.clone().unwrap_or_default();
-        let text = format!("{rotation} is open: V recovers · begun by {holder}");
+        let waits = match status.waited_for().count() {
+            0 => String::new(),
+            files => format!(" · it waits for {}", words::counted(files as u64, "file")),
+        };
+        let text = format!("{rotation} is open: V recovers{waits} · begun by {holder}");
         lines.extend(marked(theme, "▲", &text, Role::Danger, width));
     }
     for path in &status.paths {
@@ -251,6 +265,7 @@ fn users(
             "This environment has values only; nothing in it is rotated.".to_owned(),
         ));
     }
+    lines.extend(files::of_environment(theme, status, model.now, width));
     lines
 }
 

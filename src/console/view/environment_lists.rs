@@ -3,6 +3,7 @@
 
 use ratatui::text::{Line, Span};
 
+use super::environments::window;
 use crate::console::model::{Known, Model, Target};
 use crate::console::theme::{Role, Theme};
 use crate::console::words;
@@ -65,7 +66,7 @@ pub(super) fn revisions(
     model: &Model,
     known: &Known,
     theme: &Theme,
-    scroll: usize,
+    selected: Option<usize>,
     visible: usize,
 ) -> Vec<Line<'static>> {
     let Some(history) = &known.history else {
@@ -74,38 +75,39 @@ pub(super) fn revisions(
             theme.style(Role::Muted),
         ))];
     };
-    history
-        .revisions
-        .iter()
-        .skip(scroll)
-        .take(visible)
-        .map(|revision| {
-            let rotation = revision.rotation.map(|rotation| rotation.to_string());
-            let age = words::age(revision.created_at, model.now);
-            Line::from(vec![
-                Span::styled(
-                    format!("{:>4}  ", revision.revision),
-                    theme.style(Role::Title),
+    let shown = window(selected.unwrap_or(0), history.revisions.len(), visible);
+    let first = shown.start;
+    let rows = history.revisions[shown].iter().enumerate();
+    rows.map(|(index, revision)| {
+        let is_selected = selected == Some(first + index);
+        let style = |role| theme.style(if is_selected { Role::Selection } else { role });
+        let mark = if is_selected { "▸" } else { " " };
+        let rotation = revision.rotation.map(|rotation| rotation.to_string());
+        let age = words::age(revision.created_at, model.now);
+        Line::from(vec![
+            Span::styled(
+                format!("{mark}{:>3}  ", revision.revision),
+                style(Role::Title),
+            ),
+            Span::styled(
+                format!(
+                    "{age:>7}  {:<9} {:<7} ",
+                    revision.cause,
+                    rotation.unwrap_or_default()
                 ),
-                Span::styled(
-                    format!(
-                        "{age:>7}  {:<9} {:<7} ",
-                        revision.cause,
-                        rotation.unwrap_or_default()
-                    ),
-                    theme.style(Role::Text),
+                style(Role::Text),
+            ),
+            Span::styled(
+                format!(
+                    "{}  {}",
+                    revision.author,
+                    crate::untrusted::Untrusted::new(revision.reason.as_deref().unwrap_or(""))
                 ),
-                Span::styled(
-                    format!(
-                        "{}  {}",
-                        revision.author,
-                        crate::untrusted::Untrusted::new(revision.reason.as_deref().unwrap_or(""))
-                    ),
-                    theme.style(Role::Muted),
-                ),
-            ])
-        })
-        .collect()
+                style(Role::Muted),
+            ),
+        ])
+    })
+    .collect()
 }
 
 pub(super) fn audit(

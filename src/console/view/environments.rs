@@ -13,12 +13,13 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{drain, put, put_all};
+use super::{drain, files, put, put_all};
 use crate::console::model::{self, Model, Need, Row};
 use crate::console::theme::{Role, Theme};
 use crate::console::words::{self, pad};
 use crate::drain::Drain;
 use crate::model::Stage;
+use crate::rotation::SinkState;
 
 pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let rows = model.rows();
@@ -180,6 +181,22 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
             "V looks · {} does not log in",
             path.current.as_deref().unwrap_or("?")
         ),
+        (Need::Sink, _) => {
+            let mut sinks = row.environment.sinks.iter();
+            let bad = sinks.find(|sink| sink.state.case().is_some());
+            let (file, state) = bad.map_or(("a file", "failed"), |sink| {
+                (files::short(&sink.file), sink.state.name())
+            });
+            match row.environment.waited_for().next() {
+                Some(_) => format!("V recovers · {rotation} waits for {file}: {state}"),
+                None => format!("W reviews · {file}: {state}"),
+            }
+        }
+        (Need::Open, Some(path)) if path.is_over => {
+            let file = row.environment.waited_for().next();
+            let file = file.map_or("its files", |sink| files::short(&sink.file));
+            format!("V recovers · {rotation} waits for {file}")
+        }
         (Need::Open, Some(path)) => {
             let step = path.step.map_or("S1", |step| step.code());
             let why = path
@@ -227,8 +244,11 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
         ),
         (Need::Healthy, Some(path)) => {
             let since = path.promoted_at.map(|at| words::ago(at, model.now));
+            let mut sinks = row.environment.sinks.iter();
+            let behind = sinks.any(|sink| sink.state == SinkState::Due);
             format!(
-                "{} promoted {}{}",
+                "{}{} promoted {}{}",
+                if behind { "W writes files · " } else { "" },
                 path.current.as_deref().unwrap_or("?"),
                 since.unwrap_or_default(),
                 model

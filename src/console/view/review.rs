@@ -7,7 +7,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
-use super::{dialog, labelled_lines, put, put_all, review_retire, review_roll_back};
+use super::{
+    dialog, files, labelled_lines, put, put_all, review_publish, review_retire, review_roll_back,
+};
 use crate::console::model::{Answer, Model, Problem, Review, Stage, Verb};
 use crate::console::theme::{Role, Theme};
 use crate::console::update::{blocked, must_type};
@@ -66,7 +68,11 @@ const AGREEMENT: u16 = 3;
 fn body(review: &Review, theme: &Theme, width: u16, room: u16) -> (Vec<Line<'static>>, usize) {
     let muted = |words: &'static str| Line::from(Span::styled(words, theme.style(Role::Muted)));
     let lines = match &review.stage {
+        Stage::Asking if review.verb == Verb::Publish => vec![muted("looking at the files …")],
         Stage::Asking => vec![muted("looking at the database …")],
+        Stage::Acting if review.verb == Verb::Publish => {
+            vec![muted("the files are being written …")]
+        }
         Stage::Acting => vec![muted("the database is being told …")],
         Stage::Ready(Answer::HandOver(report)) => match review.verb {
             Verb::Recover => evidence(theme, report, width),
@@ -78,6 +84,8 @@ fn body(review: &Review, theme: &Theme, width: u16, room: u16) -> (Vec<Line<'sta
         },
         Stage::Ready(Answer::Retire(report)) => review_retire::planned(theme, report, width),
         Stage::Ready(Answer::EndSession(report)) => review_retire::session(theme, report, width),
+        Stage::Ready(Answer::Publish(report)) => review_publish::planned(theme, report, width),
+        Stage::Closed(Answer::Publish(report)) => review_publish::closed(theme, report, width),
         Stage::Closed(Answer::HandOver(report)) if review.verb == Verb::RollBack => {
             let lines = review_roll_back::closed(theme, report, width, room);
             return (lines.shown, lines.left_out);
@@ -126,6 +134,7 @@ fn title(review: &Review) -> String {
         Verb::Retire => format!("retire the outgoing user of {name} {path}"),
         Verb::Undo => format!("let the outgoing user of {name} {path} in again"),
         Verb::EndSession => format!("end session {pid} of {name} {path}"),
+        Verb::Publish => format!("write the files of {name} again"),
     }
 }
 
@@ -184,6 +193,8 @@ fn draw_agreement(
         (_, Verb::RollBack) => " Roll back (y) ",
         // Its number has to be typed, so that no letter is a key here.
         (_, Verb::EndSession) => " End it ",
+        (_, Verb::Publish) if must_type.is_some() => " Write them ",
+        (_, Verb::Publish) => " Write them (y) ",
         _ => " Do it (y) ",
     };
     let on_act = review.on_act || must_type.is_some() && reason.is_none();
@@ -303,7 +314,11 @@ fn plan(theme: &Theme, plan: &Plan, width: u16) -> Vec<Line<'static>> {
 fn evidence(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for path in &report.paths {
-        let case = path.case.as_deref().unwrap_or("complete");
+        let waits = report.sinks.iter().any(|sink| !sink.is_confirmed());
+        let case = path.case.as_deref().unwrap_or(match waits {
+            true => "waits for its files",
+            false => "complete",
+        });
         let rotation = report
             .rotation
             .map(|rotation| rotation.to_string())
@@ -371,6 +386,7 @@ fn evidence(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
             }
         }
     }
+    lines.extend(files::reported(theme, &report.sinks, width));
     lines
 }
 
@@ -385,6 +401,13 @@ fn closed(theme: &Theme, verb: Verb, report: &Report, width: u16) -> Vec<Line<'s
             _ => format!("■ would be refused: {}", error.code),
         };
         lines.insert(0, Line::from(Span::styled(head, theme.style(Role::Danger))));
+        let of_sink = report.sinks.iter();
+        if of_sink
+            .clone()
+            .any(|sink| sink.error.as_ref() == Some(error))
+        {
+            return lines;
+        }
         let text = theme.style(Role::Text);
         lines.extend(labelled_lines(theme, "why", &error.message, text, width));
         lines.extend(labelled_lines(

@@ -1,14 +1,13 @@
 //! Reviews of what is done to an outgoing user: who is hit, what stays, and the way back.
 
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
-use super::labelled_lines;
+use super::labels::Lines;
 use crate::console::theme::{Role, Theme};
 use crate::console::words;
 use crate::model::{RetireStep, Stage};
 use crate::operations::hand_over::{
-    EndSessionReport, EndSessionStatus, ErrorReport, RetireReport, RetireStatus,
+    EndSessionReport, EndSessionStatus, RetireReport, RetireStatus,
 };
 use crate::rotation::client_lines;
 
@@ -189,45 +188,4 @@ pub(super) fn not_ended(
     lines.head(words, role);
     lines.error(report.error.as_ref());
     lines.done
-}
-
-/// Lines as they are made.
-struct Lines<'a> {
-    theme: &'a Theme,
-    width: u16,
-    done: Vec<Line<'static>>,
-}
-
-impl<'a> Lines<'a> {
-    fn new(theme: &'a Theme, width: u16) -> Self {
-        Self {
-            theme,
-            width,
-            done: Vec::new(),
-        }
-    }
-
-    fn head(&mut self, words: String, role: Role) {
-        let style: Style = self.theme.style(role);
-        self.done.push(Line::from(Span::styled(words, style)));
-    }
-
-    fn add(&mut self, label: &'static str, words: &str, role: Role) {
-        let style = self.theme.style(role);
-        let lines = labelled_lines(self.theme, label, words, style, self.width);
-        self.done.extend(lines);
-    }
-
-    fn add_some(&mut self, label: &'static str, words: Option<&String>, role: Role) {
-        if let Some(words) = words {
-            self.add(label, words, role);
-        }
-    }
-
-    fn error(&mut self, error: Option<&ErrorReport>) {
-        if let Some(error) = error {
-            self.add("why", &error.message, Role::Text);
-            self.add("remedy", &error.remedy, Role::Key);
-        }
-    }
 }

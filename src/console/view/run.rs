@@ -5,19 +5,20 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{dialog, labelled_lines, put_all};
+use super::{dialog, files, labelled_lines, put_all};
 use crate::console::model::{Model, Run, RunEnd, Verb};
 use crate::console::theme::{Role, Theme};
 use crate::model::Step;
 use crate::operations::hand_over::{HandOverStatus, Report};
 use crate::rotation::Way;
 
-const STEPS: [(Step, &str); 5] = [
+const STEPS: [(Step, &str); 6] = [
     (Step::Preflight, "look at the server, both users, the gate"),
     (Step::Pending, "make the new password and seal it"),
     (Step::Apply, "set it in the database"),
     (Step::Verify, "log in with it everywhere"),
     (Step::Promote, "make it current in a new revision"),
+    (Step::Publish, "write the files, tell their readers"),
 ];
 
 /// What a step is on a way back, where it is another thing than in a rotation.
@@ -25,11 +26,23 @@ fn of_way(way: Way, step: Step) -> Option<&'static str> {
     Some(match (step, way) {
         (Step::Preflight, _) => "look at the server and at both users",
         (Step::Pending, Way::Repromote | Way::Unretire) => "not needed: its password is known",
+        (Step::Pending, Way::Import) => "seal the password that the file holds",
         (Step::Pending, Way::Reapply) => "take the stored password once more",
-        (Step::Apply, Way::Repromote) => "not needed: no password changes",
+        (Step::Apply, Way::Repromote | Way::Import) => "not needed: no password changes",
         (Step::Apply, Way::Unretire) => "let the user in again",
         _ => return None,
     })
+}
+
+/// Where there is no file S6 has nothing to do.
+fn has_files(model: &Model, run: &Run) -> bool {
+    match &run.ended {
+        Some(RunEnd::Report(report)) if !report.sinks.is_empty() => true,
+        _ => {
+            let known = model.environment(&run.target.environment);
+            known.is_none_or(|known| !known.sinks.is_empty())
+        }
+    }
 }
 
 pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
@@ -57,10 +70,15 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
     if let Some(way) = run.way {
         lines[0].push_span(Span::styled(format!(": {way}"), theme.style(Role::Title)));
     }
+    let has_files = has_files(model, run);
     for (step, words) in STEPS {
-        let words = run.way.and_then(|way| of_way(way, step)).unwrap_or(words);
-        lines.push(step_line(theme, run, step, words));
+        let mut words = run.way.and_then(|way| of_way(way, step)).unwrap_or(words);
+        if step == Step::Publish && !has_files {
+            words = "not needed: it is published to no file";
+        }
+        lines.push(step_line(theme, run, step, words, has_files));
     }
+    lines.extend(files_written(model, theme, run, inside.width));
     lines.push(Line::default());
     if let Some(reason) = &run.waiting {
         let text = format!("… waiting {reason}");
@@ -90,10 +108,35 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
     put_all(buffer, inside, &lines);
 }
 
-fn step_line(theme: &Theme, run: &Run, step: Step, words: &'static str) -> Line<'static> {
+/// The files of S6: which ones while it runs, and what became of them.
+fn files_written(model: &Model, theme: &Theme, run: &Run, width: u16) -> Vec<Line<'static>> {
+    match &run.ended {
+        Some(RunEnd::Report(report)) => files::reported(theme, &report.sinks, width),
+        None if run.current == Some(Step::Publish) => {
+            let known = model.environment(&run.target.environment);
+            let sinks = known.into_iter().flat_map(|known| &known.sinks);
+            let style = theme.style(Role::Text);
+            sinks
+                .flat_map(|sink| labelled_lines(theme, "file", &sink.file, style, width))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn step_line(
+    theme: &Theme,
+    run: &Run,
+    step: Step,
+    words: &'static str,
+    has_files: bool,
+) -> Line<'static> {
     let done = run.done.iter().find(|(known, _)| *known == step);
+    let of_files = step == Step::Publish;
     let (glyph, word, role) = match done {
         Some(_) => ("✓", "done", Role::Ok),
+        None if of_files && has_bad_file(run) => ("✗", "stopped", Role::Danger),
+        None if of_files && !has_files => ("–", "left out", Role::Muted),
         None if is_passed(run, step) => ("–", "left out", Role::Muted),
         None if run.current == Some(step) => ("◐", "running", Role::Pending),
         None if run.before.is_some_and(|before| step <= before) => ("✓", "before", Role::Muted),
@@ -109,6 +152,13 @@ fn step_line(theme: &Theme, run: &Run, step: Step, words: &'static str) -> Line<
         Span::styled(format!("{words:<41}"), theme.style(Role::Muted)),
         Span::styled(format!("{word} {took}"), theme.style(role)),
     ])
+}
+
+fn has_bad_file(run: &Run) -> bool {
+    let Some(RunEnd::Report(report)) = &run.ended else {
+        return false;
+    };
+    report.sinks.iter().any(|sink| !sink.is_confirmed())
 }
 
 /// A way back leaves out the steps that it does not need.
@@ -168,6 +218,8 @@ fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
     }
     if report.paths.iter().all(|path| path.error.is_none())
         && let Some(error) = &report.error
+        // What stopped at a file is told beside it.
+        && !report.sinks.iter().any(|sink| sink.error.as_ref() == Some(error))
     {
         lines.extend(labelled_lines(theme, "why", &error.message, text, width));
         lines.extend(labelled_lines(
@@ -180,7 +232,10 @@ fn ended(theme: &Theme, report: &Report, width: u16) -> Vec<Line<'static>> {
     }
     lines.push(Line::default());
     lines.push(Line::from(Span::styled(
-        "esc goes back",
+        match report.rotation {
+            Some(_) => "esc goes back · E exports the report",
+            None => "esc goes back",
+        },
         theme.style(Role::Muted),
     )));
     lines

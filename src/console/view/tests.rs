@@ -3,6 +3,7 @@
 mod drain_tests;
 mod retire_tests;
 mod roll_back_tests;
+mod sink_tests;
 
 use std::collections::BTreeSet;
 
@@ -36,6 +37,7 @@ fn states() -> Vec<State> {
     retire_tests::reviews(&mut add);
     roll_back_tests::reviews(&mut add);
     runs(&mut add);
+    sink_tests::files(&mut add);
     states
 }
 
@@ -320,6 +322,7 @@ fn the_key_that_helps_is_never_cut_off() {
     for (need, key) in [
         (Need::Open, "V recovers"),
         (Need::Down, "V looks"),
+        (Need::Sink, "W reviews"),
         (Need::Overdue, "R rotates"),
         (Need::NeverPromoted, "R rotates"),
     ] {

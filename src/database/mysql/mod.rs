@@ -118,10 +118,7 @@ impl Database for Mysql {
 
     fn change_statement(&self, user: &UserName, facts: Option<&ManagingFacts>) -> String {
         let role = facts.and_then(|facts| facts.roles[1].as_ref());
-        let flavour = match facts.map(|facts| facts.identity.flavour) {
-            Some(Flavour::Mariadb) => MysqlFlavour::MariaDb,
-            _ => MysqlFlavour::MySql,
-        };
+        let flavour = flavour_of(facts);
         let rows: Vec<(&str, &str)> = role
             .iter()
             .flat_map(|role| &role.rows)
@@ -131,8 +128,25 @@ impl Database for Mysql {
         statements::shown_statement(flavour, user, &rows, statements)
     }
 
+    fn unlock_statement(&self, user: &UserName, facts: Option<&ManagingFacts>) -> String {
+        let role = facts.and_then(|facts| facts.roles[1].as_ref());
+        let hosts: Vec<&str> = role
+            .iter()
+            .flat_map(|role| &role.rows)
+            .map(|row| row.host.as_str())
+            .collect();
+        statements::shown_unlock(flavour_of(facts), user, &hosts)
+    }
+
     fn remedies(&self, user: &UserName, role: Option<&RoleFacts>) -> RoleRemedies {
         sql::remedies(user, role)
+    }
+}
+
+fn flavour_of(facts: Option<&ManagingFacts>) -> MysqlFlavour {
+    match facts.map(|facts| facts.identity.flavour) {
+        Some(Flavour::Mariadb) => MysqlFlavour::MariaDb,
+        _ => MysqlFlavour::MySql,
     }
 }
 

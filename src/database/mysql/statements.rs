@@ -206,9 +206,35 @@ pub(super) fn shown_statement(
     shown.join("; ")
 }
 
+/// What lets the user in again on all its rows.
+pub(super) fn shown_unlock(flavour: MysqlFlavour, user: &UserName, hosts: &[&str]) -> String {
+    let rows: Vec<(&str, &str)> = hosts.iter().map(|host| (user.as_str(), *host)).collect();
+    let together = match flavour {
+        MysqlFlavour::MariaDb => 1,
+        MysqlFlavour::MySql => rows.len().max(1),
+    };
+    let all = rows.chunks(together);
+    let shown: Vec<String> = all.filter_map(|rows| sql::lock_user(rows, false)).collect();
+    shown.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lets_in_again_is_shown_for_each_row() {
+        let user = UserName::new("app").expect("a name");
+        let hosts = ["%", "10.0.0.1"];
+        assert_eq!(
+            shown_unlock(MysqlFlavour::MySql, &user, &hosts),
+            "ALTER USER `app`@`%`, `app`@`10.0.0.1` ACCOUNT UNLOCK"
+        );
+        assert_eq!(
+            shown_unlock(MysqlFlavour::MariaDb, &user, &hosts),
+            "ALTER USER `app`@`%` ACCOUNT UNLOCK; ALTER USER `app`@`10.0.0.1` ACCOUNT UNLOCK"
+        );
+    }
 
     #[test]
     fn what_the_server_quotes_of_a_hash_is_not_repeated() {

@@ -79,6 +79,10 @@ impl Database for Postgres {
         sql::alter_role(user, "‹SCRAM-SHA-256 verifier›")
     }
 
+    fn unlock_statement(&self, user: &UserName, _: Option<&ManagingFacts>) -> String {
+        sql::unlock_role(user)
+    }
+
     fn remedies(&self, user: &UserName, _: Option<&RoleFacts>) -> RoleRemedies {
         sql::remedies(user)
     }

@@ -85,7 +85,7 @@ impl Run<'_> {
         if let Some(pending) = &self.pending {
             return Ok(Some(pending.duplicate()));
         }
-        if self.journal.takes_known() {
+        if self.journal.pending.is_none() && self.journal.takes_known() {
             return Ok(self.subject.candidate.as_ref().map(Secret::duplicate));
         }
         let Some(pending) = &self.journal.pending else {

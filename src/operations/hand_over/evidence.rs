@@ -11,7 +11,7 @@ use super::logins::{
 };
 use super::preflight::twin_look;
 use super::run::Run;
-use crate::model::{DatabaseFault, Gate, LoginOutcome, ManagingFacts, Node, TwinRoles};
+use crate::model::{DatabaseFault, Engine, Gate, LoginOutcome, ManagingFacts, Node, TwinRoles};
 use crate::operations::Failure;
 use crate::process::Deadline;
 use crate::rotation::{
@@ -82,6 +82,10 @@ impl Run<'_> {
     pub(super) async fn gather(&mut self) -> Result<Evidence, Failure> {
         if self.is_over() {
             return Ok(self.weigh());
+        }
+        if self.journal.admitted.is_none() && self.subject.engine == Engine::Mysql {
+            // Whether the server counts is asked before a password is shown that may be wrong.
+            self.look_as_manager().await?;
         }
         match self.guesses.are_counted() {
             true => self.log_in_by_turns().await?,
@@ -221,9 +225,8 @@ impl Run<'_> {
         match self.epoch.current {
             Some(_) => Ok(None),
             None => {
-                let admitted = self.journal.admitted.as_ref();
-                let limit = admitted.and_then(|admitted| admitted.current_limit);
                 let (workspace, subject) = (self.workspace, self.subject);
+                let limit = self.current_limit();
                 Ok(Some(
                     probe_current_counted(workspace, subject, limit).await?,
                 ))

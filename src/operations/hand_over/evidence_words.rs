@@ -64,7 +64,7 @@ impl Run<'_> {
 
     /// The first thing that an operator has to know.
     pub(super) fn consumers_words(&self) -> String {
-        if let Some(words) = self.consumers_of_reapply() {
+        if let Some(words) = self.consumers_of_target() {
             return words;
         }
         let current = self.weigh().current;
@@ -81,13 +81,22 @@ impl Run<'_> {
         }
     }
 
-    /// Where the password that consumers read is set again, they read Y.
-    fn consumers_of_reapply(&self) -> Option<String> {
+    /// Where the user that consumers read is the target, they read Y.
+    fn consumers_of_target(&self) -> Option<String> {
         let back = self.journal.back.as_ref()?;
+        let user = Untrusted::new(self.subject.user().as_str());
+        if back.way == Way::Import {
+            return Some(match (&self.journal.progress, self.subject.reads_target) {
+                (Reached::Promoted { .. }, _) => format!("OK: they read {user}, which logs in"),
+                (_, true) => {
+                    format!("DOWN: they read {user} with an older password, which does not log in")
+                }
+                (_, false) => return None,
+            });
+        }
         if back.way != Way::Reapply {
             return None;
         }
-        let user = Untrusted::new(self.subject.user().as_str());
         Some(match self.weigh().pending.is_everywhere() {
             true => format!("OK: they read {user}, which logs in"),
             false => format!(
@@ -102,17 +111,18 @@ impl Run<'_> {
         let user = Untrusted::new(self.subject.user().as_str());
         let current = Untrusted::new(self.subject.current_user().as_str());
         let way = self.journal.back.as_ref().map(|back| back.way);
-        let of_current = match way {
-            Some(Way::Reapply) => "previous",
-            _ => "current",
+        let of_current = match self.subject.reads_target {
+            true => "previous",
+            false => "current",
         };
         let mut words = vec![format!(
             "{current} with the {of_current} password: {}",
             evidence.current.word()
         )];
-        let pending = match self.journal.takes_known() || self.epoch.pending.is_none() {
-            true => "password it has",
-            false => "pending password",
+        let pending = match way {
+            Some(Way::Import) => "password of the file",
+            _ if self.journal.takes_known() || self.epoch.pending.is_none() => "password it has",
+            _ => "pending password",
         };
         if self.epoch.pending.is_some() {
             words.push(format!(

@@ -7,9 +7,11 @@
 //! why the passwords of such a user are tried one after the other, the doubtful one first.
 
 use super::logins::{Logins, probe_current, probe_previous};
+use super::run::Run;
 use super::subject::Subject;
-use crate::model::{LoginOutcome, RoleFacts, UnknownCause};
-use crate::operations::Workspace;
+use crate::model::{LoginOutcome, RoleFacts, UnknownCause, UserName};
+use crate::operations::{Failure, Workspace};
+use crate::rotation::Evidence;
 use crate::secret::SecretId;
 use crate::store::{StoreError, rotated_secrets};
 use crate::untrusted::Untrusted;
@@ -88,6 +90,53 @@ impl Guesses {
     }
 }
 
+impl Run<'_> {
+    /// After how many wrong passwords in a row the server shuts X out, as S1 found it, or the
+    /// last look.
+    pub(super) fn current_limit(&self) -> Option<u32> {
+        let role = || {
+            self.facts
+                .as_ref()
+                .and_then(|facts| facts.roles[0].as_ref())
+        };
+        match &self.journal.admitted {
+            Some(admitted) => admitted.current_limit,
+            None => role().and_then(|role| role.login_limit),
+        }
+    }
+
+    /// With nothing open there is no journal that could keep count of wrong passwords: the store
+    /// does. What became of P tells an older store from a dead user.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub(super) async fn gather_without_journal(&mut self) -> Result<Evidence, Failure> {
+        self.only_looks = true;
+        let found = self.gather().await?;
+        if !found.current.is_everywhere() {
+            self.look_at_back_of_dead().await?;
+        }
+        Ok(self.weigh())
+    }
+
+    /// Y with P, where the server counts and the look has left it out.
+    async fn look_at_back_of_dead(&mut self) -> Result<(), StoreError> {
+        let role = self.facts.as_ref().and_then(|facts| facts.roles[1].clone());
+        let (Some(role), Some(_)) = (role, &self.subject.previous.password) else {
+            return Ok(());
+        };
+        if self.epoch.previous.is_some() || !role.can_log_in {
+            return Ok(());
+        }
+        let (workspace, subject) = (self.workspace, self.subject);
+        let (user, limit) = (subject.user(), role.login_limit);
+        let probe = async { probe_previous(subject).await.unwrap_or_default() };
+        let logins = probe_counted(workspace, subject, user, limit, probe).await?;
+        self.note(Some(logins), |epoch| &mut epoch.previous);
+        Ok(())
+    }
+}
+
 /// X with C. It is expected to be right; where it was not, and the server counts, it is not
 /// shown so often that consumers who have the right one are shut out. The count is kept in
 /// the store, since looking at a dead password is what operators do again and again.
@@ -123,22 +172,23 @@ pub(super) async fn probe_current_counted(
     Ok(logins)
 }
 
-/// X, that consumers would go back to, with its stored password: `probe`. Where its server
-/// counts wrong passwords they are counted here as well, and none is shown that could be one
-/// too many.
+/// A login of one of the pair that may be wrong, with nothing open whose journal could keep
+/// count: `probe`. Where its server counts wrong passwords they are counted in the store, and
+/// none is shown that could be one too many.
 ///
 /// # Errors
 /// The store's own.
-pub(super) async fn probe_back_counted(
+pub(super) async fn probe_counted(
     workspace: &Workspace,
     subject: &Subject,
+    user: &UserName,
     limit: Option<u32>,
     probe: impl Future<Output = Logins>,
 ) -> Result<Logins, StoreError> {
     let Some(limit) = limit else {
         return Ok(probe.await);
     };
-    let (id, user) = (subject.record.id, subject.user().as_str().to_owned());
+    let (id, user) = (subject.record.id, user.as_str().to_owned());
     let whose = user.clone();
     let spent = workspace
         .store

@@ -53,24 +53,36 @@ pub(super) async fn probe_decoy(subject: &Subject) -> Logins {
 
 /// Y with N on every node, and the configured statements.
 pub(super) async fn probe_pending(subject: &Subject, pending: &Secret) -> Logins {
-    let statements = &subject.settings.statements;
-    let attempts = subject.nodes().map(|node| {
-        attempt(
-            subject,
-            "probe-pending",
-            node,
-            subject.user(),
-            pending,
-            statements,
-        )
-    });
-    all(attempts).await
+    probe_with_statements(subject, subject.user(), pending).await
 }
 
 /// Y with N through every pooler.
 pub(super) async fn probe_poolers(subject: &Subject, pending: &Secret) -> Logins {
+    probe_through_poolers(subject, subject.user(), pending).await
+}
+
+/// A candidate of either user on every node, and the configured statements.
+pub(super) async fn probe_with_statements(
+    subject: &Subject,
+    user: &UserName,
+    candidate: &Secret,
+) -> Logins {
+    let statements = &subject.settings.statements;
+    let effect = "probe-pending";
+    let attempts = subject
+        .nodes()
+        .map(|node| attempt(subject, effect, node, user, candidate, statements));
+    all(attempts).await
+}
+
+/// The same through every pooler, without the statements.
+pub(super) async fn probe_through_poolers(
+    subject: &Subject,
+    user: &UserName,
+    candidate: &Secret,
+) -> Logins {
     let poolers = subject.poolers.iter();
-    probe(subject, poolers, "probe-pending", subject.user(), pending).await
+    probe(subject, poolers, "probe-pending", user, candidate).await
 }
 
 async fn probe<'a>(

@@ -88,16 +88,16 @@ impl Open {
                 continue;
             }
             let journal = fold(&self.events(path));
-            let without = match journal.admitted {
-                Some(admitted) => WithoutState::Settled {
-                    user: admitted.user,
-                },
+            let admitted = journal.admitted.as_ref();
+            let user = admitted.map_or("", |admitted| &admitted.user).to_owned();
+            let without = match admitted {
+                Some(_) => WithoutState::Settled { user: user.clone() },
                 None => WithoutState::Unsettled,
             };
             match self.subject(workspace, request, path, without).await {
                 Ok(mut subject) => {
                     if let Some(back) = &journal.back {
-                        subject.arrange(back.way);
+                        subject.arrange(back.way, &user);
                     }
                     asked.subjects.push(subject);
                 }

@@ -37,6 +37,8 @@ struct Verified {
     way: Option<Way>,
     /// What is stored of X was found to be refused everywhere, while consumers were down.
     other_is_dead: bool,
+    /// The target stands in `current` already.
+    reads_target: bool,
     /// Every node's clock at the last promote.
     promoted: Vec<NodeTime>,
     admitted: Option<Admitted>,
@@ -98,7 +100,8 @@ pub(super) async fn promote(
         let number = revisions::add(transaction, &head.row.id, &revision)?;
         for one in &verified {
             one.record(transaction)?;
-            one.open_overlap(transaction, number, compromised, at)?;
+            let leaked = compromised || one.leaked_before(transaction, &head.row.id)?;
+            one.open_overlap(transaction, number, leaked, at)?;
             let event = Event::Promoted { revision: number };
             journal::append(transaction, rotation, Some(&one.path), &event, &now)?;
             Workspace::audit(
@@ -130,20 +133,26 @@ fn nothing_pending() -> Failure {
 impl Verified {
     fn of(run: &Run<'_>) -> Result<Self, Failure> {
         let subject = run.subject;
+        let back = run.journal.back.as_ref();
+        let other = run.weigh().current;
         Ok(Self {
             path: subject.path.to_string(),
             document_path: subject.document_path.clone(),
             secret: subject.record.id,
             user: subject.user().as_str().to_owned(),
             other: subject.current_user().as_str().to_owned(),
-            pending: match run.journal.takes_known() {
+            pending: match back.is_some_and(|back| back.way.takes_stored()) {
                 true => None,
                 false => Some(run.journal.pending.clone().ok_or_else(nothing_pending)?),
             },
-            way: run.journal.back.as_ref().map(|back| back.way),
-            other_is_dead: !run.journal.needs_current()
-                && run.journal.back.is_some()
-                && run.weigh().current.is_nowhere(),
+            way: back.map(|back| back.way),
+            other_is_dead: match back {
+                // An older store's word for it is not enough.
+                Some(back) if back.way == Way::Import => !other.is_everywhere(),
+                Some(_) => !run.journal.needs_current() && other.is_nowhere(),
+                None => false,
+            },
+            reads_target: subject.reads_target,
             promoted: subject.record.promoted.clone(),
             admitted: run.journal.admitted.clone(),
             seen: run.facts.as_ref().map(|facts| facts.identity.clone()),
@@ -213,6 +222,26 @@ impl Verified {
         detail
     }
 
+    /// The password of X leaked before it became current, and it was given back all the same: X
+    /// has none but that since then.
+    fn leaked_before(
+        &self,
+        transaction: &rusqlite::Transaction<'_>,
+        environment: &str,
+    ) -> Result<bool, StoreError> {
+        let had_leaked = overlaps::last_of(transaction, self.secret, &self.other)?
+            .is_some_and(|overlap| overlap.compromised);
+        let Some(since) = overlaps::current(transaction, self.secret)?.filter(|_| had_leaked)
+        else {
+            return Ok(false);
+        };
+        let by = revisions::rotation_of(transaction, environment, since.revision)?;
+        let lines = by.map(|rotation| journal::lines(transaction, rotation));
+        Ok(lines.transpose()?.unwrap_or_default().iter().any(
+            |line| matches!(&line.event, Event::WayChosen(chosen) if chosen.way.takes_stored()),
+        ))
+    }
+
     /// From here on X is the outgoing user. Where it was that before, its overlap goes on.
     fn open_overlap(
         &self,
@@ -250,7 +279,7 @@ fn promoted_document(head: &Head, document: &str, one: &Verified) -> Result<Stri
         path.push(key(label));
         head.document.get(&path).map(Fragment::from_node)
     };
-    let (target, other) = match one.is_same_user() {
+    let (target, other) = match one.reads_target {
         true => ("current", "previous"),
         false => ("previous", "current"),
     };

@@ -213,6 +213,9 @@ fn interruption(
         }
         _ if !journal.may_have_changed() => "nothing was changed in the database",
         Progress::Sent { .. } => "the change was sent and its outcome is not known",
+        Progress::Confirmed | Progress::Verified if journal.takes_known() => {
+            "the user was let in again with the password it has, and is not promoted"
+        }
         Progress::Confirmed | Progress::Verified => {
             "the new password is set and not promoted; nobody is affected"
         }
@@ -356,8 +359,9 @@ pub(super) fn remedy(case: Case, engine: Engine, environment: &EnvironmentName) 
             "if this server is to stay: handover doctor {environment} --accept-server; then: {again}"
         ),
         Case::StoreBehind => format!(
-            "restore a newer backup of the store: handover store restore; without one, give the \
-             idle user a new password: handover rollback {environment} --plan"
+            "restore a newer backup of the store: handover store restore; without one, take the \
+             password that a published file holds, or give the idle user a new one: \
+             handover rollback {environment} --plan"
         ),
         Case::WaitingForStandby => format!("bring the synchronous standby back; then: {again}"),
         Case::NotReplicated => format!(

@@ -61,6 +61,8 @@ pub(super) struct Subject {
     /// The stored password that a way back takes as its candidate. It is no P beside it: the
     /// same password would be found twice.
     pub(super) candidate: Option<Secret>,
+    /// X is the user in `previous`: the target of a way back is the one in `current`.
+    pub(super) reads_target: bool,
     /// There is no `state`, and which user consumers read is still to be found out.
     pub(super) is_unsettled: bool,
     pub(super) settings: DatabaseSettings,
@@ -223,6 +225,7 @@ impl Subject {
             current: state.current,
             previous: state.previous,
             candidate: None,
+            reads_target: false,
             is_unsettled,
             settings,
             engine: secret.engine,
@@ -267,12 +270,22 @@ impl Subject {
 
     /// Makes Y the target of a way back, and what is stored of it the candidate where the way
     /// makes no new password. Where that is the user that consumers read, the two change places.
-    pub(super) fn arrange(&mut self, way: Way) {
-        if way == Way::Reapply {
+    /// `named` is the user that an import is for, whose stored password is worth nothing.
+    pub(super) fn arrange(&mut self, way: Way, named: &str) {
+        self.reads_target = match way {
+            Way::Reapply => true,
+            Way::Import => self.current.username.as_str() == named,
+            Way::Repromote | Way::Unretire | Way::Reissue => false,
+        };
+        if self.reads_target {
             std::mem::swap(&mut self.current, &mut self.previous);
         }
-        if way != Way::Reissue {
-            self.candidate = self.previous.password.take();
+        match way {
+            Way::Reissue => {}
+            Way::Import => self.previous.password = None,
+            Way::Repromote | Way::Unretire | Way::Reapply => {
+                self.candidate = self.previous.password.take();
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::database::{Change, ChangeOutcome, LONGEST_SILENCE, Managing};
 use crate::model::{RetireStep, Stage, Step};
 use crate::operations::{Failure, notices};
 use crate::rotation::{Case, Event};
-use crate::store::overlaps;
+use crate::store::{StoreError, overlaps};
 use crate::untrusted::Untrusted;
 
 impl Run<'_> {
@@ -109,21 +109,22 @@ impl Run<'_> {
             _ => "rotation.unlock-confirmed",
         };
         let user = Untrusted::new(self.subject.user().as_str());
-        let environment = self.subject.environment.clone();
-        let told = matches!(event, Event::UnlockConfirmed { .. }).then(|| {
-            json!({"path": self.subject.path.to_string(), "user": user, "by": "person",
-                "waiver": null})
-        });
-        let write = self.journal_write(event.clone(), action, json!({"user": user}));
+        let write = self.journal_write(event.clone(), action, json!({"user": &user}));
         let overlap = self.subject.overlap_of_idle().map(|overlap| overlap.id);
+        let environment = self.subject.environment.clone();
+        // Whoever was told of the lock is told that it is taken back.
+        let told = matches!(event, Event::UnlockConfirmed { .. })
+            .then(|| json!({"path": self.subject.path.to_string(), "user": user, "by": "person"}));
         effects::write(self.workspace, effect, move |transaction| {
             if let (Some(stage), Some(overlap)) = (stage, overlap) {
                 overlaps::set_stage(transaction, overlap, stage, Utc::now())?;
             }
-            if let Some(detail) = told {
-                notices::of_retirement(transaction, &environment, RetireStep::Unlock, &detail)?;
+            write(transaction)?;
+            if let Some(told) = told {
+                let step = RetireStep::Unlock;
+                notices::of_retirement(transaction, &environment, step, &told)?;
             }
-            write(transaction)
+            Ok::<_, StoreError>(())
         })
         .await?;
         self.take(event);

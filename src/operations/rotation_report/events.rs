@@ -23,9 +23,9 @@ pub struct Told {
 pub(super) fn told(line: &JournalLine) -> Told {
     let case = match &line.event {
         Event::Parked { case, .. }
+        | Event::PublishFailed { case, .. }
         | Event::Aborted { case, .. }
-        | Event::Abandoned { case, .. }
-        | Event::PublishFailed { case, .. } => Some(case.name()),
+        | Event::Abandoned { case, .. } => Some(case.name()),
         _ => None,
     };
     Told {

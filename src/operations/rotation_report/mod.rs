@@ -4,6 +4,7 @@
 
 mod events;
 mod overlap;
+mod page;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 pub use self::events::Told;
 use self::events::told;
 pub use self::overlap::{Gap, OverlapStory};
+pub use self::page::{Page, Part};
 use super::{Exit, Failure, Workspace};
 use crate::model::{EnvironmentName, NodeTime, RotationId, Step};
 use crate::rotation::{Case, Event, PathJournal, Progress, Way, fold};
@@ -165,6 +167,12 @@ fn no_such_rotation(rotation: RotationId) -> Failure {
 }
 
 impl RotationReport {
+    /// The report as a page to be read.
+    #[must_use]
+    pub fn page(&self) -> Page {
+        Page::of(self)
+    }
+
     fn take_opening(&mut self, lines: &[JournalLine]) {
         for line in lines {
             if let Event::Opened {
@@ -263,6 +271,7 @@ fn path_story(
 fn standing(journal: &PathJournal, current: &Untrusted, user: &Untrusted) -> Vec<String> {
     let with = match journal.back.as_ref().map(|back| back.way) {
         Some(Way::Repromote | Way::Unretire) => "the password it had",
+        Some(Way::Import) => "the password that a published file held",
         Some(Way::Reapply) => "the stored password, set once more",
         Some(Way::Reissue) | None => "the new password",
     };

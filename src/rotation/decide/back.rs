@@ -123,7 +123,10 @@ fn unlock(situation: &Situation<'_>) -> Option<Action> {
         && !evidence.pair_unsound
         && is_current_sound(situation);
     let journal = situation.journal;
-    ready.then_some(match journal.refusals > 0 || journal.tries >= MOST_TRIES {
+    // The run that was just refused parks; whoever comes back wants it tried again, also where
+    // that run was killed before it had parked.
+    let refused = journal.refusals > 0 && situation.intent == Intent::Rotate;
+    ready.then_some(match refused || journal.tries >= MOST_TRIES {
         true => Action::Park,
         false => Action::Unlock,
     })

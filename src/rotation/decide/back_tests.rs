@@ -57,6 +57,7 @@ fn journal(way: Way, case: Case, more: &[Event]) -> Vec<Event> {
             compromised: false,
             agreed_by: "somebody".to_owned(),
             break_glass: None,
+            file: None,
         }),
     ];
     events.extend(more.iter().cloned());
@@ -113,12 +114,16 @@ fn applications_fail() {
     check(&agreed, good, Abandon, case, Action::Abort);
     // It was good enough before; what is asked of it today has to hold.
     let as_before = Evidence {
-        unnamed_standbys: 1,
         twins: TwinLook::Differ,
         gate: GateLook::Shut,
         ..good
     };
     check(&agreed, as_before, Rotate, case, Action::Verify);
+    let unseen = Evidence {
+        unnamed_standbys: 1,
+        ..good
+    };
+    check(&agreed, unseen, Rotate, Case::NotReplicated, Action::Park);
     let fails = Evidence {
         pending: Standing {
             statement_failed: 1,
@@ -170,6 +175,9 @@ fn back_locked() {
     };
     let refused = journal(Way::Unretire, case, &[Event::UnlockSent, refused]);
     check(&refused, locked, Rotate, case, Action::Park);
+    for intent in [Recover, Retry] {
+        check(&refused, locked, intent, case, Action::Unlock);
+    }
     let elsewhere = Evidence {
         server: ServerMatch::WentBack,
         ..locked
@@ -246,6 +254,37 @@ fn what_was_agreed_to_while_consumers_are_down_is_gone_on_with() {
     let known = journal(Way::Repromote, Case::CurrentDead, &[]);
     let dead = found(REFUSED, VALID);
     check(&known, dead, Recover, Case::CurrentDead, Action::Verify);
+    // What a file holds is sealed with the agreement, and is proven before it is promoted.
+    let sealed = Event::PendingSealed {
+        generation: 2,
+        sealed: "envelope".to_owned(),
+        salt: "00".to_owned(),
+    };
+    for case in [Case::StoreBehind, Case::CurrentDead] {
+        let imported = journal(Way::Import, case, std::slice::from_ref(&sealed));
+        let proven = journal(Way::Import, case, &[sealed.clone(), verified()]);
+        for intent in [Rotate, Recover, Retry] {
+            check(&imported, dead, intent, case, Action::Verify);
+            check(&proven, dead, intent, case, Action::Promote);
+        }
+        check(&imported, dead, Abandon, case, Action::Abort);
+        // It was right when somebody agreed to it, and nothing else was agreed to.
+        let gone = found(REFUSED, REFUSED);
+        check(&imported, gone, Recover, Case::BackScrambled, Action::Park);
+        let silent = found(REFUSED, UNKNOWN);
+        check(&imported, silent, Recover, Case::Unreachable, Action::Park);
+        let elsewhere = Evidence {
+            server: ServerMatch::Other,
+            ..dead
+        };
+        check(
+            &imported,
+            elsewhere,
+            Recover,
+            Case::OtherServer,
+            Action::Park,
+        );
+    }
     // A server that went back once more has not been agreed to.
     let older = Evidence {
         server: ServerMatch::WentBack,
@@ -259,6 +298,18 @@ fn what_was_agreed_to_while_consumers_are_down_is_gone_on_with() {
 fn a_known_password_changes_nothing_until_it_is_promoted() {
     let known = fold(&journal(Way::Repromote, Case::ApplicationsFail, &[]));
     assert!(known.takes_known() && !known.may_have_changed());
+    let sealed = Event::PendingSealed {
+        generation: 2,
+        sealed: "envelope".to_owned(),
+        salt: "00".to_owned(),
+    };
+    let imported = fold(&journal(Way::Import, Case::StoreBehind, &[sealed]));
+    assert!(imported.takes_known() && !imported.may_have_changed());
+    assert_eq!(imported.progress, Progress::Confirmed);
+    assert!(
+        imported.pending.is_some(),
+        "it is kept until it is promoted"
+    );
     let locked = fold(&journal(Way::Unretire, Case::BackLocked, &[]));
     assert!(!locked.may_have_changed());
     let sent = [Event::UnlockSent];

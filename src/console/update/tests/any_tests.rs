@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::console::model::Review;
+use crate::console::tests::sink_tests::confirmed;
 
 /// Everything that can happen, weighted so that reviews are reached and agreed to.
 fn events() -> impl Strategy<Value = String> {
@@ -21,6 +22,8 @@ fn events() -> impl Strategy<Value = String> {
         "L",
         "Z",
         "X",
+        "W",
+        "E",
         "U",
         "Y",
         "y",
@@ -60,6 +63,10 @@ fn events() -> impl Strategy<Value = String> {
         "<ended>",
         "<not-drained>",
         "<remaining>",
+        "<to-write>",
+        "<written>",
+        "<foreign>",
+        "<exported:words>",
         "<acting-failed>",
         "<locked-drain:shop/beta>",
         "<done>",
@@ -97,6 +104,7 @@ fn events() -> impl Strategy<Value = String> {
         "esc esc j enter <late:shop/beta> L <lock> y",
         "esc esc j enter <locked-drain:shop/beta> Z <unlock> y <unlocked>",
         "esc esc j enter 1 <late:shop/beta> enter j X <to-end> <type:4000> enter",
+        "esc esc G W <to-write> y <written>",
         "<store:0>",
         "<store:1>",
         "<store:2>",
@@ -115,12 +123,10 @@ fn store(number: &str) -> Message {
     protected.protected = true;
     let mut production = stopped("shop/pay");
     production.protected = true;
+    let mut published = healthy("shop/gamma");
+    published.sinks = vec![confirmed("/run/orders/db.env")];
     Message::Status(match number {
-        "0" => Ok(status(vec![
-            protected,
-            healthy("shop/beta"),
-            healthy("shop/gamma"),
-        ])),
+        "0" => Ok(status(vec![protected, healthy("shop/beta"), published])),
         "1" => Ok(status(vec![stopped("shop/pay"), protected])),
         "2" => Ok(status(vec![production, healthy("shop/beta")])),
         _ => Ok(status(Vec::new())),
@@ -192,6 +198,11 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
                 confirmation,
                 ..
             } => (Verb::EndSession, target, confirmation),
+            Effect::Publish {
+                target,
+                confirmation,
+                ..
+            } => (Verb::Publish, target, confirmation),
             _ => continue,
         };
         begun += 1;
@@ -265,6 +276,7 @@ fn the_ways_to_an_end_do_end_in_a_change() {
             "<store:0>",
             "G B <current-dead> down <type:shop/gamma> enter",
         ),
+        ("<store:0>", "G W <to-write> tab enter <written>"),
         ("<store:2>", "U V <evidence> <type:shop/pay> enter"),
         ("<store:0>", "j enter <late:shop/beta> L <lock> y"),
         (

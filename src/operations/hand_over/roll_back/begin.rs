@@ -9,18 +9,20 @@ use sha2::{Digest, Sha256};
 use super::RollBackRequest;
 use super::look::{Looked, Ready};
 use super::report::describe;
-use crate::model::{AccountId, Gate, RotationId, ServerIdentity};
+use crate::model::{AccountId, Gate, RotationId, ServerIdentity, Step};
 use crate::operations::hand_over::claim::Claimed;
 use crate::operations::hand_over::rotation::Rotation;
 use crate::operations::hand_over::run::Run;
 use crate::operations::hand_over::subject::Subject;
 use crate::operations::hand_over::{Observer, Report, effects, report};
+use crate::operations::loading::EnvironmentKey;
 use crate::operations::server_accept::record_acceptance;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
+use crate::process::random_bytes;
 use crate::rotation::{Case, Chosen, Event, Intent};
-use crate::secret::SecretId;
-use crate::store::{Acceptance, journal};
+use crate::secret::{EnvelopeHeader, MasterKey, SALT_LENGTH, Secret, SecretId, seal};
+use crate::store::{Acceptance, StoreError, journal, rotated_secrets};
 
 /// One path as it stands in the journal from the first line on.
 struct Line {
@@ -29,6 +31,15 @@ struct Line {
     detail: Value,
     claimed: Claimed,
     accepts: Option<Accepts>,
+    import: Option<Import>,
+}
+
+/// What a file holds is sealed with the agreement: nobody reads the file a second time, in which
+/// something else may stand by then.
+struct Import {
+    secret: SecretId,
+    password: Secret,
+    file: String,
 }
 
 /// The server that is accepted as the right one in the same agreement.
@@ -52,18 +63,14 @@ pub(super) async fn begin(
     let lines: Vec<Line> = ready()
         .map(|ready| line(workspace, request, ready))
         .collect();
-    let of_paths: Vec<(String, [Event; 2])> = lines
-        .iter()
-        .map(|line| (line.path.clone(), line.events.clone()))
-        .collect();
     let revision = ready().next().map_or(0, |ready| ready.target.revision);
-    let number = open(workspace, request, environment_id, revision, lines).await?;
+    let (number, events) = open(workspace, request, environment_id, revision, lines).await?;
     // A server that was accepted stands in the store now.
     let mut subjects = Vec::new();
     for ready in ready() {
         let path = ready.target.path.clone();
         let mut subject = Subject::read(workspace, &request.environment, path).await?;
-        subject.arrange(ready.choice.way);
+        subject.arrange(ready.choice.way, ready.target.user().as_str());
         subjects.push(subject);
     }
     let mut rotation = Rotation {
@@ -72,15 +79,18 @@ pub(super) async fn begin(
         protected: subjects.iter().any(|subject| subject.protected),
         runs: Vec::new(),
     };
-    for (subject, (_, events)) in subjects.iter().zip(of_paths) {
+    for (subject, events) in subjects.iter().zip(events) {
         let intent = Intent::Rotate;
-        let events = events.to_vec();
         let mut run = Run::new(workspace, observer, subject, intent, number, events);
         run.reason.clone_from(&request.reason);
         run.compromised = request.compromised;
         run.waived = request.waiver.is_some();
         // The look has just been at the gate; S3 looks again under the user's lock.
         run.note_gate(&Gate::Open);
+        if run.journal.pending.is_some() {
+            run.begun(Step::Pending);
+            run.done(Step::Pending);
+        }
         rotation.runs.push(run);
     }
     let stops = rotation.drive().await;
@@ -105,6 +115,7 @@ fn line(workspace: &Workspace, request: &RollBackRequest, ready: &Ready) -> Line
         compromised: request.compromised,
         agreed_by: workspace.requester.clone(),
         break_glass: request.break_glass.clone(),
+        file: ready.imported.as_ref().map(|one| one.file.clone()),
     };
     let path = target.path.to_string();
     let mut detail = json!({
@@ -115,6 +126,14 @@ fn line(workspace: &Workspace, request: &RollBackRequest, ready: &Ready) -> Line
     if let Some(why) = &request.break_glass {
         detail["break-glass"] = json!(why);
     }
+    if let Some(file) = &chosen.file {
+        detail["file"] = json!(file);
+    }
+    let import = ready.imported.as_ref().map(|one| Import {
+        secret: target.record.id,
+        password: one.password.duplicate(),
+        file: one.file.clone(),
+    });
     let admitted = &ready.admitted;
     let accepts = (choice.case == Case::Restored).then(|| Accepts {
         secret: target.record.id,
@@ -132,6 +151,31 @@ fn line(workspace: &Workspace, request: &RollBackRequest, ready: &Ready) -> Line
         detail,
         claimed: Claimed::met(target, admitted, ready.certificate.clone()),
         accepts,
+        import,
+    }
+}
+
+impl Import {
+    /// S2: the event, and what the audit log says of it.
+    fn seal(
+        &self,
+        transaction: &rusqlite::Transaction<'_>,
+        master: &MasterKey,
+        environment_id: &str,
+    ) -> Result<(Event, Value), StoreError> {
+        let key = EnvironmentKey::load(transaction, master, environment_id)?;
+        let generation = rotated_secrets::next_generation(transaction, self.secret)?;
+        let header = EnvelopeHeader {
+            secret: self.secret,
+            generation: Some(generation),
+        };
+        let password = &self.password;
+        let event = Event::PendingSealed {
+            generation,
+            sealed: seal(key.key(), environment_id, header, password, random_bytes()),
+            salt: hex::encode(random_bytes::<SALT_LENGTH>()),
+        };
+        Ok((event, json!({"generation": generation, "file": self.file})))
     }
 }
 
@@ -145,14 +189,15 @@ fn digest(lines: &[Line]) -> String {
     hex::encode(&Sha256::digest(text)[..16])
 }
 
-/// The agreement is durable: lock, ways, requester and reason.
+/// The agreement is durable: lock, ways, requester and reason. Answers what stands in the journal
+/// of each path.
 async fn open(
     workspace: &Workspace,
     request: &RollBackRequest,
     environment_id: &str,
     revision: u64,
     lines: Vec<Line>,
-) -> Result<RotationId, Failure> {
+) -> Result<(RotationId, Vec<Vec<Event>>), Failure> {
     let opened = Event::Opened {
         requester: workspace.requester.clone(),
         reason: request.reason.clone(),
@@ -201,26 +246,38 @@ async fn open(
         }
         let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
         journal::append(transaction, rotation, None, &opened, &now)?;
-        let mut paths = Vec::new();
+        let (mut paths, mut all, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
         for line in lines {
-            for event in &line.events {
+            let mut events = line.events.to_vec();
+            if let Some(import) = &line.import {
+                let (event, mut detail) = import.seal(transaction, &master, &environment_id)?;
+                detail["rotation"] = json!(rotation);
+                detail["path"] = json!(line.path);
+                events.push(event);
+                sealed.push(detail);
+            }
+            for event in &events {
                 journal::append(transaction, rotation, Some(&line.path), event, &now)?;
             }
             paths.push(line.detail);
+            all.push(events);
         }
         let detail = json!({
             "rotation": rotation, "reason": reason, "waiver": waiver, "paths": paths,
         });
-        let action = "rotation.way-chosen";
-        Workspace::audit(
-            &master,
-            transaction,
-            &requester,
-            action,
-            Some(&environment),
-            detail,
-        )?;
-        Ok::<_, Failure>(rotation)
+        let chosen = std::iter::once(("rotation.way-chosen", detail));
+        let sealed = sealed.into_iter();
+        for (action, detail) in chosen.chain(sealed.map(|one| ("rotation.pending-sealed", one))) {
+            Workspace::audit(
+                &master,
+                transaction,
+                &requester,
+                action,
+                Some(&environment),
+                detail,
+            )?;
+        }
+        Ok::<_, Failure>((rotation, all))
     })
     .await
 }

@@ -1,9 +1,10 @@
 //! Everything that is looked at before a way back is agreed to; nothing is changed.
 
 use super::RollBackRequest;
+use super::import::{self, Imported, Published};
 use super::report::{Refused, no_way, offers};
-use crate::model::{ManagingFacts, RotationId};
-use crate::operations::hand_over::guesses::probe_back_counted;
+use crate::model::{ManagingFacts, RotationId, Stage};
+use crate::operations::hand_over::guesses::probe_counted;
 use crate::operations::hand_over::logins::{probe_pending, probe_poolers};
 use crate::operations::hand_over::preflight::{self, Circumstances, IdlePassword, Preflight};
 use crate::operations::hand_over::run::Run;
@@ -11,7 +12,8 @@ use crate::operations::hand_over::subject::Subject;
 use crate::operations::hand_over::{Observer, WayOffer};
 use crate::operations::{Failure, Workspace};
 use crate::rotation::{
-    AdmitCase, Admitted, Back, Case, Choice, Facts, Intent, NoWay, Refusal, Way, admit_back, choose,
+    AdmitCase, Admitted, Back, Case, Choice, Facts, Intent, NoWay, Refusal, Way, admit_back,
+    choose, may_import,
 };
 use crate::untrusted::Untrusted;
 
@@ -34,6 +36,8 @@ pub(super) struct Ready {
     pub(super) certificate: Option<String>,
     /// What a waiver passed.
     pub(super) waived: Vec<String>,
+    /// What a file holds, where that is the way that is taken.
+    pub(super) imported: Option<Imported>,
 }
 
 impl Looked {
@@ -56,15 +60,21 @@ pub(super) async fn look(
     run.only_looks = true;
     run.gather().await?;
     look_at_back(&mut run).await?;
-    let found = weigh(&run);
+    let mut found = weigh(&run);
+    let published = match may_import(&found) {
+        true => import::look(&mut run).await?,
+        false => Published::default(),
+    };
+    found.published = published.imported.is_some();
     let chosen = choose(&found, request.wanted());
     let facts = run.facts.clone();
     let (consumers, mut evidence) = (run.consumers_words(), run.evidence_words());
     evidence.extend(untried_words(&run));
+    evidence.extend(published.evidence.iter().cloned());
     run.end().await;
     let verdict = match (chosen, facts) {
         (Ok(choice), Some(facts)) => {
-            let offers = offers(subject, &choice, &facts);
+            let offers = offers(subject, &choice, &facts, published.imported.as_ref());
             let previous_refused = found.evidence.previous.is_nowhere();
             let ready = admit(
                 workspace,
@@ -73,6 +83,7 @@ pub(super) async fn look(
                 observer,
                 choice,
                 previous_refused,
+                published.imported,
             );
             ready
                 .await?
@@ -83,6 +94,9 @@ pub(super) async fn look(
                 .map_err(|refusal| Refused::of_refusal(&refusal))
         }
         (Ok(_), None) => Err(no_way(&run, NoWay::Case(Case::Unreachable))),
+        (Err(why @ NoWay::NotOffered(Way::Import, _)), _) => {
+            Err(no_way(&run, why).because(&published.evidence))
+        }
         (Err(why), _) => Err(no_way(&run, why)),
     };
     Ok(Looked {
@@ -95,7 +109,8 @@ pub(super) async fn look(
 
 /// X with its stored password and the configured statements, on the nodes and through the
 /// poolers. One that we have locked is not tried: each login that it is refused counts as
-/// somebody who still tries.
+/// somebody who still tries. Where a scramble was begun, nothing but a login tells whether it
+/// was sent.
 async fn look_at_back(run: &mut Run<'_>) -> Result<(), Failure> {
     let subject = run.subject;
     let Some(password) = &subject.previous.password else {
@@ -103,10 +118,12 @@ async fn look_at_back(run: &mut Run<'_>) -> Result<(), Failure> {
     };
     let role = run.facts.as_ref().and_then(|facts| facts.roles[1].clone());
     let is_shut = role.as_ref().is_some_and(|role| !role.can_log_in);
-    if run.epoch.previous.is_none() && !(is_shut && subject.is_retired()) {
+    let stage = subject.overlap_of_idle().map(|overlap| overlap.stage);
+    let is_retired = subject.is_retired() && stage != Some(Stage::Scrambling);
+    if run.epoch.previous.is_none() && !(is_shut && is_retired) {
         let limit = role.and_then(|role| role.login_limit);
         let probe = probe_pending(subject, password);
-        let logins = probe_back_counted(run.workspace, subject, limit, probe).await?;
+        let logins = probe_counted(run.workspace, subject, subject.user(), limit, probe).await?;
         run.note(Some(logins), |epoch| &mut epoch.previous);
     }
     if run.weigh().previous.is_everywhere() && !subject.poolers.is_empty() {
@@ -146,6 +163,7 @@ fn weigh(run: &Run<'_>) -> Back {
         can_log_in: role.map(|role| role.can_log_in),
         leaked: overlap.is_some_and(|overlap| overlap.compromised),
         promoted: !subject.record.promoted.is_empty(),
+        published: false,
     }
 }
 
@@ -157,15 +175,18 @@ async fn admit(
     observer: &Observer,
     choice: Choice,
     previous_refused: bool,
+    imported: Option<Imported>,
 ) -> Result<Result<Ready, Refusal>, Failure> {
     let (name, path) = (&request.environment, subject.path.clone());
     let mut target = Subject::read(workspace, name, path).await?;
-    target.arrange(choice.way);
+    let imported = imported.filter(|_| choice.way == Way::Import);
+    let named = imported.as_ref().map_or("", |one| one.user.as_str());
+    target.arrange(choice.way, named);
     let found = match choice.way {
         Way::Reissue => {
             preflight::look(workspace, &target, IdlePassword::NotTried, observer).await?
         }
-        Way::Repromote | Way::Unretire | Way::Reapply => {
+        Way::Repromote | Way::Unretire | Way::Reapply | Way::Import => {
             preflight::look_at_managed(workspace, &target).await?
         }
     };
@@ -215,6 +236,7 @@ async fn admit(
         certificate: facts.certificate,
         target,
         waived,
+        imported,
     }))
 }
 

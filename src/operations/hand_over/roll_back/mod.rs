@@ -5,6 +5,7 @@
 //! brings to its end and `recover` goes on with.
 
 mod begin;
+mod import;
 mod look;
 mod opened;
 mod report;
@@ -15,12 +16,12 @@ use super::confirm::{Asked, missing_agreement, unconfirmed};
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, Report};
 use super::retire::shut_out;
 use super::subject::Subject;
-use super::{Confirmation, Observer, RotateRequest, effects};
+use super::{Confirmation, Observer, RotateRequest, effects, publish};
 use crate::document::PropertyPath;
 use crate::model::EnvironmentName;
 use crate::operations::drain::open_missing;
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::{Wanted, Way, refuse_locked};
+use crate::rotation::{Intent, Wanted, Way, refuse_locked};
 use crate::store::Locked;
 use opened::Opened;
 
@@ -125,6 +126,8 @@ pub async fn roll_back(
         }
         Opened::Nothing => take(workspace, request, observer, &environment_id, subjects).await?,
     };
+    // Whoever reads a file has to have the other user before this one is shut out.
+    publish::after_promote(workspace, observer, Intent::Rotate, &mut report).await;
     if request.compromised {
         let rotation = RotateRequest {
             environment: request.environment.clone(),

@@ -123,8 +123,9 @@ impl Cleared {
                 };
                 journal::append(transaction, rotation, Some(path), &event, &now)?;
             }
-            journal::close_if_over(transaction, rotation, &now)?;
-            notices::of_rotation(transaction, &environment, rotation, RotationFact::Ended)?;
+            if journal::close_if_over(transaction, rotation, &now)? {
+                notices::of_rotation(transaction, &environment, rotation, RotationFact::Ended)?;
+            }
             let detail = json!({"rotation": rotation, "paths": paths, "because": "a way back"});
             let action = "rotation.aborted";
             Workspace::audit(
@@ -210,6 +211,7 @@ impl Finished {
                 compromised: request.compromised,
                 agreed_by: workspace.requester.clone(),
                 break_glass: request.break_glass.clone(),
+                file: run.journal.back.as_ref().and_then(|back| back.file.clone()),
             };
             run.compromised |= request.compromised;
             let detail = json!({"way": chosen.way, "case": chosen.case, "consumers-down": true});
@@ -217,11 +219,8 @@ impl Finished {
                 .await?;
         }
         let stops = rotation.drive().await;
-        Ok(report::of_rotation(
-            &rotation,
-            stops,
-            self.open.others(&asked_for),
-        ))
+        let others = self.open.others(&asked_for);
+        Ok(report::of_rotation(&rotation, stops, others))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is said of a way back: before it, and where there is none.
 
 use super::RollBackRequest;
+use super::import::Imported;
 use super::look::Looked;
 use crate::model::{ManagingFacts, Step};
 use crate::operations::Exit;
@@ -31,6 +32,17 @@ impl Refused {
                 _ => Exit::Refused,
             },
         }
+    }
+}
+
+impl Refused {
+    /// With what else was found that explains it.
+    pub(super) fn because(mut self, evidence: &[String]) -> Self {
+        for words in evidence {
+            self.error.message.push_str("; ");
+            self.error.message.push_str(words);
+        }
+        self
     }
 }
 
@@ -130,19 +142,25 @@ fn remedy(case: Case, run: &Run<'_>) -> String {
 }
 
 /// What each way would do, the recommended one first.
-pub(super) fn offers(subject: &Subject, choice: &Choice, facts: &ManagingFacts) -> Vec<WayOffer> {
-    let ways = choice.ways.iter().enumerate();
-    ways.map(|(index, way)| offer(subject, choice, *way, index == 0, facts))
-        .collect()
-}
-
-fn offer(
+pub(super) fn offers(
     subject: &Subject,
     choice: &Choice,
-    way: Way,
-    recommended: bool,
     facts: &ManagingFacts,
-) -> WayOffer {
+    imported: Option<&Imported>,
+) -> Vec<WayOffer> {
+    let offers = choice.ways.iter().map(|way| WayOffer {
+        way: *way,
+        recommended: Some(way) == choice.ways.first(),
+        words: words(subject, choice, *way, imported),
+        changes: changes(subject, *way, facts),
+        untouched: way.untouched(),
+        wrong_if: way.wrong_if(),
+        typed: choice.is_down(),
+    });
+    offers.collect()
+}
+
+fn words(subject: &Subject, choice: &Choice, way: Way, imported: Option<&Imported>) -> String {
     let (current, back) = (shown(subject.current_user()), shown(subject.user()));
     let mut words = match way {
         Way::Repromote => format!("consumers read {back} again, with the password it has"),
@@ -154,13 +172,28 @@ fn offer(
             "{current} gets the stored password once more, which consumers read already, and \
              stays current"
         ),
+        Way::Import => imported.map_or_else(String::new, |one| {
+            format!(
+                "{} becomes current with the password that stands in {}, which logs in everywhere",
+                shown(&one.user),
+                one.file
+            )
+        }),
     };
     if choice.case == Case::Restored {
         words.push_str("; the server that answers now is accepted as the right one");
     }
-    let changes = match way {
-        Way::Repromote => None,
-        Way::Unretire => Some(format!("{back} may log in again with the password it had")),
+    words
+}
+
+/// The statements that are sent, with a mark in place of a password.
+fn changes(subject: &Subject, way: Way, facts: &ManagingFacts) -> Option<String> {
+    match way {
+        Way::Repromote | Way::Import => None,
+        Way::Unretire => {
+            let database = &subject.database;
+            Some(database.unlock_statement(subject.user(), Some(facts)))
+        }
         Way::Reissue => {
             let database = &subject.database;
             Some(database.change_statement(subject.user(), Some(facts)))
@@ -172,15 +205,6 @@ fn offer(
             let database = &subject.database;
             Some(database.change_statement(subject.current_user(), Some(&facts)))
         }
-    };
-    WayOffer {
-        way,
-        recommended,
-        words,
-        changes,
-        untouched: way.untouched(),
-        wrong_if: way.wrong_if(),
-        typed: choice.is_down(),
     }
 }
 
