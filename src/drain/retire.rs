@@ -76,8 +76,8 @@ fn way_back(situation: &Situation) -> NextStep {
 fn way_on(situation: &Situation) -> NextStep {
     match situation.stage {
         Stage::Draining | Stage::Locking | Stage::Unlocking => NextStep::Do(RetireStep::Lock),
-        // Somebody else has let it in again.
-        Stage::Locked if situation.can_log_in => NextStep::Do(RetireStep::Lock),
+        // Somebody else has let it in again, and may have given it a password.
+        Stage::Locked | Stage::Scrambled if situation.can_log_in => NextStep::Do(RetireStep::Lock),
         Stage::Locked if situation.compromised => NextStep::Do(RetireStep::Scramble),
         Stage::Locked if situation.then == RetireEnd::Keep => NextStep::Nothing,
         Stage::Locked if situation.waived => NextStep::Do(RetireStep::Scramble),
@@ -215,6 +215,11 @@ mod tests {
             ..at(Stage::Locked)
         };
         assert_eq!(next_step(&opened), Do(Lock));
+        let scrambled = Situation {
+            stage: Stage::Scrambled,
+            ..opened
+        };
+        assert_eq!(next_step(&scrambled), Do(Lock));
         let locked_by_others = Situation {
             can_log_in: false,
             undo: true,

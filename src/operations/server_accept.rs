@@ -9,21 +9,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::Utc;
 use rusqlite::Transaction;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::hand_over::{Confirmation, Identified, identify};
 use super::loading::Head;
 use super::workspace::timestamp;
 use super::{Exit, Failure, Workspace};
 use crate::document::PropertyPath;
-use crate::model::{AccountId, EnvironmentName, ServerIdentity};
+use crate::model::{AccountId, EnvironmentName, ServerIdentity, Stage};
 use crate::rotation::{
     AdmitCase, ServerMatch, describe_server, is_other_certificate, match_server, refuse_locked,
 };
 use crate::secret::SecretId;
-use crate::store::{Acceptance, Locked, owners, rotated_secrets};
+use crate::store::{Acceptance, Locked, StoreError, overlaps, owners, rotated_secrets};
 use crate::untrusted::Untrusted;
 
 /// The servers of one environment, as they were recorded and as they answer.
@@ -66,6 +67,8 @@ pub struct PathServer {
     secret: SecretId,
     #[serde(skip)]
     accounts: BTreeMap<String, AccountId>,
+    #[serde(skip)]
+    open_idle: Option<String>,
 }
 
 /// What follows for one rotated secret.
@@ -195,6 +198,7 @@ fn review_path(path: String, identified: Identified) -> PathServer {
         other_roles: Vec::new(),
         secret,
         accounts: BTreeMap::new(),
+        open_idle: None,
     };
     let answer = match answer {
         Ok(answer) => answer,
@@ -233,6 +237,7 @@ fn review_path(path: String, identified: Identified) -> PathServer {
     review.consumers = Some(answer.consumers);
     review.seen = Some(answer.server);
     review.accounts = answer.accounts;
+    review.open_idle = answer.open_idle;
     review
 }
 
@@ -285,7 +290,7 @@ pub async fn accept_server(
                     continue;
                 }
                 // The intent stands before the effect, and both or neither are written.
-                let detail = json!({
+                let mut detail = json!({
                     "path": path.path,
                     "recorded": path.recorded,
                     "accepted": path.seen,
@@ -293,6 +298,11 @@ pub async fn accept_server(
                     "found": path.found,
                     "consumers": path.consumers,
                 });
+                let open_idle = path.open_idle.as_deref();
+                let revived = reopen_overlap(transaction, path.secret, open_idle)?;
+                if let Some(revived) = revived {
+                    detail["let-in-again"] = revived;
+                }
                 let action = "server.accepted";
                 Workspace::audit(
                     &master,
@@ -361,6 +371,36 @@ pub(super) fn record_acceptance(
     rotated_secrets::record_certificate(transaction, secret, certificate)?;
     owners::claim_roles(transaction, secret, &seen.system, accounts.values())?;
     Ok(())
+}
+
+/// An older copy of a server, or another one, may let the outgoing user in again that we had shut
+/// out, with whatever password it has there. Where its catalog does, the user drains again: it is
+/// seen by all who look after outgoing users, and told as not shut out where its password leaked.
+/// Answers what the audit log is to say of that.
+///
+/// # Errors
+/// The store's own.
+pub(super) fn reopen_overlap(
+    transaction: &Transaction<'_>,
+    secret: SecretId,
+    open_idle: Option<&str>,
+) -> Result<Option<Value>, StoreError> {
+    let open = overlaps::current(transaction, secret)?;
+    let open = open.filter(|overlap| open_idle == Some(overlap.user.as_str()));
+    let is_shut = |stage| match stage {
+        Stage::Locking | Stage::Locked | Stage::Scrambling | Stage::Scrambled => true,
+        Stage::Draining | Stage::Unlocking => false,
+    };
+    let Some(overlap) = open.filter(|overlap| is_shut(overlap.stage)) else {
+        return Ok(None);
+    };
+    overlaps::drains_again(transaction, secret, &overlap.user, Utc::now())?;
+    Ok(Some(json!({
+        "user": Untrusted::new(&overlap.user),
+        "was": overlap.stage.as_str(),
+        "is": Stage::Draining.as_str(),
+        "compromised": overlap.compromised,
+    })))
 }
 
 fn owned_elsewhere(message: String) -> Failure {

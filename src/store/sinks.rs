@@ -242,6 +242,37 @@ pub fn hold_open(transaction: &Transaction<'_>, rotation: RotationId) -> Result<
     )?)
 }
 
+/// A rotation stays open for none of its files any more. Answers which those were.
+///
+/// # Errors
+/// The store's own.
+pub fn release(
+    transaction: &Transaction<'_>,
+    rotation: RotationId,
+) -> Result<Vec<String>, StoreError> {
+    let mut statement = transaction
+        .prepare_cached("UPDATE sink SET rotation = NULL WHERE rotation = ?1 RETURNING file")?;
+    let files = statement.query_map([rotation.0], |row| row.get(0))?;
+    Ok(files.collect::<Result<_, _>>()?)
+}
+
+/// A rotation stays open for a file; what is to be written there is as it was.
+///
+/// # Errors
+/// The store's own.
+pub fn wait_for(
+    transaction: &Transaction<'_>,
+    environment: &str,
+    file: &str,
+    rotation: RotationId,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE sink SET rotation = ?3 WHERE environment = ?1 AND file = ?2",
+        params![environment, file, rotation.0],
+    )?;
+    Ok(())
+}
+
 /// A row whose texts are still to be read.
 struct Raw {
     file: String,

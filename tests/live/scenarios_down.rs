@@ -56,7 +56,7 @@ fn accepts(shop: &Shop, account: &Account) -> bool {
     outcome.is_accepted()
 }
 
-fn accept_server(shop: &Shop) -> Run {
+pub(crate) fn accept_server(shop: &Shop) -> Run {
     let words = [
         "doctor",
         "shop/orders",

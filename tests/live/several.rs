@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::contract::{assert_refused, names_case, result_of};
 use crate::harness::{HeldSession, server, wait_until};
-use crate::shop::account_at;
+use crate::shop::{Account, account_at};
 use crate::two_pairs::TwoPairs;
 
 /// One path of a result.
@@ -373,4 +373,27 @@ fn what_is_given_up_at_a_first_rotation_leaves_a_document_that_still_works() {
     two.shop.run(&words).expect_code(0);
     two.shop.rotate(&["reports"]).expect_code(0);
     two.assert_currents_log_in("after a first rotation that went through");
+}
+
+#[test]
+fn a_way_back_of_nobody_named_is_that_of_the_paths_that_are_down() {
+    let two = TwoPairs::open("several_back", server().port(), "");
+    two.shop.rotate(&[]).expect_code(0);
+    let before = two.assert_currents_log_in("after the rotation");
+    two.shop.set_password(&Account::new(before[1].clone()));
+    let words = [
+        "rollback",
+        "shop/orders",
+        "--yes",
+        "--confirm",
+        "shop/orders",
+    ];
+    let run = two.shop.run(&[&words[..], &["--output", "json"]].concat());
+    let result = result_of(&run.expect_code(0));
+    let paths = result["paths"].as_array().expect("a list");
+    assert_eq!(paths.len(), 1, "{result:#}");
+    assert_eq!(path_of(&result, "reports")["status"], "done", "{result:#}");
+    let after = two.assert_currents_log_in("after the way back");
+    assert_eq!(after[0], before[0], "those were well");
+    assert_ne!(after[1], before[1]);
 }

@@ -61,7 +61,7 @@ fn each_stage_is_as_expected(engine: ShopEngine) {
     assert_ne!(before, locked, "the rotation and the lock did");
     shop.run(&retire).expect_code(0);
     let path = verified(&shop, 0);
-    assert_eq!(told(&path, "previous"), "scrambled not tried as-expected");
+    assert_eq!(told(&path, "previous"), "scrambled locked as-expected");
     shop.assert_current_logs_in("at the end");
 }
 
@@ -136,6 +136,14 @@ fn a_locked_user_that_somebody_lets_in_again_is_a_drift() {
         told(&verified(&shop, 0), "previous"),
         "locked locked as-expected"
     );
+    // So is one whose password was scrambled, which the next step locks again.
+    shop.run(&retire).expect_code(0);
+    shop.run_sql(&format!("ALTER ROLE {role} LOGIN"));
+    let path = verified(&shop, 5);
+    assert_eq!(told(&path, "previous"), "scrambled unlocked drifted");
+    shop.run(&retire).expect_code(0);
+    let path = verified(&shop, 0);
+    assert_eq!(told(&path, "previous"), "locked locked as-expected");
     // One that lets nobody in that consumers read is worse.
     let role = crate::harness::identifier(&shop.second.name);
     shop.run_sql(&format!("ALTER ROLE {role} NOLOGIN"));

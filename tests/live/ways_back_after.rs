@@ -67,6 +67,61 @@ fn what_leaks_is_shut_out_after_the_file_is_written() {
     assert!(!shop.logs_in(&leaks), "it is shut out: {result:#}");
 }
 
+/// A folder stands where the file is to be, and the last rotation waits for it.
+fn waits_for_a_file(name: &str) -> (Shop, std::path::PathBuf) {
+    let (shop, file) = published(name);
+    fs::remove_file(&file).expect("removes");
+    fs::create_dir(&file).expect("a folder in its place");
+    shop.rotate(&[]).expect_code(3);
+    (shop, file)
+}
+
+fn open_rotations(shop: &Shop) -> u32 {
+    let store = rusqlite::Connection::open(shop.store().join("handover.db")).expect("opens");
+    let count = "SELECT count(*) FROM rotation WHERE closed_at IS NULL";
+    let count = store.query_row(count, [], |row| row.get(0));
+    count.expect("counts")
+}
+
+#[test]
+fn a_file_that_fails_keeps_nobody_from_a_way_back_out_of_an_outage() {
+    let (shop, file) = waits_for_a_file("after_failing_file");
+    let named = ["--yes", "--confirm", "shop/orders"];
+    // While consumers log in, the file comes first.
+    expect_refused(&rollback(&shop, &["--plan"]), "open-rotation");
+    expect_refused(&rollback(&shop, &named), "open-rotation");
+
+    shop.set_password(&Account::new(shop.current().name));
+    for words in [["recover", "--explain"], ["recover", "--yes"]] {
+        let [verb, how] = words;
+        let told = shop.run(&[verb, "shop/orders", how, "--output", "json"]);
+        assert_eq!(told.code(), Some(5), "{told:#?}");
+        let told = result_of(&told);
+        assert_eq!(told["error"]["code"], "current-dead", "{told:#}");
+        assert_eq!(told["paths"][0]["case"], "current-dead", "{told:#}");
+        assert_eq!(told["sinks"][0]["case"], "sink-failed", "{told:#}");
+    }
+    let planned = rollback(&shop, &["--plan"]);
+    assert_eq!(planned.code(), Some(0), "{planned:#?}");
+    expect_refused(&rollback(&shop, &["--yes"]), "consumers-down");
+    assert_eq!(open_rotations(&shop), 1);
+
+    let run = rollback(&shop, &named);
+    assert_eq!(run.code(), Some(3), "the file still fails: {run:#?}");
+    let result = result_of(&run);
+    assert_eq!(result["paths"][0]["status"], "done", "{result:#}");
+    shop.assert_current_logs_in("after the way back");
+    assert_eq!(open_rotations(&shop), 1, "the way back waits for the file");
+    fs::remove_dir(&file).expect("mends");
+    let recovered = shop.run(&["recover", "shop/orders", "--yes", "--output", "json"]);
+    let recovered = result_of(&recovered.expect_code(0));
+    assert_eq!(recovered["rotation"], result["rotation"], "{recovered:#}");
+    let text = fs::read_to_string(&file).expect("a file");
+    let name = shop.current().name;
+    assert!(text.contains(&format!("USER={name}\n")), "not {name}");
+    crate::rollback::expect_well(&shop);
+}
+
 fn in_the_store(shop: &Shop, statement: &str) {
     let store = rusqlite::Connection::open(shop.store().join("handover.db")).expect("opens");
     assert_eq!(store.execute(statement, []).expect("updates"), 1);

@@ -10,9 +10,9 @@ use crate::model::{EnvironmentName, RotationId};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It changes nothing and takes no lock. A user that was locked is looked up and not tried, since
-a login that it is refused counts as somebody who still tries; a scrambled one is not tried. Where
-the server counts wrong passwords, none is shown so often that consumers are shut out.
+    after_help = "It changes nothing and takes no lock. A user that was locked or scrambled is looked up and not
+tried, since a login that it is refused counts as somebody who still tries. Where the server counts
+wrong passwords, none is shown so often that consumers are shut out.
 
 Examples:
   handover verify

@@ -71,7 +71,7 @@ pub(super) fn missing_agreement(
         Confirmation::Yes => return None,
         Confirmation::None => (
             "not-confirmed",
-            "nobody agreed, and there is no terminal to ask on".to_owned(),
+            "nobody agreed to it".to_owned(),
             match protected {
                 true => format!("look at it with {look}, then agree with --yes --confirm {name}"),
                 false => format!("look at it with {look}, then agree with --yes"),

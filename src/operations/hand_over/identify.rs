@@ -6,7 +6,9 @@ use super::logins::{application, probe_current};
 use super::preflight::owner_of;
 use super::subject::Subject;
 use crate::document::PropertyPath;
-use crate::model::{AccountId, DatabaseFault, EnvironmentName, ManagingFacts, ServerIdentity};
+use crate::model::{
+    AccountId, DatabaseFault, EnvironmentName, ManagingFacts, RoleFacts, ServerIdentity,
+};
 use crate::operations::{Failure, Workspace};
 use crate::rotation::{Owner, RoleKnowledge, assess};
 use crate::secret::SecretId;
@@ -18,6 +20,8 @@ pub(in crate::operations) struct Answer {
     pub(in crate::operations) certificate: Option<String>,
     /// OIDs that the pair has there, by name.
     pub(in crate::operations) accounts: BTreeMap<String, AccountId>,
+    /// The idle user, where the catalog lets it log in there.
+    pub(in crate::operations) open_idle: Option<String>,
     /// Another rotated secret that owns one of the pair there.
     pub(in crate::operations) owner: Option<Owner>,
     /// Whether what consumers read logs in there, in one word.
@@ -56,6 +60,8 @@ pub(in crate::operations) async fn identify(
                     Some((user.as_str().to_owned(), role.as_ref()?.account.clone()))
                 })
                 .collect();
+            let is_open = |role: &RoleFacts| role.can_log_in;
+            let open_idle = facts.roles[1].as_ref().is_some_and(is_open);
             let knowledge = RoleKnowledge::of(facts.roles[0].as_ref(), None);
             let outcomes = logins.iter().map(|(_, outcome)| outcome);
             Ok(Answer {
@@ -63,6 +69,7 @@ pub(in crate::operations) async fn identify(
                 certificate: facts.certificate,
                 server: facts.identity,
                 accounts,
+                open_idle: open_idle.then(|| subject.user().as_str().to_owned()),
                 consumers: assess(outcomes, knowledge).word(),
             })
         }

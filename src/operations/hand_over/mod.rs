@@ -11,6 +11,7 @@ mod adopt;
 mod apply;
 mod claim;
 mod confirm;
+mod consumers;
 mod effects;
 mod end_session;
 mod evidence;

@@ -37,6 +37,13 @@ impl Open {
         paths
     }
 
+    /// Whether nothing but files that did not get their text holds it open.
+    pub(super) fn waits_for_files(&self) -> bool {
+        let paths = self.paths();
+        let is_over = |path: &&str| fold(&self.events(path)).is_over();
+        !paths.is_empty() && paths.iter().all(is_over)
+    }
+
     fn events(&self, path: &str) -> Vec<Event> {
         self.lines
             .iter()

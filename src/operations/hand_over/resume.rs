@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::claim::Claimed;
 use super::confirm::{Asked, unconfirmed};
+use super::consumers;
 use super::open::{Found, find};
 use super::outcome::{ErrorReport, ExitCode, HandOverStatus, PathOutcome, PathReport, Report};
 use super::preflight::{self, Circumstances};
@@ -19,14 +20,12 @@ use super::report::{self, PathEnd};
 use super::retire::list_leaked;
 use super::rotation::{MOST_AT_ONCE, Rotation};
 use super::run::{Run, Stop};
-use super::subject::Subject;
 use super::{Confirmation, Observer, effects, rotate};
 use crate::document::PropertyPath;
-use crate::model::{EnvironmentName, RotationId};
-use crate::operations::loading::Head;
+use crate::model::EnvironmentName;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{
-    Action, Case, Decision, Event, Intent, LockHolder, Refusal, decide, fold, refuse_locked,
+    Action, Case, Decision, Event, Intent, LockHolder, Refusal, decide, refuse_locked,
 };
 use crate::store::{Locked, OpenRotation, journal};
 
@@ -95,7 +94,11 @@ pub async fn resume(
     request: &ResumeRequest,
     observer: &Observer,
 ) -> Result<Report, Failure> {
-    let report = go_on(workspace, request, observer).await?;
+    let waited = waits_for_files(workspace, request).await?;
+    let mut report = go_on(workspace, request, observer).await?;
+    if waited {
+        consumers::add(workspace, observer, &mut report).await?;
+    }
     with_leaks(workspace, request, report).await
 }
 
@@ -113,7 +116,7 @@ async fn go_on(
     };
     // Whoever held the lock before may have finished it.
     let Some(open) = find(workspace, environment).await?.open else {
-        return nothing_open(workspace, request, observer).await;
+        return consumers::nothing_open(workspace, request, observer).await;
     };
     let asked_for = open.subjects(workspace, request).await?;
     let subjects = &asked_for.subjects;
@@ -173,8 +176,18 @@ pub async fn explain(
     request: &ResumeRequest,
     observer: &Observer,
 ) -> Result<Report, Failure> {
-    let report = look_on(workspace, request, observer).await?;
+    let waited = waits_for_files(workspace, request).await?;
+    let mut report = look_on(workspace, request, observer).await?;
+    if waited {
+        consumers::add(workspace, observer, &mut report).await?;
+    }
     with_leaks(workspace, request, report).await
+}
+
+/// Whether nothing but files is left of the open rotation: then none of its paths is looked at.
+async fn waits_for_files(workspace: &Workspace, request: &ResumeRequest) -> Result<bool, Failure> {
+    let open = find(workspace, &request.environment).await?.open;
+    Ok(request.purpose == Purpose::Recover && open.is_some_and(|open| open.waits_for_files()))
 }
 
 /// A run of `rotate --compromised` that was killed after the promote has not locked what
@@ -201,7 +214,7 @@ async fn look_on(
         return Ok(locked(environment, &found, &holder));
     }
     let Some(open) = found.open else {
-        return nothing_open(workspace, request, observer).await;
+        return consumers::nothing_open(workspace, request, observer).await;
     };
     let asked_for = open.subjects(workspace, request).await?;
     let subjects = &asked_for.subjects;
@@ -411,90 +424,4 @@ fn locked(environment: &EnvironmentName, found: &Found, holder: &LockHolder) -> 
         exit: ExitCode(Exit::Refused),
         ..Report::nothing_open()
     }
-}
-
-/// No rotation is open. Consumers may be down all the same: a login tells.
-async fn nothing_open(
-    workspace: &Workspace,
-    request: &ResumeRequest,
-    observer: &Observer,
-) -> Result<Report, Failure> {
-    let environment = &request.environment;
-    if request.purpose != Purpose::Recover {
-        return Err(Failure::new(
-            "nothing-open",
-            Exit::Refused,
-            format!(
-                "no rotation is open on {environment}, so there is nothing to {}",
-                request.purpose.verb()
-            ),
-            format!("handover status {environment}"),
-        ));
-    }
-    let mut ends = Vec::new();
-    for path in rotated_paths(workspace, environment).await? {
-        let subject = match Subject::read(workspace, environment, path.clone()).await {
-            Ok(subject) => subject,
-            // Without a state there is nothing that consumers could read.
-            Err(failure) if failure.code == "no-state" => continue,
-            Err(failure) => {
-                ends.push(report::of_left(path.to_string(), &fold(&[]), &failure));
-                continue;
-            }
-        };
-        ends.extend(consumers_end(workspace, observer, &subject).await?);
-    }
-    Ok(report::together(environment, ends))
-}
-
-/// With nothing begun there is nothing to do, unless what consumers read is dead, or
-/// nobody can tell whether it is.
-async fn consumers_end(
-    workspace: &Workspace,
-    observer: &Observer,
-    subject: &Subject,
-) -> Result<Option<PathEnd>, Failure> {
-    let (intent, number) = (Intent::Recover, RotationId(0));
-    let mut run = Run::new(workspace, observer, subject, intent, number, Vec::new());
-    let evidence = run.gather_without_journal().await?;
-    run.end().await;
-    let (case, outcome, exit) = match decide(&run.journal, &evidence, intent) {
-        Decision {
-            case: Some(case),
-            action: Action::Park,
-        } => (case, PathOutcome::Parked, Exit::NeedsHuman),
-        _ if evidence.current.is_unknown() => (
-            Case::Unreachable,
-            PathOutcome::Unreachable,
-            Exit::Unreachable,
-        ),
-        _ => return Ok(None),
-    };
-    let mut of_path = report::of_path(&run, outcome);
-    of_path.case = Some(case.name().to_owned());
-    of_path.error = Some(ErrorReport {
-        code: case.name().to_owned(),
-        message: run.explain(case),
-        remedy: report::remedy(case, subject.engine, &subject.environment),
-    });
-    of_path.consumers = Some(run.consumers_words());
-    of_path.meaning = Some(case.meaning().to_owned());
-    of_path.evidence = run.evidence_words();
-    of_path.action = Some(Action::Park.words().to_owned());
-    Ok(Some((of_path, exit)))
-}
-
-async fn rotated_paths(
-    workspace: &Workspace,
-    name: &EnvironmentName,
-) -> Result<Vec<PropertyPath>, Failure> {
-    let name = name.clone();
-    workspace
-        .store
-        .read(move |transaction| {
-            let head = Head::load(transaction, &name)?;
-            let secrets = head.environment.rotated_secrets();
-            Ok(secrets.iter().map(|secret| secret.path.clone()).collect())
-        })
-        .await
 }

@@ -20,7 +20,7 @@ use crate::database::Ending;
 use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, Stage};
 use crate::operations::drain::{open_missing, sample_once};
-use crate::operations::{Failure, Workspace};
+use crate::operations::{Exit, Failure, Workspace};
 use crate::store::{Locked, overlaps};
 use agent::is_due;
 use prepare::prepare;
@@ -148,7 +148,13 @@ pub(super) async fn shut_out(
             by_agent: false,
         };
         match retire_under_lock(workspace, &retirement, observer).await {
-            Ok(retired) => report.retired.push(retired),
+            Ok(mut retired) => {
+                // Whatever keeps it from being shut out, the leak is still open.
+                if retired.exit != Exit::Done {
+                    retired.exit = retired.exit.worse(Exit::NeedsHuman);
+                }
+                report.retired.push(retired);
+            }
             // The promotion stands, and is told; what is left of the leak is told beside it.
             Err(failure) => {
                 tracing::error!(error = %failure.message, "what leaked was not shut out");

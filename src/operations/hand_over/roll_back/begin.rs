@@ -6,23 +6,24 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::RollBackRequest;
 use super::look::{Looked, Ready};
 use super::report::describe;
-use crate::model::{AccountId, Gate, RotationId, ServerIdentity, Step};
+use super::{RollBackRequest, Taken};
+use crate::model::{AccountId, EnvironmentName, Gate, RotationId, ServerIdentity, Step};
 use crate::operations::hand_over::claim::Claimed;
 use crate::operations::hand_over::rotation::Rotation;
 use crate::operations::hand_over::run::Run;
 use crate::operations::hand_over::subject::Subject;
 use crate::operations::hand_over::{Observer, Report, effects, report};
 use crate::operations::loading::EnvironmentKey;
-use crate::operations::server_accept::record_acceptance;
+use crate::operations::notices::{self, RotationFact};
+use crate::operations::server_accept::{record_acceptance, reopen_overlap};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Failure, Workspace};
 use crate::process::random_bytes;
 use crate::rotation::{Case, Chosen, Event, Intent};
 use crate::secret::{EnvelopeHeader, MasterKey, SALT_LENGTH, Secret, SecretId, seal};
-use crate::store::{Acceptance, StoreError, journal, rotated_secrets};
+use crate::store::{Acceptance, StoreError, journal, rotated_secrets, sinks};
 
 /// One path as it stands in the journal from the first line on.
 struct Line {
@@ -49,6 +50,7 @@ struct Accepts {
     seen: ServerIdentity,
     accounts: BTreeMap<String, AccountId>,
     certificate: Option<String>,
+    open_idle: Option<String>,
 }
 
 /// Opens the rotation and drives it.
@@ -56,7 +58,7 @@ pub(super) async fn begin(
     workspace: &Workspace,
     request: &RollBackRequest,
     observer: &Observer,
-    environment_id: &str,
+    taken: Taken<'_>,
     looked: Vec<Looked>,
 ) -> Result<Report, Failure> {
     let ready = || looked.iter().filter_map(|one| one.verdict.as_ref().ok());
@@ -64,7 +66,7 @@ pub(super) async fn begin(
         .map(|ready| line(workspace, request, ready))
         .collect();
     let revision = ready().next().map_or(0, |ready| ready.target.revision);
-    let (number, events) = open(workspace, request, environment_id, revision, lines).await?;
+    let (number, events) = open(workspace, request, taken, revision, lines).await?;
     // A server that was accepted stands in the store now.
     let mut subjects = Vec::new();
     for ready in ready() {
@@ -144,6 +146,7 @@ fn line(workspace: &Workspace, request: &RollBackRequest, ready: &Ready) -> Line
             (admitted.user.clone(), admitted.accounts[1].clone()),
         ]),
         certificate: ready.certificate.clone(),
+        open_idle: ready.open_idle.clone(),
     });
     Line {
         path,
@@ -179,6 +182,29 @@ impl Import {
     }
 }
 
+/// A rotation of which only files are left ends, and its journal says why. Answers the files
+/// that somebody else has to wait for from here on.
+fn leave_files(
+    transaction: &rusqlite::Transaction<'_>,
+    environment: &EnvironmentName,
+    rotation: RotationId,
+    now: &str,
+) -> Result<Vec<String>, StoreError> {
+    let files = sinks::release(transaction, rotation)?;
+    for file in &files {
+        let event = Event::PublishFailed {
+            file: file.clone(),
+            case: Case::SinkFailed,
+            message: "left to a way back, since consumers are down".to_owned(),
+        };
+        journal::append(transaction, rotation, None, &event, now)?;
+    }
+    if journal::close_if_over(transaction, rotation, now)? {
+        notices::of_rotation(transaction, environment, rotation, RotationFact::Ended)?;
+    }
+    Ok(files)
+}
+
 /// What a waiver is bound to.
 fn digest(lines: &[Line]) -> String {
     let agreed: Vec<_> = lines
@@ -194,7 +220,7 @@ fn digest(lines: &[Line]) -> String {
 async fn open(
     workspace: &Workspace,
     request: &RollBackRequest,
-    environment_id: &str,
+    taken: Taken<'_>,
     revision: u64,
     lines: Vec<Line>,
 ) -> Result<(RotationId, Vec<Vec<Event>>), Failure> {
@@ -208,7 +234,7 @@ async fn open(
     };
     let (reason, waiver) = (request.reason.clone(), request.waiver.clone());
     let environment = request.environment.clone();
-    let environment_id = environment_id.to_owned();
+    let (environment_id, waits) = (taken.environment_id.to_owned(), taken.waits);
     let master = Arc::clone(&workspace.master);
     let requester = workspace.requester.clone();
     effects::write(workspace, "way-chosen", move |transaction| {
@@ -219,10 +245,15 @@ async fn open(
         };
         for line in &lines {
             if let Some(accepts) = &line.accepts {
-                let detail = json!({
+                let mut detail = json!({
                     "path": line.path, "recorded": accepts.recorded, "accepted": accepts.seen,
                     "certificate": accepts.certificate,
                 });
+                let open_idle = accepts.open_idle.as_deref();
+                let revived = reopen_overlap(transaction, accepts.secret, open_idle)?;
+                if let Some(revived) = revived {
+                    detail["let-in-again"] = revived;
+                }
                 let action = "server.accepted";
                 Workspace::audit(
                     &master,
@@ -244,8 +275,14 @@ async fn open(
             }
             line.claimed.claim(transaction)?;
         }
+        // At most one is open: what waits for files ends before the way back begins.
+        let left = waits.map(|waits| leave_files(transaction, &environment, waits, &now));
+        let left = left.transpose()?.unwrap_or_default();
         let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
         journal::append(transaction, rotation, None, &opened, &now)?;
+        for file in &left {
+            sinks::wait_for(transaction, &environment_id, file, rotation)?;
+        }
         let (mut paths, mut all, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
         for line in lines {
             let mut events = line.events.to_vec();
@@ -262,9 +299,13 @@ async fn open(
             paths.push(line.detail);
             all.push(events);
         }
-        let detail = json!({
+        let mut detail = json!({
             "rotation": rotation, "reason": reason, "waiver": waiver, "paths": paths,
         });
+        if let Some(waits) = waits {
+            detail["files-of"] = json!(waits);
+            detail["files"] = json!(left);
+        }
         let chosen = std::iter::once(("rotation.way-chosen", detail));
         let sealed = sealed.into_iter();
         for (action, detail) in chosen.chain(sealed.map(|one| ("rotation.pending-sealed", one))) {

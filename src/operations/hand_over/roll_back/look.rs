@@ -23,6 +23,8 @@ pub(super) struct Looked {
     /// Whether consumers can log in, and what was found, in words.
     pub(super) consumers: String,
     pub(super) evidence: Vec<String>,
+    /// What consumers read is accepted everywhere.
+    pub(super) logs_in: bool,
     pub(super) verdict: Result<Box<Ready>, Refused>,
 }
 
@@ -34,6 +36,8 @@ pub(super) struct Ready {
     pub(super) target: Subject,
     pub(super) admitted: Admitted,
     pub(super) certificate: Option<String>,
+    /// The user that consumers do not read, where the catalog lets it log in.
+    pub(super) open_idle: Option<String>,
     /// What a waiver passed.
     pub(super) waived: Vec<String>,
     /// What a file holds, where that is the way that is taken.
@@ -75,6 +79,8 @@ pub(super) async fn look(
     let verdict = match (chosen, facts) {
         (Ok(choice), Some(facts)) => {
             let offers = offers(subject, &choice, &facts, published.imported.as_ref());
+            let open_idle =
+                (found.can_log_in == Some(true)).then(|| subject.user().as_str().to_owned());
             let previous_refused = found.evidence.previous.is_nowhere();
             let ready = admit(
                 workspace,
@@ -89,6 +95,7 @@ pub(super) async fn look(
                 .await?
                 .map(|mut ready| {
                     ready.offers = offers;
+                    ready.open_idle = open_idle;
                     Box::new(ready)
                 })
                 .map_err(|refusal| Refused::of_refusal(&refusal))
@@ -103,6 +110,7 @@ pub(super) async fn look(
         path: subject.path.to_string(),
         consumers,
         evidence,
+        logs_in: found.evidence.current.is_everywhere(),
         verdict,
     })
 }
@@ -232,6 +240,7 @@ async fn admit(
     Ok(Ok(Ready {
         choice,
         offers: Vec::new(),
+        open_idle: None,
         admitted,
         certificate: facts.certificate,
         target,

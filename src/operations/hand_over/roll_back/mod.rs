@@ -18,7 +18,7 @@ use super::retire::shut_out;
 use super::subject::Subject;
 use super::{Confirmation, Observer, RotateRequest, effects, publish};
 use crate::document::PropertyPath;
-use crate::model::EnvironmentName;
+use crate::model::{EnvironmentName, RotationId};
 use crate::operations::drain::open_missing;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{Intent, Wanted, Way, refuse_locked};
@@ -73,16 +73,20 @@ pub async fn plan_roll_back(
         let refusal = refuse_locked(&request.environment, &holder);
         return Ok(report::unseen(&subjects, request, &refusal));
     }
-    match opened::look(workspace, request, observer, &subjects).await? {
-        Opened::Nothing | Opened::CanBeCleared(_) => {}
-        Opened::CanBeFinished(open) => return open.planned(workspace, request, observer).await,
+    let waits = match opened::look(workspace, request, observer, &subjects).await? {
+        Opened::Nothing | Opened::CanBeCleared(_) => None,
+        Opened::WaitsForFiles(number) => Some(number),
+        Opened::CanBeFinished(open) => {
+            return match open.other_way(workspace, request, observer).await? {
+                Some(report) => Ok(report),
+                None => open.planned(workspace, request, observer).await,
+            };
+        }
         Opened::Refused(report) => return Ok(*report),
-    }
-    let mut looked = Vec::new();
-    for subject in &subjects {
-        looked.push(look::look(workspace, subject, request, observer).await?);
-    }
-    Ok(report::planned(request, &subjects, &looked))
+    };
+    let (subjects, looked) = look_at_all(workspace, request, observer, subjects).await?;
+    let held = opened::held(waits, request, &subjects, &looked);
+    Ok(held.unwrap_or_else(|| report::planned(request, &subjects, &looked)))
 }
 
 /// Takes the way back that is recommended or chosen, on every path.
@@ -113,18 +117,32 @@ pub async fn roll_back(
     };
     // Whoever held the lock before may have promoted: read everything again under it.
     let subjects = load(workspace, request).await?;
-    let mut report = match opened::look(workspace, request, observer, &subjects).await? {
+    let opened = opened::look(workspace, request, observer, &subjects).await?;
+    let waits = match &opened {
+        Opened::WaitsForFiles(number) => Some(*number),
+        _ => None,
+    };
+    let taken = Taken {
+        environment_id: &environment_id,
+        waits,
+    };
+    let mut report = match opened {
         Opened::Refused(report) => return Ok(*report),
-        Opened::CanBeFinished(open) => open.finish(workspace, request, observer).await?,
+        Opened::CanBeFinished(open) => match open.other_way(workspace, request, observer).await? {
+            Some(report) => return Ok(report),
+            None => open.finish(workspace, request, observer).await?,
+        },
         Opened::CanBeCleared(open) => {
             if let Some(report) = untyped(request, &subjects, true) {
                 return Ok(report);
             }
             open.clear(workspace, request).await?;
             let subjects = load(workspace, request).await?;
-            take(workspace, request, observer, &environment_id, subjects).await?
+            take(workspace, request, observer, taken, subjects).await?
         }
-        Opened::Nothing => take(workspace, request, observer, &environment_id, subjects).await?,
+        Opened::Nothing | Opened::WaitsForFiles(_) => {
+            take(workspace, request, observer, taken, subjects).await?
+        }
     };
     // Whoever reads a file has to have the other user before this one is shut out.
     publish::after_promote(workspace, observer, Intent::Rotate, &mut report).await;
@@ -145,20 +163,47 @@ pub async fn roll_back(
 /// What shows the ways back.
 const LOOK: &str = "handover rollback --plan";
 
-/// With nothing open, and under the lock.
+/// Looks at every path. Where some are down and none was named, the way back is theirs alone: what
+/// consumers of the others read is left as it is.
+async fn look_at_all(
+    workspace: &Workspace,
+    request: &RollBackRequest,
+    observer: &Observer,
+    subjects: Vec<Subject>,
+) -> Result<(Vec<Subject>, Vec<look::Looked>), Failure> {
+    let mut all = Vec::new();
+    for subject in subjects {
+        let looked = look::look(workspace, &subject, request, observer).await?;
+        all.push((subject, looked));
+    }
+    if request.paths.is_empty() && all.iter().any(|(_, looked)| looked.is_down()) {
+        all.retain(|(_, looked)| looked.is_down() || looked.verdict.is_err());
+    }
+    Ok(all.into_iter().unzip())
+}
+
+/// Where a way back is taken.
+#[derive(Clone, Copy)]
+struct Taken<'a> {
+    environment_id: &'a str,
+    /// The open rotation that waits for its files, which are left to the way back.
+    waits: Option<RotationId>,
+}
+
+/// With nothing open but what waits for files, and under the lock.
 async fn take(
     workspace: &Workspace,
     request: &RollBackRequest,
     observer: &Observer,
-    environment_id: &str,
+    taken: Taken<'_>,
     subjects: Vec<Subject>,
 ) -> Result<Report, Failure> {
-    let mut looked = Vec::new();
-    for subject in &subjects {
-        looked.push(look::look(workspace, subject, request, observer).await?);
-    }
+    let (subjects, looked) = look_at_all(workspace, request, observer, subjects).await?;
     if let Some(signal) = observer.stop_wanted() {
         return Ok(report::interrupted(request, &subjects, signal));
+    }
+    if let Some(report) = opened::held(taken.waits, request, &subjects, &looked) {
+        return Ok(report);
     }
     if looked.iter().any(|one| one.verdict.is_err()) {
         return Ok(report::refused(request, &subjects, &looked));
@@ -167,7 +212,7 @@ async fn take(
     if let Some(report) = untyped(request, &subjects, is_down) {
         return Ok(report);
     }
-    begin::begin(workspace, request, observer, environment_id, looked).await
+    begin::begin(workspace, request, observer, taken, looked).await
 }
 
 /// Where consumers are down, nobody goes on who has not typed the environment's name.

@@ -1,15 +1,19 @@
 //! A rotation that is open when a way back is asked for: it refuses, unless consumers are down.
 //! Then a new password that is set already is the shortest way out, and one that was never sent
-//! is dropped, so that the other ways are free.
+//! is dropped, so that the other ways are free. One that waits for nothing but its files leaves
+//! them to the rotation of the way back.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
+use super::look::Looked;
 use super::{RollBackRequest, report as words, untyped};
 use crate::model::RotationId;
 use crate::operations::hand_over::open::{Open, find};
-use crate::operations::hand_over::outcome::{PathOutcome, Report, WayOffer};
+use crate::operations::hand_over::outcome::{
+    ErrorReport, ExitCode, HandOverStatus, PathOutcome, Report, WayOffer,
+};
 use crate::operations::hand_over::report::{self, shown, together};
 use crate::operations::hand_over::resume::{Purpose, ResumeRequest};
 use crate::operations::hand_over::subject::Subject;
@@ -24,6 +28,8 @@ use crate::store::journal;
 pub(super) enum Opened {
     /// None is open.
     Nothing,
+    /// Nothing but its files is left of it: no way back while consumers log in.
+    WaitsForFiles(RotationId),
     /// Consumers are down, and nothing was sent.
     CanBeCleared(Cleared),
     /// Consumers are down, and its candidate logs in everywhere.
@@ -54,6 +60,9 @@ pub(super) async fn look(
     let Some(open) = find(workspace, &request.environment).await?.open else {
         return Ok(Opened::Nothing);
     };
+    if open.waits_for_files() {
+        return Ok(Opened::WaitsForFiles(open.number));
+    }
     let resume = ResumeRequest {
         environment: request.environment.clone(),
         paths: Vec::new(),
@@ -93,14 +102,32 @@ pub(super) async fn look(
             rotation: number,
             paths,
         }),
-        _ => {
-            let refused = admit_unseen(&request.environment, None, Some(number));
-            let Err(refusal) = refused else {
-                return Ok(Opened::Nothing);
-            };
-            Opened::Refused(Box::new(words::unseen(subjects, request, &refusal)))
-        }
+        _ => match refusal(request, subjects, number) {
+            Some(report) => Opened::Refused(Box::new(report)),
+            None => Opened::Nothing,
+        },
     })
+}
+
+/// An open rotation has to be brought to its end first.
+fn refusal(request: &RollBackRequest, subjects: &[Subject], number: RotationId) -> Option<Report> {
+    let refusal = admit_unseen(&request.environment, None, Some(number)).err()?;
+    Some(words::unseen(subjects, request, &refusal))
+}
+
+/// Where an open rotation waits for its files, they are delivered before anything else, as long
+/// as consumers log in on any of the paths.
+pub(super) fn held(
+    waits: Option<RotationId>,
+    request: &RollBackRequest,
+    subjects: &[Subject],
+    looked: &[Looked],
+) -> Option<Report> {
+    let log_in = |one: &Looked| one.logs_in || one.verdict.is_ok() && !one.is_down();
+    match looked.iter().any(log_in) {
+        true => refusal(request, subjects, waits?),
+        false => None,
+    }
 }
 
 impl Cleared {
@@ -143,6 +170,45 @@ impl Cleared {
 }
 
 impl Finished {
+    /// A refusal, where another way was asked for than the one that it is on.
+    pub(super) async fn other_way(
+        &self,
+        workspace: &Workspace,
+        request: &RollBackRequest,
+        observer: &Observer,
+    ) -> Result<Option<Report>, Failure> {
+        let Some(wanted) = request.way else {
+            return Ok(None);
+        };
+        let subjects = self.open.subjects(workspace, &self.resume).await?.subjects;
+        let rotation = self
+            .open
+            .resume(workspace, observer, &self.resume, &subjects);
+        let mut ways = rotation
+            .runs
+            .iter()
+            .map(|run| way_of(run.journal.back.as_ref()));
+        let Some(way) = ways.find(|way| *way != wanted) else {
+            return Ok(None);
+        };
+        let number = self.open.number;
+        let error = ErrorReport {
+            code: "way-not-offered".to_owned(),
+            message: format!(
+                "{number} is open, and its new password logs in everywhere: the way back is to \
+                 finish it ({way}), and {wanted} is not possible before"
+            ),
+            remedy: format!(
+                "leave --way out, or see --plan: handover rollback {} --plan",
+                request.environment
+            ),
+        };
+        let mut report = words::of_error(request, &subjects, &error);
+        report.status = HandOverStatus::Refused;
+        report.exit = ExitCode(Exit::Refused);
+        Ok(Some(report))
+    }
+
     /// What finishing it would do.
     pub(super) async fn planned(
         self,

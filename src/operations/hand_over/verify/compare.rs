@@ -17,7 +17,7 @@ pub(super) enum Expected {
     NotKnown,
     /// It was retired: its account is locked.
     Locked,
-    /// It was retired: nobody has its password.
+    /// It was retired: nobody has its password, and its account is locked.
     Scrambled,
     /// A rotation or a retirement is open, and may have done either.
     Changing,
@@ -139,12 +139,16 @@ fn previous(subject: &Subject, expected: Expected, seen: &Seen) -> CredentialVer
             let nodes = logins.map(|(node, outcome)| of_login(node, outcome, seen.role(node, 1)));
             credential(role, user, expected, nodes.collect())
         }
-        (Expected::Locked, _) => {
+        // Scrambling leaves the lock as it is.
+        (Expected::Locked | Expected::Scrambled, _) => {
             let nodes = subject.nodes();
             let nodes = nodes.map(|node| of_catalog(node, seen.role(node, 1)));
-            credential(role, user, expected, nodes.collect())
+            let locked = credential(role, user, Expected::Locked, nodes.collect());
+            CredentialVerification {
+                expected: expected.word(),
+                ..locked
+            }
         }
-        (Expected::Scrambled, _) => untried("not tried", "nobody has its password"),
         (Expected::Changing, _) => untried(
             "not tried",
             "a rotation or a retirement is open and may have changed it: see handover status",
@@ -282,7 +286,10 @@ fn of_login(node: &Node, outcome: &LoginOutcome, role: Option<Option<&RoleFacts>
 fn of_catalog(node: &Node, role: Option<Option<&RoleFacts>>) -> NodeFinding {
     let (found, why) = match role {
         Some(Some(role)) if !role.can_log_in => ("locked", None),
-        Some(Some(_)) => ("unlocked", Some("somebody else let it in again".to_owned())),
+        Some(Some(_)) => (
+            "unlocked",
+            Some("somebody else let it in again, or older data were put back".to_owned()),
+        ),
         Some(None) => ("gone", Some("there is no such user".to_owned())),
         None => ("unknown", Some("nobody could look".to_owned())),
     };
