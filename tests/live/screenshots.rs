@@ -245,3 +245,22 @@ fn the_demo_on_mysql_is_drawn_as_a_picture() {
         &["shop/reports", "MySQL", "ALTER", "reports_a"],
     );
 }
+
+#[test]
+fn the_ways_back_are_drawn_as_a_picture() {
+    let shop = Shop::open("back_drawn", ShopOptions::default());
+    shop.rotate(&[]).expect_code(0);
+    let start = Start {
+        size: (100, 24),
+        ..Start::default()
+    };
+    let mut terminal = Terminal::start(&shop, &start);
+    terminal.see("promoted").see("● live").wait_until_idle();
+    terminal.press("B").see("recommended").wait_until_idle();
+    shoot(
+        &terminal,
+        "rollback",
+        "handover: the evidence, the case and the ways back",
+        &["APPLICATIONS-FAIL", "re-promote", "recommended", "won't"],
+    );
+}

@@ -389,7 +389,7 @@ fn a_way_back_of_nobody_named_is_that_of_the_paths_that_are_down() {
         "shop/orders",
     ];
     let run = two.shop.run(&[&words[..], &["--output", "json"]].concat());
-    let result = result_of(&run.expect_code(0));
+    let result = run.expect_code(0).json();
     let paths = result["paths"].as_array().expect("a list");
     assert_eq!(paths.len(), 1, "{result:#}");
     assert_eq!(path_of(&result, "reports")["status"], "done", "{result:#}");
