@@ -5,10 +5,10 @@ use std::io::{IsTerminal, Write};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::failure;
 use super::output::Printer;
 use super::publish;
 use super::style::Role;
+use super::{failure, retire};
 use crate::model::EnvironmentName;
 use crate::operations::hand_over::{
     HandOverStatus, Observer, PathOutcome, PathReport, Progress, Report, SinkReport,
@@ -153,7 +153,14 @@ pub(super) fn finish(
     answer: Result<Report, Failure>,
 ) -> Exit {
     match answer {
-        Ok(report) => print(printer, &report),
+        Ok(report) => {
+            let exit = print(printer, &report);
+            // In JSON they are a part of the one object.
+            for one in report.retired.iter().filter(|_| !printer.is_json()) {
+                retire::finish(one, printer);
+            }
+            exit
+        }
         Err(failure) if printer.is_json() => {
             print(printer, &Report::failed(Some(environment), &failure))
         }

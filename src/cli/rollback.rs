@@ -2,7 +2,7 @@
 
 use super::arguments::RollbackArguments;
 use super::output::Printer;
-use super::{ask, report, retire, stopping};
+use super::{ask, report, stopping};
 use crate::operations::hand_over::{
     Confirmation, HandOverStatus, Observer, PathReport, Report, RollBackRequest, WayOffer,
     plan_roll_back, roll_back,
@@ -30,17 +30,7 @@ pub(super) async fn run(
         printer.ending(&lines(planned), true);
         return Ok(planned.whole_exit());
     }
-    let retired = match &answer {
-        Ok(report) => report.retired.clone(),
-        Err(_) => Vec::new(),
-    };
-    let exit = report::finish(printer, environment, answer);
-    if !printer.is_json() {
-        for one in &retired {
-            retire::finish(one, printer);
-        }
-    }
-    Ok(exit)
+    Ok(report::finish(printer, environment, answer))
 }
 
 async fn go(

@@ -2,7 +2,7 @@
 
 use super::arguments::RotateArguments;
 use super::output::Printer;
-use super::{ask, report, retire, stopping};
+use super::{ask, report, stopping};
 use crate::operations::hand_over::{
     self, Confirmation, HandOverStatus, Observer, Report, RetireRequest, RotateRequest, plan,
     rotate,
@@ -19,17 +19,7 @@ pub(super) async fn run(
         Ok(workspace) => hand_over(&workspace, arguments, printer).await,
         Err(failure) => Err(failure),
     };
-    let retired = match &answer {
-        Ok(report) => report.retired.clone(),
-        Err(_) => Vec::new(),
-    };
-    let exit = report::finish(printer, environment, answer);
-    if !printer.is_json() {
-        for one in &retired {
-            retire::finish(one, printer);
-        }
-    }
-    Ok(exit)
+    Ok(report::finish(printer, environment, answer))
 }
 
 /// Ends the sessions that go on with a password that leaked, after whose they are was typed.

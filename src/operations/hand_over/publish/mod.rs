@@ -18,6 +18,7 @@ use super::{Observer, Progress};
 use crate::model::settings::Protection;
 use crate::model::{EnvironmentName, RotationId, Step};
 use crate::operations::loading::Head;
+use crate::operations::notices::{self, RotationFact};
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{Action, Case, Intent};
@@ -85,7 +86,7 @@ pub(super) async fn after_promote(
         matches!(status, Done | Abandoned | Aborted)
     };
     if report.paths.iter().all(|path| is_over(path.status))
-        && let Err(failure) = close_what_is_over(workspace, rotation).await
+        && let Err(failure) = close_what_is_over(workspace, &environment, rotation).await
     {
         tracing::warn!(error = %failure.message, "the rotation stays open");
     }
@@ -99,17 +100,26 @@ async fn is_waited_for(workspace: &Workspace, rotation: RotationId) -> Result<bo
 }
 
 /// A file that was taken out of the settings holds no rotation open any more.
-async fn close_what_is_over(workspace: &Workspace, rotation: RotationId) -> Result<(), Failure> {
+async fn close_what_is_over(
+    workspace: &Workspace,
+    environment: &EnvironmentName,
+    rotation: RotationId,
+) -> Result<(), Failure> {
     let is_due = workspace.store.read(move |transaction| {
         let open = journal::list_open(transaction)?;
         let is_open = open.iter().any(|one| one.id == rotation);
         Ok::<_, Failure>(is_open && !sinks::hold_open(transaction, rotation)?)
     });
     if is_due.await? {
-        workspace
-            .store
-            .write(move |transaction| journal::close_if_over(transaction, rotation, &timestamp()))
-            .await?;
+        let environment = environment.clone();
+        let closing = workspace.store.write(move |transaction| {
+            if journal::close_if_over(transaction, rotation, &timestamp())? {
+                let fact = RotationFact::Published;
+                notices::of_rotation(transaction, &environment, rotation, fact)?;
+            }
+            Ok::<_, Failure>(())
+        });
+        closing.await?;
     }
     Ok(())
 }
