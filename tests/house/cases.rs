@@ -44,6 +44,36 @@ fn each_case_is_named_where_the_list_says() {
     }
 }
 
+/// The second pass is on PostgreSQL 18, where each case stands in a column of its own.
+#[test]
+fn what_brings_a_case_about_is_run_on_postgres_18_too() {
+    let script = include_str!("../on-postgres-18.sh");
+    let skipped = |binary: &str| {
+        let run = script.split("cargo test").find(|run| run.contains(binary));
+        let mut words = run.expect("runs it").split_whitespace();
+        let mut skipped = Vec::new();
+        while let Some(word) = words.next() {
+            if word == "--skip" {
+                skipped.extend(words.next());
+            }
+        }
+        assert!(!skipped.is_empty(), "{binary}: the script is read wrongly");
+        skipped
+    };
+    let live = skipped("--test live");
+    let matrix = skipped("--test crash_matrix");
+    for [name, places, _, _] in lines() {
+        let runs = |place: &str| {
+            let (binary, file) = place.split_once('/').expect("a folder");
+            let skipped = if binary == "live" { &live } else { &matrix };
+            let module = file.replace(".rs", "::");
+            !skipped.iter().any(|part| module.contains(part))
+        };
+        let anywhere = places.split(' ').any(runs);
+        assert!(anywhere, "{name} is left out on PostgreSQL 18: {places}");
+    }
+}
+
 /// What the script answers to notes of a run: whether it is content, and what it prints.
 fn table(notes: &str, left_out: &str) -> (bool, String) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
