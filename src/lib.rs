@@ -18,6 +18,7 @@ pub mod publish;
 pub mod rotation;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod schedule;
 pub mod secret;
 pub mod store;
 pub mod untrusted;

@@ -70,6 +70,7 @@ async fn hand_over(
         reason: arguments.reason,
         waiver: arguments.waive_drain,
         compromised: arguments.compromised,
+        scheduled: None,
     };
     if arguments.plan {
         return plan(workspace, &request, &Observer::default()).await;

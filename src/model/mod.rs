@@ -2,6 +2,7 @@
 //!
 //! Nothing here performs IO or decides anything.
 
+mod civil;
 mod credential;
 mod engine;
 mod gate;
@@ -11,11 +12,14 @@ mod notice;
 mod overlap;
 mod owners;
 mod sample;
+mod schedule;
 mod server;
 pub mod settings;
+mod slot;
 mod steps;
 mod twins;
 
+pub use civil::{Civil, resolve};
 pub use credential::{Credential, RotatedState, RotationInputs, UserName, UserNameError};
 pub use engine::{AccountId, Engine, Flavour, Terms};
 pub use gate::{Gate, Shut, Viewer};
@@ -25,9 +29,13 @@ pub use notice::{KindPattern, NoticeKind, Webhook};
 pub use overlap::{NodeTime, Overlap, RetireStep, Stage};
 pub use owners::OwnerNote;
 pub use sample::{AccountSample, CounterSource, LoginCounter, ObservedSession, Sample, SeenClient};
+pub use schedule::{
+    CronExpression, CronFault, MissedRule, Paused, Recurrence, Schedule, civil_time, time_zone,
+};
 pub use server::{
     AccountRow, Barrier, DatabaseFault, LoginOutcome, ManagingFacts, OwnSession, RoleFacts,
     RoleRemedies, ServerIdentity, Session, SessionKind, SessionView, Standby, Unfit, UnknownCause,
 };
+pub use slot::SlotState;
 pub use steps::Step;
 pub use twins::{Capacity, Difference, DifferenceKind, Twin, TwinFacts, TwinRoles};

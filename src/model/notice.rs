@@ -28,6 +28,12 @@ pub enum NoticeKind {
     RetireScrambled,
     /// An outgoing user was let in again.
     RetireUndone,
+    /// The window of a scheduled rotation has passed, and nothing was begun in it.
+    ScheduleMissed,
+    /// Two occurrences of a schedule in a row led to no rotation.
+    ScheduleOverdue,
+    /// The daily verification found a credential that is not as the store left it.
+    VerifyFailed,
     /// Readings of secrets could not be written to the audit log.
     AuditGap,
     /// Somebody tries whether notices arrive.
@@ -36,7 +42,7 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// All kinds, in the order in which they are documented.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::RotationSucceeded,
         Self::RotationPartial,
         Self::RotationFailed,
@@ -47,6 +53,9 @@ impl NoticeKind {
         Self::RetireLocked,
         Self::RetireScrambled,
         Self::RetireUndone,
+        Self::ScheduleMissed,
+        Self::ScheduleOverdue,
+        Self::VerifyFailed,
         Self::AuditGap,
         Self::WebhookTest,
     ];
@@ -65,6 +74,9 @@ impl NoticeKind {
             Self::RetireLocked => "retire.locked",
             Self::RetireScrambled => "retire.scrambled",
             Self::RetireUndone => "retire.undone",
+            Self::ScheduleMissed => "schedule.missed",
+            Self::ScheduleOverdue => "schedule.overdue",
+            Self::VerifyFailed => "verify.failed",
             Self::AuditGap => "audit.gap",
             Self::WebhookTest => "webhook.test",
         }

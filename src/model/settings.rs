@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::publish::SinkSettings;
-use super::{Address, Engine, OwnerNote, Webhook};
+use super::{Address, Engine, OwnerNote, Schedule, Webhook};
 use crate::document::{
     Diagnostic, Document, Literal, Node as DocumentNode, PropertyPath, Segment, Span, nearest,
 };
@@ -266,6 +266,7 @@ pub struct Settings {
     owners: Vec<OwnerNote>,
     webhooks: Vec<Webhook>,
     sinks: Vec<SinkSettings>,
+    schedule: Option<(Schedule, Span)>,
     files: Vec<(Vec<Segment>, String)>,
 }
 
@@ -300,6 +301,26 @@ impl Settings {
     #[must_use]
     pub fn sinks(&self) -> &[SinkSettings] {
         &self.sinks
+    }
+
+    /// When it is rotated by itself, if it is.
+    #[must_use]
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.schedule.as_ref().map(|(schedule, _)| schedule)
+    }
+
+    /// A finding about the schedule as a whole.
+    #[must_use]
+    pub fn schedule_finding(&self, summary: impl Into<String>, hint: String) -> Diagnostic {
+        let found = Diagnostic::error(summary)
+            .with_path(crate::document::document_path_text(&[Segment::from(
+                "schedule",
+            )]))
+            .with_hint(hint);
+        match &self.schedule {
+            Some((_, span)) => found.with_place(&self.source, *span),
+            None => found,
+        }
     }
 
     /// What holds for one rotated secret: its own entry over `"*"` over the defaults.
@@ -389,6 +410,26 @@ pub fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     number.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+/// A duration as it is written in settings, in its largest whole unit.
+#[must_use]
+pub fn in_words(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+    ];
+    let unit = units
+        .iter()
+        .find(|(_, size)| milliseconds > 0 && milliseconds % size == 0);
+    match unit {
+        Some((unit, size)) => format!("{}{unit}", milliseconds / size),
+        None if milliseconds == 0 => "0s".to_owned(),
+        None => format!("{milliseconds}ms"),
+    }
 }
 
 /// The text of a string, `off` and `none` included.

@@ -12,12 +12,13 @@ use zeroize::Zeroizing;
 use super::loading::{explain_seal_error, load_document, parse_environment, parse_settings};
 use super::ownership::{claim_names, places};
 use super::workspace::stored_time;
-use super::{Exit, Failure, SourceOfTruth, Workspace, sinks};
+use super::{Exit, Failure, SourceOfTruth, Workspace, schedules, sinks};
 use crate::document::{Diagnostic, Document, Fragment, edit, has_errors};
 use crate::environment::{Environment, Role, SecretForm, SecretSite, check_for_saving};
 use crate::model::EnvironmentName;
 use crate::model::settings::Settings;
 use crate::process::{random_bytes, random_key};
+use crate::schedule;
 use crate::secret::{DataKey, EnvelopeHeader, Secret, SecretId, inspect, seal};
 use crate::store::{NewRevision, environments, keys, revisions, rotated_secrets};
 
@@ -164,6 +165,8 @@ pub async fn init_environment_as_of(
                 &name,
                 truth(&settings_name, &settings_text),
             )?;
+            let of_settings = truth(&settings_name, &settings_text);
+            schedules::follow(transaction, &name, of_settings, Utc::now())?;
             let detail = json!({"revision": 1, "sealed": sealed});
             let action = "environment.created";
             Workspace::audit(
@@ -233,6 +236,7 @@ pub(super) fn check_setting_paths(
         .unzip();
     let mut diagnostics = settings.check_paths(&paths);
     diagnostics.extend(settings.check_addresses(&secrets));
+    diagnostics.extend(schedule::check(settings, &paths, Utc::now()));
     if has_errors(&diagnostics) {
         return Err(Failure::in_document(
             "bad-settings",

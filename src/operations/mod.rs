@@ -24,6 +24,7 @@ mod ownership;
 mod patients;
 mod place;
 mod rotation_report;
+mod schedules;
 mod server_accept;
 mod settings;
 mod sinks;
@@ -62,6 +63,7 @@ pub use outbox::{
 pub use rotation_report::{
     AuditStory, Gap, OverlapStory, Page, Part, PathStory, RotationReport, Told, report_rotation,
 };
+pub use schedules::{Turn, TurnEnd, note_turn, reconsider_schedules, take_turn};
 pub use server_accept::{PathServer, ServerReview, ServerStatus, accept_server, review_server};
 pub use settings::{SettingsReport, get_settings, set_settings};
 pub use status::{EnvironmentStatus, OverlapStatus, PathStatus, SinkStatus, Status, read_status};

@@ -368,6 +368,20 @@ fn tell_what_is_new(
     put(transaction, &row, &settings, kind, &data)
 }
 
+/// Tells what became of an occurrence of a schedule, or what a verification found. `data` is made
+/// of names, times, counts and words without secrets.
+///
+/// # Errors
+/// The store's own.
+pub(super) fn of_schedule(
+    transaction: &Transaction<'_>,
+    environment: &EnvironmentName,
+    kind: NoticeKind,
+    data: &Value,
+) -> Result<(), Failure> {
+    Ok(enqueue(transaction, environment, kind, data)?)
+}
+
 /// Adds a notice for the webhooks that want it.
 fn enqueue(
     transaction: &Transaction<'_>,

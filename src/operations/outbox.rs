@@ -4,11 +4,14 @@
 //! What is sent was fixed when it was enqueued; the key that signs it is evaluated for each
 //! attempt, and kept nowhere.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::stream::{self, FuturesUnordered};
+use rusqlite::Transaction;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
@@ -33,14 +36,17 @@ const TO_WRITE: Duration = Duration::from_millis(300);
 const WHILE_ASKED: Duration = Duration::from_secs(30);
 /// After so long without success a delivery is given up.
 const PATIENCE: TimeDelta = TimeDelta::days(1);
+/// How many receivers are talked to at once.
 const MOST_AT_ONCE: usize = 16;
+/// How soon it is noticed that something else is due while receivers are waited for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Whether something could be delivered now.
 ///
 /// # Errors
 /// The store's own.
 pub async fn is_due(workspace: &Workspace) -> Result<bool, StoreError> {
-    let read = |transaction: &rusqlite::Transaction<'_>| outbox::is_due(transaction, Utc::now());
+    let read = |transaction: &Transaction<'_>| outbox::is_due(transaction, Utc::now());
     workspace.store.read(read).await
 }
 
@@ -58,21 +64,33 @@ pub async fn deliver_due(
         return Ok(None);
     };
     let until = limit.map(|limit| Instant::now() + limit);
-    let heads = workspace
-        .store
-        .read(|transaction| outbox::due(transaction, Utc::now()))
-        .await?;
-    let queues = heads.into_iter().map(|head| empty(workspace, head, until));
-    let queues: Vec<Result<Vec<Delivery>, Failure>> = stream::iter(queues)
-        .buffer_unordered(MOST_AT_ONCE)
-        .collect()
-        .await;
+    let mut running: HashSet<Queue> = HashSet::new();
+    let mut queues = FuturesUnordered::new();
     let mut tried = Vec::new();
-    for queue in queues {
-        tried.extend(queue?);
+    loop {
+        let is_late = until.is_some_and(|until| Instant::now() >= until);
+        if !is_late && running.len() < MOST_AT_ONCE {
+            let due = |transaction: &Transaction<'_>| outbox::due(transaction, Utc::now());
+            for head in workspace.store.read(due).await? {
+                let queue = (head.environment.clone(), head.webhook.clone());
+                if running.len() < MOST_AT_ONCE && running.insert(queue.clone()) {
+                    queues.push(async move { (queue, empty(workspace, head, until).await) });
+                }
+            }
+        }
+        if queues.is_empty() {
+            return Ok(Some(tried));
+        }
+        // What becomes due meanwhile does not wait for a receiver that is slow to answer.
+        if let Ok(Some((queue, ended))) = timeout(LOOK, queues.next()).await {
+            running.remove(&queue);
+            tried.extend(ended?);
+        }
     }
-    Ok(Some(tried))
 }
+
+/// Of which environment, to which webhook.
+type Queue = (EnvironmentName, String);
 
 /// One queue from its head on, until its head is not due or the time is over.
 async fn empty(

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use serde_json::json;
 
 use super::environment_init::{check_setting_paths, read_setting_files};
 use super::loading::{Head, parse_settings};
 use super::workspace::timestamp;
-use super::{Failure, SourceFile, SourceOfTruth, Workspace, sinks};
+use super::{Failure, SourceFile, SourceOfTruth, Workspace, schedules, sinks};
 use crate::model::EnvironmentName;
 use crate::store::{NewRevision, revisions};
 
@@ -77,7 +78,8 @@ pub async fn set_settings(
                 name: file.name.clone(),
                 text: file.text.as_str().to_owned(),
             };
-            sinks::follow(transaction, &master, &name, truth)?;
+            sinks::follow(transaction, &master, &name, truth.clone())?;
+            schedules::follow(transaction, &name, truth, Utc::now())?;
             let detail = json!({"revision": number});
             let action = "settings.changed";
             Workspace::audit(

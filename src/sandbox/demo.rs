@@ -279,6 +279,7 @@ async fn rotate(
         confirmation: Confirmation::Yes,
         reason: Some(reason.to_owned()),
         compromised: false,
+        scheduled: None,
         waiver: None,
     };
     let report = hand_over::rotate(workspace, &request, &Observer::default()).await?;

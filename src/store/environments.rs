@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{StoreError, outbox, owners};
+use super::{StoreError, outbox, owners, schedules};
 use crate::model::EnvironmentName;
 
 /// One environment.
@@ -21,11 +21,11 @@ pub struct EnvironmentRow {
 
 const COLUMNS: &str = "SELECT id, project, name, head FROM environment";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<(String, String, String, u64)> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(String, String, String, u64)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
-fn environment(
+pub(super) fn environment(
     (id, project, name, head): (String, String, String, u64),
 ) -> Result<EnvironmentRow, StoreError> {
     let name = format!("{project}/{name}")
@@ -92,6 +92,7 @@ pub fn remove(transaction: &Transaction<'_>, id: &str, now: &str) -> Result<(), 
         "UPDATE environment SET removed_at = ?2 WHERE id = ?1",
         params![id, now],
     )?;
+    schedules::remove(transaction, id)?;
     outbox::give_up(transaction, id)?;
     owners::release(transaction, id)
 }

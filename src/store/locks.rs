@@ -1,5 +1,6 @@
 //! One lock per environment: an operating-system file lock, so that `kill -9` frees
-//! it, and a row that says who holds it. Another one for whoever samples an overlap.
+//! it, and a row that says who holds it. Another one for whoever samples an overlap, and
+//! places for work of which little may go on at once.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -108,6 +109,15 @@ impl Store {
         }
     }
 
+    /// Whether somebody has the lock of that name at this moment; it is not taken.
+    pub(super) fn is_held(&self, name: &str) -> bool {
+        let Ok(file) = File::open(self.lock_file(name)) else {
+            return false;
+        };
+        // A shared lock is refused only while somebody holds the exclusive one.
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
     fn lock_file(&self, name: &str) -> PathBuf {
         self.folder().join(LOCKS).join(format!("{name}.lock"))
     }
@@ -124,11 +134,7 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn locked_by(&self, environment: &str) -> Result<Option<LockHolder>, StoreError> {
-        let Ok(file) = File::open(self.lock_file(environment)) else {
-            return Ok(None);
-        };
-        // A shared lock is refused only while somebody holds the exclusive one.
-        if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        if !self.is_held(environment) {
             return Ok(None);
         }
         let environment = environment.to_owned();
@@ -162,13 +168,7 @@ impl Store {
     /// The store's own.
     pub async fn is_sampled(&self, overlap: i64) -> Result<bool, StoreError> {
         let name = self.sampler_of(overlap).await?;
-        let Ok(file) = File::open(self.lock_file(&name)) else {
-            return Ok(false);
-        };
-        Ok(matches!(
-            file.try_lock_shared(),
-            Err(TryLockError::WouldBlock)
-        ))
+        Ok(self.is_held(&name))
     }
 
     /// The name of the lock. It is that of the rotated secret, so that no file is left
@@ -183,6 +183,38 @@ impl Store {
             Ok(format!("sampler-{secret}"))
         })
         .await
+    }
+}
+
+/// A place among few, or a turn; it is free again when this is dropped or the process ends.
+#[derive(Debug)]
+pub struct Place {
+    _file: File,
+}
+
+impl Store {
+    /// Takes the first free one of so many places of that name, and does not wait. `None`
+    /// while all are taken. The name is made of lower-case letters, digits and `-`.
+    ///
+    /// # Errors
+    /// [`StoreError::CannotWrite`] when a lock file cannot be made.
+    pub fn take_place(&self, name: &str, among: u32) -> Result<Option<Place>, StoreError> {
+        for number in 0..among {
+            if let Some(place) = self.take_turn(&format!("{name}-{number}"))? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the one place of that name, and does not wait. `None` while somebody else has
+    /// it. The name is made of lower-case letters, digits and `-`.
+    ///
+    /// # Errors
+    /// As for [`Store::take_place`].
+    pub fn take_turn(&self, name: &str) -> Result<Option<Place>, StoreError> {
+        let file = self.try_lock_file(name)?;
+        Ok(file.map(|file| Place { _file: file }))
     }
 }
 
@@ -228,3 +260,7 @@ pub fn holder(
         )
         .optional()?)
 }
+
+#[cfg(test)]
+#[path = "places_tests.rs"]
+mod tests;

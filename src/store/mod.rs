@@ -6,11 +6,13 @@
 //! answer, so that a slow disk never holds up the runtime. The store knows nothing
 //! of the databases under rotation.
 
+pub mod agents;
 pub mod audit;
 mod backup;
 pub mod environments;
 mod error;
 mod failing_disk;
+pub mod freeze;
 pub mod identity;
 pub mod journal;
 pub mod keys;
@@ -21,9 +23,12 @@ pub mod overlaps;
 pub mod owners;
 pub mod revisions;
 pub mod rotated_secrets;
+pub mod schedule_runs;
+pub mod schedules;
 mod schema;
 pub mod sinks;
 mod times;
+pub mod verifications;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -35,19 +40,24 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
+pub use agents::{AgentLock, AgentRow};
 pub use audit::{AuditEntry, AuditHead, AuditProblem, NewAuditEntry};
 pub use backup::Restoring;
 pub use environments::EnvironmentRow;
 pub use error::{Placed, StoreError};
+pub use freeze::Freeze;
 pub use journal::{JournalLine, OpenRotation, RotationRow};
 pub use keys::{KeySlot, NewSlot};
-pub use locks::{EnvironmentLock, Locked, SamplerLock};
+pub use locks::{EnvironmentLock, Locked, Place, SamplerLock};
 pub use outbox::{Backlog, Delivery, DeliveryState};
 pub use overlaps::{NewOverlap, OpenOverlap, PastOverlap};
 pub use owners::NamedUsers;
 pub use revisions::{NewRevision, RevisionRow, RevisionSummary};
 pub use rotated_secrets::{Acceptance, RotatedSecretRow};
+pub use schedule_runs::{NewRun, RunProblem, ScheduleRun};
+pub use schedules::ScheduleRow;
 pub use sinks::{Fingerprint, SinkRow};
+pub use verifications::VerificationRow;
 
 use crate::process::{check_private_file, check_private_folder, create_private_folder};
 

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
     include_str!("schema_7.sql"),
+    include_str!("schema_8.sql"),
 ];
 
 fn newest() -> i64 {
@@ -114,9 +115,11 @@ fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
 }
 
 #[cfg(test)]
-pub(super) fn create_version_1(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute_batch(STEPS[0])?;
+pub(super) fn create_version(connection: &Connection, version: usize) -> Result<(), StoreError> {
+    for step in &STEPS[..version] {
+        connection.execute_batch(step)?;
+    }
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    connection.pragma_update(None, "user_version", 1)?;
+    connection.pragma_update(None, "user_version", version)?;
     Ok(())
 }

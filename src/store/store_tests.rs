@@ -263,7 +263,7 @@ fn old_store(folder: &Path, master: &MasterKey) {
     fs::write(&file, "").expect("made");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("chmod");
     let connection = open_file(&file).expect("opens");
-    schema::create_version_1(&connection).expect("made");
+    schema::create_version(&connection, 1).expect("made");
     let wrapped = master.wrap(
         &DataKey::new(random_key()),
         keys::AUDIT_PURPOSE,

@@ -393,7 +393,9 @@ fn idle_it_writes_nothing_and_uses_no_processor() {
     std::thread::sleep(IDLE);
     let after = (terminal.bytes().len(), ticks(terminal.process()));
     assert_eq!(after.0, before.0, "bytes written while idle");
-    assert!(after.1 - before.1 <= 2, "ticks: {before:?}, {after:?}");
+    // A console that drew or looked sixty times in a second would use ten times as much; less
+    // than this is what a busy machine adds to whatever wakes up.
+    assert!(after.1 - before.1 <= 10, "ticks: {before:?}, {after:?}");
     // It was idle, not dead.
     terminal.press("j").see("▸ · values only");
 }

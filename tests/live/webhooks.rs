@@ -218,6 +218,33 @@ fn a_receiver_that_hangs_changes_neither_the_answer_of_a_rotation_nor_when_it_co
 }
 
 #[test]
+fn a_receiver_that_is_slow_to_answer_holds_up_no_other_one() {
+    let (slow, quick) = (Receiver::start(), Receiver::start());
+    let of_quick = quick.settings();
+    let (_, of_quick) = of_quick.split_once('\n').expect("a list");
+    let shop = Shop::bare("slowhook", crate::shop::ShopOptions::default());
+    shop.write_settings(&format!("{}{of_quick}", slow.settings()));
+    shop.init();
+    slow.init_key(&shop, &format!("{{fn::secret: {}}}", slow.secret()));
+    slow.plan((0..9).map(|_| Reply::Hang));
+    let mut agent = shop.start(&["agent"]);
+    shop.rotate(&[]).expect_code(0);
+    wait_until("the slow one is asked again", || slow.got().len() == 2);
+    shop.run(&RETIRE).expect_code(0);
+    wait_until("the quick one is told", || {
+        quick.kinds().iter().any(|kind| kind == "retire.locked")
+    });
+    let listed = outbox(&shop);
+    let of_slow = listed
+        .iter()
+        .find(|one| one["webhook"] == slow.url("/hook").as_str());
+    let attempts = of_slow.expect("is listed")["attempts"].as_u64();
+    assert_eq!(attempts, Some(1), "the second one goes on: {listed:#?}");
+    agent.signal(Signal::SIGTERM);
+    agent.finish().expect_code(0);
+}
+
+#[test]
 fn the_agent_tries_again_after_a_pause_and_a_killed_one_sends_under_the_same_id() {
     let receiver = Receiver::start();
     let shop = receiver.shop("agentdelivers", "");

@@ -20,6 +20,7 @@ pub(super) fn rotate_request(
         reason: None,
         waiver: None,
         compromised: false,
+        scheduled: None,
     })
 }
 

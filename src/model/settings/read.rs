@@ -3,6 +3,7 @@
 mod addresses;
 mod overlap;
 mod publish;
+mod schedule;
 mod webhooks;
 
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(super) fn settings(document: &Document) -> Result<Settings, Vec<Diagnostic>>
                 ];
                 settings.protection = reader.choice(&field, &choices).unwrap_or_default();
             }
-            "schedule" => reader.schedule(&field),
+            "schedule" => settings.schedule = reader.schedule(&field),
             "databases" => {
                 reader.databases(&field, &mut settings);
                 reader.unused_authorities(&settings);
@@ -267,24 +268,6 @@ impl<'a> Reader<'a> {
             None => self.wrong_type(field, "array"),
             Some([]) => {}
             Some(_) => self.not_supported(field, field.name()),
-        }
-    }
-
-    fn schedule(&mut self, schedule: &Field<'_>) {
-        let mut asks = false;
-        let known = ["cron", "timezone", "window", "missed", "paused"];
-        for field in self.fields(schedule, &known) {
-            match field.name() {
-                "cron" if field.node.is_null() => {}
-                "cron" => asks |= self.text(&field).is_some(),
-                "timezone" => drop(self.text(&field)),
-                "window" => drop(self.duration(&field)),
-                "missed" => drop(self.choice(&field, &[("run-once", ()), ("skip", ())])),
-                _ => drop(self.boolean(&field)),
-            }
-        }
-        if asks {
-            self.not_supported(schedule, "schedule");
         }
     }
 

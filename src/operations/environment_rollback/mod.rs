@@ -11,6 +11,7 @@ mod differences;
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::Utc;
 use rusqlite::Transaction;
 use serde::Serialize;
 use serde_json::json;
@@ -22,7 +23,7 @@ use super::hand_over::Confirmation;
 use super::loading::Head;
 use super::ownership::{check_still_usable, claim_names, inputs, known};
 use super::workspace::timestamp;
-use super::{Exit, Failure, SourceOfTruth, Workspace, sinks};
+use super::{Exit, Failure, SourceOfTruth, Workspace, schedules, sinks};
 use crate::model::EnvironmentName;
 use crate::model::settings::Protection;
 use crate::secret::MasterKey;
@@ -226,7 +227,8 @@ impl Prepared {
             name: format!("{name} (settings)"),
             text: settings,
         };
-        sinks::follow(transaction, master, name, truth)?;
+        sinks::follow(transaction, master, name, truth.clone())?;
+        schedules::follow(transaction, name, truth, Utc::now())?;
         let detail = json!({
             "revision": revision, "restored": restored, "settings": settings_restored,
             "reason": reason,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
@@ -29,7 +30,7 @@ use crate::process::Signal;
 use crate::rotation::{
     AdmitCase, Admitted, Case, Event, GateLook, Intent, Plan, Refusal, admit_unseen, refuse_locked,
 };
-use crate::store::{Locked, journal};
+use crate::store::{Locked, journal, schedule_runs};
 
 /// What to rotate.
 #[derive(Debug, Clone)]
@@ -47,6 +48,9 @@ pub struct RotateRequest {
     /// What consumers read now leaked: once the other user is promoted, it is locked at once
     /// and its password scrambled.
     pub compromised: bool,
+    /// The occurrence of the schedule that it is for. It is bound to that in the transaction that
+    /// opens the rotation, so that no occurrence is rotated for twice.
+    pub scheduled: Option<DateTime<Utc>>,
 }
 
 /// One rotated secret after S1.
@@ -396,6 +400,7 @@ async fn open_rotation(
     };
     let first_lines: Vec<_> = judged.iter().map(first_line).collect();
     let (reason, waiver) = (request.reason.clone(), request.waiver.clone());
+    let scheduled = request.scheduled;
     let environment = request.environment.clone();
     let environment_id = environment_id.to_owned();
     let master = Arc::clone(&workspace.master);
@@ -411,6 +416,11 @@ async fn open_rotation(
             logins.note(transaction)?;
         }
         let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
+        if let Some(slot) = scheduled
+            && !schedule_runs::bind(transaction, &environment_id, slot, rotation)?
+        {
+            return Err(over_already(&environment));
+        }
         journal::append(transaction, rotation, None, &opened, &now)?;
         let mut paths = Vec::new();
         for (path, event, detail) in &first_lines {
@@ -434,6 +444,16 @@ async fn open_rotation(
     })
     .await?;
     Ok(rotation)
+}
+
+/// Somebody else has rotated for the same occurrence, or the schedule is another one now.
+fn over_already(environment: &EnvironmentName) -> Failure {
+    Failure::new(
+        "occurrence-over",
+        Exit::Refused,
+        "the occurrence was acted on already, or the schedule was changed",
+        format!("see handover schedule show {environment}"),
+    )
 }
 
 /// The admitted paths with what S1 has already seen; the others stay parked.

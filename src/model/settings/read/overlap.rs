@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::super::{DatabaseSettings, Gate, Layer, RetireEnd, RetireMode, Settings};
+use super::super::{DatabaseSettings, Gate, Layer, RetireEnd, RetireMode, Settings, in_words};
 use super::{Field, Reader};
 use crate::document::{NodeKind, PropertyPath, parse_accessors};
 use crate::model::OwnerNote;
@@ -171,12 +171,4 @@ pub(super) fn is_reference(text: &str) -> bool {
     };
     let (_, read, faults) = parse_accessors(path, Some('}'));
     faults.is_empty() && read == path.len()
-}
-
-/// As a duration is written in settings.
-fn in_words(duration: Duration) -> String {
-    match (duration.as_secs(), duration.subsec_millis()) {
-        (seconds, 0) => format!("{seconds}s"),
-        _ => format!("{}ms", duration.as_millis()),
-    }
 }

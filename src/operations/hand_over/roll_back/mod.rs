@@ -154,6 +154,7 @@ pub async fn roll_back(
             reason: request.reason.clone(),
             waiver: None,
             compromised: true,
+            scheduled: None,
         };
         shut_out(workspace, &rotation, observer, &mut report).await?;
     }

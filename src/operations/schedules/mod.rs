@@ -1,0 +1,204 @@
+//! Schedules: what the store remembers of them, and what follows from that.
+//!
+//! The settings say when; the store remembers which occurrences were acted on. The row of a
+//! schedule also says when somebody has to look at it next, so that nobody has to read settings
+//! to find out that nothing is due.
+
+mod turn;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::Transaction;
+
+use super::loading::Head;
+use super::{Failure, SourceOfTruth};
+use crate::model::settings::Settings;
+use crate::model::{EnvironmentName, Recurrence, Schedule};
+use crate::schedule::{Due, Held, Memory, Remembered, due, offset_of};
+use crate::store::{
+    ScheduleRow, ScheduleRun, StoreError, freeze, overlaps, rotated_secrets, schedule_runs,
+    schedules,
+};
+
+pub use turn::{Turn, TurnEnd, note_turn, reconsider_schedules, take_turn};
+
+/// After a save: the schedule that the settings now have is the one that is remembered. One
+/// whose occurrences are others than before begins anew, so that none of the past counts.
+///
+/// # Errors
+/// A finding, with its place in the settings, where the only occurrence has passed already.
+pub(super) fn follow(
+    transaction: &Transaction<'_>,
+    name: &EnvironmentName,
+    truth: SourceOfTruth,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let head = Head::load(transaction, name)?;
+    let id = &head.row.id;
+    let known = schedules::find(transaction, id)?;
+    let Some(schedule) = head.settings.schedule() else {
+        if known.is_some() {
+            schedules::remove(transaction, id)?;
+            schedule_runs::close_open(transaction, id, now)?;
+        }
+        return Ok(());
+    };
+    let identity = schedule.identity();
+    let since = match known.filter(|known| known.identity == identity) {
+        Some(known) => known.since,
+        None => {
+            refuse_past(&head.settings, schedule, truth, now)?;
+            schedule_runs::close_open(transaction, id, now)?;
+            now
+        }
+    };
+    schedules::put(transaction, id, &identity, since, None)?;
+    look_again(transaction, id, schedule, now)?;
+    Ok(())
+}
+
+fn refuse_past(
+    settings: &Settings,
+    schedule: &Schedule,
+    truth: SourceOfTruth,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    match schedule.recurrence {
+        Recurrence::Once(time) if time <= now => {
+            let finding = settings.schedule_finding(
+                format!("{} has passed", time.format("%Y-%m-%d %H:%M:%S UTC")),
+                "write a time to come, or rotate by hand: handover rotate".to_owned(),
+            );
+            Err(Failure::in_document(
+                "bad-settings",
+                vec![finding],
+                vec![truth],
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes down when somebody has to look at it next.
+fn look_again(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Some(row) = schedules::find(transaction, environment_id)? else {
+        return Ok(());
+    };
+    let known = recall(transaction, &row)?;
+    // A freeze is lifted at any time, and whoever looks asks for it by itself.
+    let next = match due_now(
+        environment_id,
+        schedule,
+        &known.memory,
+        paused(schedule),
+        now,
+    ) {
+        Due::Nothing { next_at } => next_at,
+        _ => Some(now),
+    };
+    schedules::set_next(transaction, environment_id, next)
+}
+
+/// What is due, for the environment of that id.
+fn due_now(
+    environment_id: &str,
+    schedule: &Schedule,
+    memory: &Memory,
+    held: Held,
+    now: DateTime<Utc>,
+) -> Due {
+    due(
+        schedule,
+        memory,
+        offset(environment_id, schedule),
+        held,
+        now,
+    )
+}
+
+fn offset(environment_id: &str, schedule: &Schedule) -> TimeDelta {
+    offset_of(environment_id, schedule.jitter)
+}
+
+/// Whether the schedule's own pause keeps anything from being begun.
+fn paused(schedule: &Schedule) -> Held {
+    match &schedule.paused {
+        None => Held::No,
+        Some(paused) => paused.until.map_or(Held::ForGood, Held::Until),
+    }
+}
+
+/// Whether a pause or a freeze keeps anything from being begun.
+///
+/// # Errors
+/// The store's own.
+fn held(
+    transaction: &Transaction<'_>,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<Held, StoreError> {
+    let frozen = match freeze::current(transaction, now)? {
+        None => Held::No,
+        Some(freeze) => freeze.until.map_or(Held::ForGood, Held::Until),
+    };
+    let own = match paused(schedule) {
+        Held::Until(until) if until <= now => Held::No,
+        own => own,
+    };
+    Ok(match (frozen, own) {
+        (Held::ForGood, _) | (_, Held::ForGood) => Held::ForGood,
+        (Held::Until(one), Held::Until(other)) => Held::Until(one.max(other)),
+        (Held::No, other) => other,
+        (one, Held::No) => one,
+    })
+}
+
+/// What the store knows of a schedule.
+struct Recalled {
+    memory: Memory,
+    /// The newest run.
+    last: Option<ScheduleRun>,
+}
+
+fn recall(transaction: &Transaction<'_>, row: &ScheduleRow) -> Result<Recalled, StoreError> {
+    let last = schedule_runs::newest(transaction, &row.environment_id)?;
+    // What was acted on by a schedule of other times says nothing of this one, but while it is open.
+    let counts = last
+        .as_ref()
+        .filter(|run| run.slot > row.since || run.over_at.is_none());
+    let memory = Memory {
+        since: row.since,
+        rotated_at: rotated_at(transaction, &row.environment_id)?,
+        last: counts.map(|run| Remembered {
+            slot: run.slot,
+            after: run.after,
+            until: run.until,
+            state: run.state,
+            next_try_at: run.next_try_at,
+            has_rotation: run.rotation.is_some(),
+        }),
+    };
+    Ok(Recalled { memory, last })
+}
+
+/// When all rotated secrets of an environment had been promoted; `None` while one was not.
+///
+/// # Errors
+/// The store's own.
+pub(super) fn rotated_at(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let mut oldest: Option<DateTime<Utc>> = None;
+    for record in rotated_secrets::list(transaction, environment_id)? {
+        let Some(overlap) = overlaps::current(transaction, record.id)? else {
+            return Ok(None);
+        };
+        oldest = Some(oldest.map_or(overlap.opened_at, |oldest| oldest.min(overlap.opened_at)));
+    }
+    Ok(oldest)
+}
