@@ -35,6 +35,8 @@ soak: servers
 		cargo test --locked --lib no_sequence_of_mishaps_breaks_a_promise -- --nocapture
 	HANDOVER_TEST_SEED=$(SEED) HANDOVER_SOAK_MINUTES=$(MINUTES) \
 		cargo test --locked --test live soak:: -- --ignored --nocapture
+	cargo test --locked --test live storm:: -- --ignored --nocapture
+	cargo test --locked --test live idle:: -- --ignored --nocapture
 
 # What the drain costs, beside a floor in the same run: figures, and no test of a time.
 bench: servers

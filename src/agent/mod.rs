@@ -1,129 +1,113 @@
-//! The agent: what goes on while nobody looks. It samples every open overlap, so that the
-//! quiet time of outgoing users passes, tells what changes, and delivers notices to webhooks.
+//! The agent: what goes on while nobody looks. It rotates by the schedules in the settings,
+//! samples every open overlap, so that the quiet time of outgoing users passes, tells what
+//! changes, and delivers notices to webhooks.
 //!
-//! It changes no database, except that it retires outgoing users that have drained where the
-//! settings say so (`retire.mode: lock`). A second agent beside it waits for the locks of the
-//! first.
+//! It changes no database, except that it rotates what is due, and retires outgoing users that
+//! have drained where the settings say so (`retire.mode: lock`). It signs no waiver and takes no
+//! way back. Several agents on one host share the work by file locks, so that each occurrence is
+//! acted on once, and whoever is killed leaves nothing behind that keeps another from going on.
 
+mod clock;
 mod delivering;
+mod firing;
+mod metrics;
+mod news;
+mod places;
 mod retiring;
+mod told;
+mod verifying;
 
-use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+use chrono::Utc;
+use sd_notify::NotifyState;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use self::clock::Clock;
 use self::delivering::Delivering;
+use self::firing::Firing;
+use self::metrics::Metrics;
 use self::retiring::Retiring;
-use crate::drain::{Drain, Verdict};
-use crate::model::{EnvironmentName, RetireStep, Stage};
-use crate::operations::drain::{DrainReport, Pace, Sampler, watch};
-use crate::operations::hand_over::RetireStatus;
-use crate::operations::{DeliveryState, Workspace};
+use self::told::Told;
+use self::verifying::Verifying;
+use crate::operations::drain::{Pace, watch};
+use crate::operations::{Failure, Workspace, reconsider_schedules};
 use crate::process::StopSignal;
-use crate::untrusted::Untrusted;
 
-/// How soon it is said that there is nothing to sample, and noticed that another process has put
-/// something into the outbox.
+pub use news::News;
+
+/// How soon it is noticed that something is due, that another process has put something into the
+/// outbox, and that there is nothing to sample.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// One thing that is worth a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum News {
-    /// No overlap is open.
-    Idle,
-    /// The sessions of a user are sampled here from now on.
-    Sampling {
-        /// Of which environment.
-        environment: EnvironmentName,
-        /// Of which rotated secret.
-        path: String,
-        /// Whose.
-        user: Untrusted,
-        /// On how many nodes.
-        nodes: usize,
-    },
-    /// Another process samples the environment.
-    Waiting {
-        /// Which.
-        environment: EnvironmentName,
-    },
-    /// What may be said of a user is another thing than before.
-    Verdict {
-        /// Of which environment.
-        environment: EnvironmentName,
-        /// Of which rotated secret.
-        path: String,
-        /// Of whom.
-        user: Untrusted,
-        /// What may be said now.
-        verdict: Verdict,
-        /// What was said before; `null` at first.
-        before: Option<Verdict>,
-        /// Why it is not drained.
-        reason: Option<String>,
-    },
-    /// An outgoing user was retired by one step, or was not.
-    Retired {
-        /// Of which environment.
-        environment: EnvironmentName,
-        /// Of which rotated secret.
-        path: String,
-        /// The outgoing user.
-        user: Untrusted,
-        /// How it ended.
-        status: RetireStatus,
-        /// What was done, or would have been.
-        step: Option<RetireStep>,
-        /// How far it has come.
-        stage: Option<Stage>,
-        /// What stands in the way, if something does.
-        problem: Option<String>,
-        /// What mends that.
-        remedy: Option<String>,
-    },
-    /// A notice was sent to a webhook, or could not be.
-    Notice {
-        /// Of which environment.
-        environment: EnvironmentName,
-        /// What it tells.
-        kind: String,
-        /// Its id.
-        id: String,
-        /// To whom.
-        webhook: String,
-        /// How far the delivery has come.
-        state: DeliveryState,
-        /// How often it was tried.
-        attempts: u32,
-        /// What was answered.
-        answer: Option<String>,
-        /// When it is tried next; `null` when it is over.
-        next_try_at: Option<DateTime<Utc>>,
-    },
-    /// Less is known than should be.
-    Problem {
-        /// Of which environment.
-        environment: EnvironmentName,
-        /// Why.
-        problem: String,
-    },
+/// How much an agent does at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Rotations at once, over all agents of the host.
+    pub at_once: u32,
+    /// The same at one server.
+    pub per_server: u32,
 }
 
-/// Samples until it is asked to stop.
-pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl FnMut(&News)) {
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            at_once: 16,
+            per_server: 4,
+        }
+    }
+}
+
+/// What an agent was told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How much at once.
+    pub limits: Limits,
+    /// How often each environment is verified; `None`: never.
+    pub verify_every: Option<Duration>,
+    /// Where metrics are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Works until it is asked to stop.
+///
+/// # Errors
+/// Too many agents, an address for metrics that cannot be had, or a store that cannot be written.
+pub async fn run(
+    workspace: &Arc<Workspace>,
+    options: Options,
+    stop: &StopSignal,
+    mut tell: impl FnMut(&News),
+) -> Result<(), Failure> {
+    let metrics = Arc::new(Metrics::new());
+    let mut serving = JoinSet::new();
+    if let Some(address) = options.metrics {
+        let listener = metrics::bind(address).await?;
+        let (metrics, workspace) = (Arc::clone(&metrics), Arc::clone(workspace));
+        serving.spawn(metrics::serve(listener, metrics, workspace));
+    }
+    let mut tell = |news: &News| {
+        metrics.count(news);
+        tell(news);
+    };
+    let _number = workspace.store.enlist_agent(workspace.as_holder()).await?;
+    let mut clock = Clock::new(std::time::Instant::now(), Utc::now());
+    reconsider_schedules(workspace, Utc::now()).await?;
     let mut drains = watch(workspace, None, Pace::OnNews);
     let mut told = Told::default();
     let mut retiring = Retiring::default();
     let mut delivering = Delivering::default();
+    let mut firing = Firing::new(options.limits, stop);
+    let mut verifying = Verifying::new(options.verify_every, options.limits);
     let mut is_told = false;
     let mut looks = interval_at(Instant::now() + LOOK, LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     delivering.look(workspace).await;
+    firing.look(workspace, &mut tell).await;
+    supervisor(NotifyState::Ready);
     loop {
         tokio::select! {
             biased;
@@ -139,13 +123,33 @@ pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl F
                     tell(&news);
                 }
             }
+            news = firing.next() => {
+                tell(&news);
+                // Its places are free.
+                firing.look(workspace, &mut tell).await;
+            }
             tried = delivering.next() => {
                 for news in tried {
                     tell(&news);
                 }
             }
+            ended = verifying.next() => {
+                if let Some(news) = ended {
+                    tell(&news);
+                }
+                verifying.look(workspace).await;
+            }
             _ = looks.tick() => {
+                metrics.looked();
+                if clock.was_set_back(std::time::Instant::now(), Utc::now()) {
+                    tracing::warn!("the clock was set back: all schedules are looked at anew");
+                    if let Err(failure) = reconsider_schedules(workspace, Utc::now()).await {
+                        tracing::warn!(error = %failure.message, "the schedules could not be read");
+                    }
+                }
+                firing.look(workspace, &mut tell).await;
                 delivering.look(workspace).await;
+                verifying.look(workspace).await;
                 if drains.is_idle() && !is_told {
                     tell(&News::Idle);
                     told = Told::default();
@@ -154,6 +158,11 @@ pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl F
             }
         }
     }
+    supervisor(NotifyState::Stopping);
+    firing.end(&mut tell).await;
+    if let Some(news) = verifying.end().await {
+        tell(&news);
+    }
     for news in retiring.end().await {
         tell(&news);
     }
@@ -161,84 +170,12 @@ pub async fn run(workspace: &Arc<Workspace>, stop: &StopSignal, mut tell: impl F
         tell(&news);
     }
     drains.end().await;
+    Ok(())
 }
 
-/// What was told of each environment.
-#[derive(Default)]
-struct Told {
-    environments: BTreeMap<EnvironmentName, ToldOf>,
-}
-
-#[derive(Default)]
-struct ToldOf {
-    sampler: Option<Sampler>,
-    problem: Option<String>,
-    /// By path: the user, and what was said of it.
-    verdicts: BTreeMap<String, (Untrusted, Verdict)>,
-}
-
-impl Told {
-    /// What is new in a report.
-    fn take(&mut self, report: &DrainReport) -> Vec<News> {
-        let environment = &report.environment;
-        let told = self.environments.entry(environment.clone()).or_default();
-        let mut news = Vec::new();
-        if let Some(problem) = &report.problem
-            && told.problem.as_ref() != Some(problem)
-        {
-            news.push(News::Problem {
-                environment: environment.clone(),
-                problem: problem.clone(),
-            });
-        }
-        told.problem.clone_from(&report.problem);
-        let is_here = report.sampler == Sampler::Here;
-        if report.sampler == Sampler::Elsewhere && told.sampler != Some(Sampler::Elsewhere) {
-            news.push(News::Waiting {
-                environment: environment.clone(),
-            });
-        }
-        let begins = is_here && told.sampler != Some(Sampler::Here);
-        told.sampler = Some(report.sampler);
-        if !is_here {
-            told.verdicts.clear();
-            return news;
-        }
-        told.verdicts
-            .retain(|path, _| report.drains.iter().any(|drain| drain.path == *path));
-        for drain in &report.drains {
-            let before = told.verdicts.get(&drain.path);
-            let before = before.filter(|(user, _)| *user == drain.user);
-            let before = before.map(|(_, verdict)| *verdict);
-            if begins || before.is_none() {
-                news.push(sampling(environment, drain));
-            }
-            if before != Some(drain.verdict) {
-                news.push(verdict(environment, drain, before));
-                let now = (drain.user.clone(), drain.verdict);
-                told.verdicts.insert(drain.path.clone(), now);
-            }
-        }
-        news
-    }
-}
-
-fn sampling(environment: &EnvironmentName, drain: &Drain) -> News {
-    News::Sampling {
-        environment: environment.clone(),
-        path: drain.path.clone(),
-        user: drain.user.clone(),
-        nodes: drain.coverage.nodes.len(),
-    }
-}
-
-fn verdict(environment: &EnvironmentName, drain: &Drain, before: Option<Verdict>) -> News {
-    News::Verdict {
-        environment: environment.clone(),
-        path: drain.path.clone(),
-        user: drain.user.clone(),
-        verdict: drain.verdict,
-        before,
-        reason: drain.reasons.first().cloned(),
+/// Tells systemd, where it asked to be told.
+fn supervisor(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(false, &[state]) {
+        tracing::warn!(%error, "the supervisor could not be told");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -14,6 +15,7 @@ use crate::model::{EnvironmentName, Stage};
 use crate::operations::drain::{DrainReport, Sampler};
 use crate::operations::hand_over::{RetireReport, RetireStatus, retire_by_settings};
 use crate::operations::{Failure, Workspace};
+use crate::store::freeze;
 use crate::untrusted::Untrusted;
 
 use super::News;
@@ -57,7 +59,7 @@ impl Retiring {
             }
             let workspace = Arc::clone(workspace);
             self.running.spawn(async move {
-                let answer = retire_by_settings(&workspace, &key.0, &path).await;
+                let answer = unless_frozen(&workspace, &key.0, &path).await;
                 (key, answer)
             });
         }
@@ -122,13 +124,29 @@ impl Retiring {
         match answer {
             Ok(report) => report.map(|report| told(environment, report)),
             Err(failure) => Some(News::Problem {
-                environment,
+                environment: Some(environment),
                 problem: format!(
                     "{path} was not retired: {} ({})",
                     failure.message, failure.remedy
                 ),
             }),
         }
+    }
+}
+
+/// While a freeze holds, nobody is retired by itself.
+async fn unless_frozen(
+    workspace: &Workspace,
+    environment: &EnvironmentName,
+    path: &PropertyPath,
+) -> Answer {
+    let now = Utc::now();
+    let read = workspace
+        .store
+        .read(move |transaction| freeze::current(transaction, now));
+    match read.await? {
+        Some(_) => Ok(None),
+        None => retire_by_settings(workspace, environment, path).await,
     }
 }
 

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use chrono::Utc;
 use serde::Serialize;
 
+use super::arguments::AgentArguments;
 use super::drain::mark;
 use super::output::Printer;
 use super::stopping;
 use super::style::Role;
-use crate::agent::{self, News};
+use crate::agent::{self, Limits, News, Options};
 use crate::model::RetireStep;
-use crate::operations::hand_over::RetireStatus;
+use crate::operations::hand_over::{Drift, RetireStatus};
 use crate::operations::{DeliveryState, Exit, Failure, Workspace};
 use crate::untrusted::Untrusted;
+
+/// A time to the minute, as schedules are written.
+const MINUTES: &str = "%Y-%m-%d %H:%M UTC";
 
 /// One line of `--output json`.
 #[derive(Serialize)]
@@ -23,7 +27,19 @@ struct Line<'a> {
     news: &'a News,
 }
 
-pub(super) async fn run(workspace: Workspace, printer: &Printer) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    workspace: Workspace,
+    arguments: &AgentArguments,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let options = Options {
+        limits: Limits {
+            at_once: arguments.at_once,
+            per_server: arguments.per_server,
+        },
+        metrics: arguments.metrics,
+        verify_every: Some(arguments.verify_every).filter(|every| !every.is_zero()),
+    };
     let stop = stopping::listen();
     let _held = stop.hold();
     let tell = |news: &News| {
@@ -37,7 +53,7 @@ pub(super) async fn run(workspace: Workspace, printer: &Printer) -> Result<Exit,
             )),
         }
     };
-    agent::run(&Arc::new(workspace), &stop, tell).await;
+    agent::run(&Arc::new(workspace), options, &stop, tell).await?;
     Ok(Exit::Done)
 }
 
@@ -139,9 +155,126 @@ fn words(news: &News, printer: &Printer) -> String {
                 retry.unwrap_or_default(),
             )
         }
+        News::RotationBegun { .. }
+        | News::RotationDone { .. }
+        | News::RotationWaiting { .. }
+        | News::RotationFailed { .. }
+        | News::OccurrenceMissed { .. } => of_schedule(news, printer),
+        News::Verified {
+            environment,
+            verdict,
+            words,
+        } => {
+            let role = match verdict {
+                Drift::AsExpected | Drift::NoState => Role::Ok,
+                Drift::Document | Drift::Unreachable => Role::Warn,
+                Drift::Drifted | Drift::CurrentDead => Role::Danger,
+            };
+            let verdict = printer.error_style.paint(role, verdict.as_str());
+            match words.is_empty() {
+                true => format!("{environment}: verified: {verdict}"),
+                false => format!("{environment}: verified: {verdict}: {words}"),
+            }
+        }
+        News::Frozen { until, reason } => {
+            let until = until.map_or("until somebody ends it".to_owned(), |until| {
+                format!("until {}", until.format(MINUTES))
+            });
+            let reason = reason.as_ref().map(|words| Untrusted::new(words));
+            let reason = reason.map(|words| format!(": {words}"));
+            format!(
+                "frozen {until}{}; nothing is rotated or retired by itself; handover resume --all",
+                reason.unwrap_or_default()
+            )
+        }
+        News::Thawed => "the freeze is over".to_owned(),
         News::Problem {
             environment,
             problem,
-        } => format!("{environment}: {problem}"),
+        } => match environment {
+            Some(environment) => format!("{environment}: {problem}"),
+            None => problem.clone(),
+        },
+    }
+}
+
+/// What became of an occurrence of a schedule.
+fn of_schedule(news: &News, printer: &Printer) -> String {
+    let paint = |role, words: &str| printer.error_style.paint(role, words);
+    match news {
+        News::RotationBegun {
+            environment,
+            occurrence,
+            rotation,
+        } => {
+            let slot = occurrence.format(MINUTES);
+            match rotation {
+                None => format!("{environment}: rotating by its schedule, for {slot}"),
+                Some(rotation) => format!("{environment}: going on with {rotation}, for {slot}"),
+            }
+        }
+        News::RotationDone {
+            environment,
+            occurrence,
+            rotation,
+        } => {
+            let rotation = rotation.map(|rotation| format!("{rotation} "));
+            format!(
+                "{environment}: {}{} by its schedule, for {}",
+                rotation.unwrap_or_default(),
+                paint(Role::Ok, "✓ rotated"),
+                occurrence.format(MINUTES)
+            )
+        }
+        News::RotationWaiting {
+            environment,
+            occurrence,
+            rotation,
+            problem,
+            remedy,
+            next_try_at,
+            ..
+        } => {
+            let what = match rotation {
+                Some(rotation) => format!("{rotation} is not at its end"),
+                None => "not rotated yet".to_owned(),
+            };
+            format!(
+                "{environment}: {}, for {}: {problem}; {remedy}; again at {}",
+                paint(Role::Warn, &format!("■ {what}")),
+                occurrence.format(MINUTES),
+                next_try_at.format("%H:%M:%S UTC")
+            )
+        }
+        News::OccurrenceMissed {
+            environment,
+            occurrence,
+            occurrences,
+            problem,
+            remedy,
+            ..
+        } => {
+            let others = match occurrences {
+                0 | 1 => String::new(),
+                all => format!(" and {} before it", all - 1),
+            };
+            format!(
+                "{environment}: {}: {}{others}: {problem}; {remedy}",
+                paint(Role::Danger, "▲ missed"),
+                occurrence.format(MINUTES)
+            )
+        }
+        News::RotationFailed {
+            environment,
+            occurrence,
+            problem,
+            remedy,
+            ..
+        } => format!(
+            "{environment}: {}, for {}: {problem}; {remedy}",
+            paint(Role::Danger, "▲ a person is needed"),
+            occurrence.format(MINUTES)
+        ),
+        _ => String::new(),
     }
 }

@@ -23,6 +23,7 @@ mod key;
 mod outbox;
 mod output;
 mod pages;
+mod pause;
 mod publish;
 mod recover;
 mod report;
@@ -32,6 +33,7 @@ mod rollback;
 mod rotate;
 mod rotation_report;
 mod runbook;
+mod schedule;
 mod source;
 mod status;
 mod stopping;
@@ -39,6 +41,7 @@ mod store;
 mod style;
 mod table;
 mod terminate;
+mod times;
 mod verify;
 mod webhook;
 
@@ -54,8 +57,8 @@ pub use arguments::Arguments;
 pub use style::wants_colour;
 
 use self::arguments::{
-    AuditCommand, Command, EnvCommand, KeyCommand, OutboxCommand, SettingsCommand, StoreCommand,
-    WebhookCommand,
+    AuditCommand, Command, EnvCommand, KeyCommand, OutboxCommand, ScheduleCommand, SettingsCommand,
+    StoreCommand, WebhookCommand,
 };
 use self::outbox::Opened;
 use self::output::Printer;
@@ -207,10 +210,38 @@ async fn dispatch(
         Command::Status(arguments) => {
             status::run(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
         }
+        Command::Schedule(command) => match command {
+            ScheduleCommand::Ls => {
+                schedule::list(&open(Access::ReadIfNeedBe).await?, printer).await
+            }
+            ScheduleCommand::Show(named) => {
+                schedule::show(&open(Access::ReadIfNeedBe).await?, named, printer).await
+            }
+            ScheduleCommand::Next(arguments) => {
+                schedule::next(&open(Access::ReadIfNeedBe).await?, arguments, printer).await
+            }
+            ScheduleCommand::Set(arguments) => {
+                pause::set(&open(Access::Write).await?, arguments, printer).await
+            }
+            ScheduleCommand::Pause(arguments) => {
+                pause::pause_one(&open(Access::Write).await?, arguments, printer).await
+            }
+            ScheduleCommand::Resume(arguments) => {
+                pause::resume_one(&open(Access::Write).await?, arguments, printer).await
+            }
+        },
+        Command::Pause(arguments) => {
+            pause::pause(&open(Access::Write).await?, arguments, printer).await
+        }
+        Command::Resume(arguments) => {
+            pause::resume(&open(Access::Write).await?, arguments, printer).await
+        }
         Command::Drain(arguments) => {
             drain::run(open(Access::ReadIfNeedBe).await?, arguments, printer).await
         }
-        Command::Agent(_) => agent::run(open(Access::Write).await?, printer).await,
+        Command::Agent(arguments) => {
+            agent::run(open(Access::Write).await?, &arguments, printer).await
+        }
         Command::Doctor(arguments) => {
             let access = match arguments.accept_server {
                 true => Access::Write,

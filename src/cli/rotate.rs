@@ -1,13 +1,16 @@
 //! `handover rotate`.
 
+use chrono::Utc;
+
 use super::arguments::RotateArguments;
 use super::output::Printer;
+use super::schedule::freeze_words;
 use super::{ask, report, stopping};
 use crate::operations::hand_over::{
     self, Confirmation, HandOverStatus, Observer, Report, RetireRequest, RotateRequest, plan,
     rotate,
 };
-use crate::operations::{Exit, Failure, Workspace};
+use crate::operations::{Exit, Failure, Workspace, current_freeze};
 
 pub(super) async fn run(
     workspace: Result<Workspace, Failure>,
@@ -76,6 +79,13 @@ async fn hand_over(
         return plan(workspace, &request, &Observer::default()).await;
     }
     let stop = stopping::listen();
+    if let Some(freeze) = current_freeze(workspace).await? {
+        let now = Utc::now();
+        printer.note(&format!(
+            "note: {}; this rotation is asked for by hand and goes on",
+            freeze_words(&freeze, now)
+        ));
+    }
     if request.confirmation == Confirmation::None && ask::can_ask(printer) {
         let planned = plan(workspace, &request, &Observer::default()).await?;
         if planned.status != HandOverStatus::Planned {

@@ -1,15 +1,16 @@
-//! `handover status`.
+//! `handover status`, and `--check` for monitors.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use super::arguments::StatusArguments;
 use super::drain::mark;
 use super::output::Printer;
 use super::style::Role;
-use super::table;
+use super::{schedule, table, times};
 use crate::drain::Verdict;
 use crate::operations::{
-    EnvironmentStatus, Exit, Failure, OverlapStatus, PathStatus, SinkStatus, Workspace, read_status,
+    EnvironmentStatus, Exit, Failure, OverlapStatus, PathStatus, SinkStatus, Status, Workspace,
+    read_status,
 };
 use crate::rotation::SinkState;
 
@@ -19,15 +20,25 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     let status = read_status(workspace, arguments.environment).await?;
+    let exit = match arguments.check && !status.healthy {
+        true => Exit::NeedsHuman,
+        false => Exit::Done,
+    };
     if printer.is_json() {
         printer.json(&status);
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
+    if arguments.check {
+        check(printer, &status);
+        return Ok(exit);
+    }
+    let now = Utc::now();
     if status.environments.is_empty() {
         printer
             .line("There is no environment yet. Make one: handover env init PROJECT/NAME -f FILE");
     } else {
-        let rows: Vec<Vec<String>> = status.environments.iter().flat_map(rows).collect();
+        let all = status.environments.iter();
+        let rows: Vec<Vec<String>> = all.flat_map(|one| rows(one, now)).collect();
         let head = [
             "ENVIRONMENT",
             "PATH",
@@ -35,6 +46,7 @@ pub(super) async fn run(
             "PROMOTED",
             "OVERLAP",
             "ROTATION",
+            "SCHEDULE",
         ];
         printer.line(&table::table(&head, &rows));
     }
@@ -77,6 +89,14 @@ pub(super) async fn run(
             printer.line(&format!("{mark} notices of {name}: {words}: {command}"));
         }
     }
+    health_lines(printer, &status);
+    if let Some(freeze) = &status.freeze {
+        schedule::freeze_line(printer, freeze, now);
+    }
+    let is_scheduled = |one: &EnvironmentStatus| one.schedule.is_some();
+    if status.agents.is_empty() && status.environments.iter().any(is_scheduled) {
+        schedule::no_agent_line(printer);
+    }
     let head = match status.audit.head.as_str() {
         "" => "none",
         head => head,
@@ -86,6 +106,67 @@ pub(super) async fn run(
         status.audit.entries
     ));
     Ok(Exit::Done)
+}
+
+/// What is not as it should be, and nothing else.
+fn check(printer: &Printer, status: &Status) {
+    let count = status.environments.len();
+    let all = match count {
+        1 => "1 environment is as it should be".to_owned(),
+        count => format!("{count} environments are as they should be"),
+    };
+    if status.healthy {
+        printer.line(&format!(
+            "{} {all}",
+            printer.style.paint(Role::Ok, "✓ healthy")
+        ));
+        return;
+    }
+    for reason in &status.reasons {
+        let mark = printer.style.paint(Role::Danger, "▲");
+        printer.line(&format!("{mark} {reason}"));
+    }
+}
+
+/// What is not as it should be, but a password that leaked, which has been told by then.
+fn health_lines(printer: &Printer, status: &Status) {
+    for environment in &status.environments {
+        let health = &environment.health;
+        for (at, reason) in health.reasons.iter().enumerate() {
+            // The sentences begin with those of the overlaps.
+            if health
+                .stuck_overlap
+                .get(at)
+                .is_some_and(|one| one.compromised)
+            {
+                continue;
+            }
+            let mark = printer.style.paint(Role::Warn, "▲");
+            printer.line(&format!("{mark} {}: {reason}", environment.environment));
+        }
+    }
+}
+
+/// When it is rotated next, or what is to be told of its schedule before that.
+fn scheduled(environment: &EnvironmentStatus, now: DateTime<Utc>) -> String {
+    let health = &environment.health;
+    if let Some(seconds) = health.overdue_by_seconds {
+        return format!("! overdue by {}", times::span(seconds));
+    }
+    let missed = match health.consecutive_failures {
+        0 => String::new(),
+        count => format!(", {count} missed"),
+    };
+    match (&environment.schedule, &health.paused, health.next_at) {
+        (None, ..) => "–".to_owned(),
+        (Some(_), Some(_), None) => format!("◌ paused{missed}"),
+        (Some(_), Some(_), Some(next)) => {
+            format!("◌ paused, then {}{missed}", times::relative(next, now))
+        }
+        (Some(_), None, Some(next)) => format!("{}{missed}", times::relative(next, now)),
+        (Some(_), None, None) if health.frozen => format!("◌ frozen{missed}"),
+        (Some(_), None, None) => format!("none to come{missed}"),
+    }
 }
 
 /// A file that has not what it is to have, and what brings it there.
@@ -108,7 +189,8 @@ fn behind_words(environment: &EnvironmentStatus, sink: &SinkStatus) -> String {
     )
 }
 
-fn rows(environment: &EnvironmentStatus) -> Vec<Vec<String>> {
+fn rows(environment: &EnvironmentStatus, now: DateTime<Utc>) -> Vec<Vec<String>> {
+    let schedule = scheduled(environment, now);
     let name = environment.environment.to_string();
     let revision = environment.revision.to_string();
     if environment.paths.is_empty() {
@@ -120,6 +202,7 @@ fn rows(environment: &EnvironmentStatus) -> Vec<Vec<String>> {
             none.clone(),
             none.clone(),
             none,
+            schedule,
         ]];
     }
     environment
@@ -139,6 +222,7 @@ fn rows(environment: &EnvironmentStatus) -> Vec<Vec<String>> {
                     (None, None) => "–".to_owned(),
                 },
                 rotation(environment, path),
+                schedule.clone(),
             ]
         })
         .collect()

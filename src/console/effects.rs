@@ -10,6 +10,7 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -23,13 +24,15 @@ use super::terminal;
 use crate::model::EnvironmentName;
 use crate::operations::drain::{self, Pace};
 use crate::operations::hand_over::{self, Confirmation, Observer, Report};
-use crate::operations::{self, Failure, Workspace};
+use crate::operations::{self, Failure, Pause, Workspace};
 use crate::process::StopSignal;
 
 /// Looks at the same time.
 const MOST_LOOKS: usize = 4;
 /// How long sampling may take to say goodbye to its servers.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// Days of starts that the schedules screen shows: today and the seven after it.
+const DAYS: u32 = 8;
 /// Audit entries that an environment's screen holds.
 const MOST_ENTRIES: u64 = 200;
 
@@ -74,6 +77,11 @@ impl Effects {
             Effect::ReadStatus => self.answer(async move {
                 let result = operations::read_status(&workspace, None).await;
                 Message::Status(result.map_err(problem))
+            }),
+            Effect::ReadSchedules => self.answer(async move {
+                let now = Utc::now();
+                let result = operations::list_schedules(&workspace, None, now, DAYS).await;
+                Message::Schedules(result.map_err(problem))
             }),
             Effect::ReadDetail(environment) => self.answer(async move {
                 let result = read_detail(&workspace, &environment).await.map_err(problem);
@@ -150,6 +158,37 @@ impl Effects {
                     acted(review, done, Answer::Publish)
                 });
             }
+            Effect::PlanPause {
+                target,
+                resume,
+                review,
+            } => self.answer(async move {
+                let planned = operations::plan_pause(&workspace, target.environment, resume).await;
+                reviewed(review, planned, Answer::Schedule)
+            }),
+            Effect::Pause {
+                target,
+                reason,
+                confirmation,
+                review,
+            } => self.answer(async move {
+                let pause = Pause {
+                    reason,
+                    until: None,
+                };
+                let name = target.environment;
+                let done = operations::pause_schedule(&workspace, name, pause, &confirmation).await;
+                acted(review, done, Answer::Schedule)
+            }),
+            Effect::Resume {
+                target,
+                confirmation,
+                review,
+            } => self.answer(async move {
+                let name = target.environment;
+                let done = operations::resume_schedule(&workspace, name, &confirmation).await;
+                acted(review, done, Answer::Schedule)
+            }),
             Effect::Export(rotation) => self.answer(async move {
                 let written = export::export(&workspace, rotation).await;
                 Message::Exported(written.map_err(problem))

@@ -9,7 +9,7 @@ use super::model::{Answer, Problem, SessionRef, Target};
 use crate::model::{EnvironmentName, RotationId};
 use crate::operations::drain::DrainReport;
 use crate::operations::hand_over::{Confirmation, Depth, Look, Progress, Report};
-use crate::operations::{AuditEntry, History, Status};
+use crate::operations::{AuditEntry, History, ScheduleListing, Status};
 use crate::rotation::Way;
 
 /// Something that happened.
@@ -29,6 +29,8 @@ pub(super) enum Message {
     Terminated,
     /// The status was read.
     Status(Result<Status, Problem>),
+    /// The schedules were read.
+    Schedules(Result<ScheduleListing, Problem>),
     /// An environment was looked at.
     Looked {
         environment: EnvironmentName,
@@ -75,6 +77,7 @@ pub(super) enum Timer {
 pub(super) enum Effect {
     // What is read.
     ReadStatus,
+    ReadSchedules,
     ReadDetail(EnvironmentName),
     LookAt {
         environment: EnvironmentName,
@@ -112,6 +115,11 @@ pub(super) enum Effect {
         target: Target,
         review: u64,
     },
+    PlanPause {
+        target: Target,
+        resume: bool,
+        review: u64,
+    },
     // What changes something; only a review leads here.
     Rotate {
         target: Target,
@@ -141,6 +149,17 @@ pub(super) enum Effect {
         review: u64,
     },
     Publish {
+        target: Target,
+        confirmation: Confirmation,
+        review: u64,
+    },
+    Pause {
+        target: Target,
+        reason: Option<String>,
+        confirmation: Confirmation,
+        review: u64,
+    },
+    Resume {
         target: Target,
         confirmation: Confirmation,
         review: u64,

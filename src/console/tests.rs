@@ -5,6 +5,7 @@
 pub(super) mod drain_tests;
 pub(super) mod retire_tests;
 pub(super) mod roll_back_tests;
+pub(super) mod schedule_tests;
 pub(super) mod sink_tests;
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
@@ -74,6 +75,8 @@ pub(super) fn healthy(text: &str) -> EnvironmentStatus {
             user: None,
             overlap: None,
         }],
+        schedule: None,
+        health: crate::schedule::Health::default(),
         problem: None,
         environment,
     }
@@ -141,6 +144,10 @@ pub(super) fn console(environments: Vec<EnvironmentStatus>) -> Model {
 pub(super) fn status(environments: Vec<EnvironmentStatus>) -> Status {
     Status {
         environments,
+        healthy: true,
+        reasons: Vec::new(),
+        agents: Vec::new(),
+        freeze: None,
         audit: AuditHead {
             entries: 12,
             head: "5e".repeat(32),
@@ -248,6 +255,7 @@ pub(super) fn running(verb: Verb, target: Target) -> Run {
     Run {
         verb,
         target,
+        paths: 1,
         before: None,
         way: None,
         done: vec![

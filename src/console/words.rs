@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Need, Standing};
+use super::model::{Need, ScheduleNeed, Standing};
 use super::theme::Role;
 use crate::drain::{Arrival, View};
 use crate::model::Stage;
@@ -24,6 +24,22 @@ pub(super) fn need(need: Need) -> (&'static str, &'static str, Role) {
         Need::NeverPromoted => ("○", "never rotated", Role::Info),
         Need::Healthy => ("●", "healthy", Role::Ok),
         Need::Plain => ("·", "values only", Role::Muted),
+    }
+}
+
+/// What is the matter with a schedule: a glyph, its word and colour role.
+pub(super) fn schedule(need: ScheduleNeed) -> (&'static str, &'static str, Role) {
+    match need {
+        ScheduleNeed::Failed => ("✗", "failed", Role::Danger),
+        ScheduleNeed::Overdue => ("!", "overdue", Role::Warn),
+        ScheduleNeed::Missed => ("▲", "missed", Role::Warn),
+        ScheduleNeed::Broken => ("✗", "broken", Role::Danger),
+        ScheduleNeed::Trying => ("◐", "trying", Role::Pending),
+        ScheduleNeed::Paused => ("‖", "paused", Role::Readonly),
+        ScheduleNeed::Frozen => ("■", "frozen", Role::Readonly),
+        ScheduleNeed::Planned => ("●", "planned", Role::Ok),
+        ScheduleNeed::Over => ("·", "over", Role::Muted),
+        ScheduleNeed::Without => ("○", "none", Role::Muted),
     }
 }
 

@@ -386,7 +386,10 @@ fn remove_unchecked(text: &mut String, at: &[Segment]) -> Result<(), Diagnostic>
         .trim()
         .is_empty();
     if alone_on_line {
-        let end = with_break(text, block_end(text, end));
+        let mut end = with_break(text, block_end(text, end));
+        if lines::keeps_blank_lines(document.root(), text, line) {
+            end = lines::after_blank_lines(text, end);
+        }
         // A byte order mark in front of the first key stays.
         let line = if text[line..].starts_with('\u{feff}') {
             line + 3

@@ -174,4 +174,12 @@ mod tests {
             assert!(text.parse::<KindPattern>().is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn each_kind_is_in_the_readme() {
+        let readme = include_str!("../../README.md");
+        for kind in NoticeKind::ALL {
+            assert!(readme.contains(&format!("`{kind}`")), "{kind} is missing");
+        }
+    }
 }

@@ -2,10 +2,11 @@
 //! one at a given time is the room `schedule/`.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, SubsecRound, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -153,6 +154,13 @@ impl PartialEq for CronExpression {
 
 impl Eq for CronExpression {}
 
+/// Each minute by itself takes 169 characters.
+const LONGEST_EXPRESSION: usize = 500;
+/// No zone has a name that is half as long.
+const LONGEST_NAME: usize = 64;
+/// Times are compared and added to: far from what a calendar can hold.
+const YEARS: RangeInclusive<i32> = 1900..=9998;
+
 /// The fields in their order.
 const FIELDS: [&str; 5] = [
     "minute",
@@ -170,6 +178,11 @@ impl FromStr for CronExpression {
     type Err = CronFault;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > LONGEST_EXPRESSION {
+            return Err(fault(format!(
+                "a cron expression has at most {LONGEST_EXPRESSION} characters"
+            )));
+        }
         let fields: Vec<&str> = text.split_whitespace().collect();
         if fields.len() != FIELDS.len() {
             return Err(fault(format!(
@@ -246,7 +259,8 @@ fn fault(message: String) -> CronFault {
 pub fn time_zone(name: &str) -> Result<Tz, String> {
     name.parse().map_err(|_| {
         let names = TZ_VARIANTS.iter().map(|zone| zone.name());
-        match nearest(name, names) {
+        let is_short = name.len() <= LONGEST_NAME;
+        match is_short.then(|| nearest(name, names)).flatten() {
             Some(near) => format!("did you mean {near:?}?"),
             None => "write a name of the IANA database, such as Europe/Berlin or UTC".to_owned(),
         }
@@ -258,11 +272,18 @@ pub fn time_zone(name: &str) -> Result<Tz, String> {
 /// # Errors
 /// What is wrong with it, and what to write.
 pub fn civil_time(text: &str, zone: Tz) -> Result<DateTime<Utc>, CronFault> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
+    let is_near = |year: i32| YEARS.contains(&year);
+    let with_offset = DateTime::parse_from_rfc3339(text).ok();
+    if let Some(time) = with_offset.filter(|time| is_near(time.year())) {
+        // What is stored of an occurrence is no finer; it would come once more after itself.
+        return Ok(time.to_utc().trunc_subsecs(6));
     }
-    let civil = read_civil(text).ok_or_else(|| CronFault {
-        message: format!("{text:?} is no time"),
+    let civil = read_civil(text).filter(|civil| is_near(civil.year()));
+    let civil = civil.ok_or_else(|| CronFault {
+        message: match text.len() <= LONGEST_NAME {
+            true => format!("{text:?} is no time"),
+            false => "it is no time".to_owned(),
+        },
         hint: "write it with its offset, such as 2027-01-10T03:00:00Z, or by the schedule's time \
                zone, such as 2027-01-10 03:00"
             .to_owned(),
@@ -358,6 +379,10 @@ mod tests {
         assert_eq!(
             read("2027-01-10T03:00:00Z").as_deref(),
             Ok("2027-01-10T03:00:00+00:00")
+        );
+        assert_eq!(
+            read("2027-01-10T03:00:00.123456789Z").as_deref(),
+            Ok("2027-01-10T03:00:00.123456+00:00")
         );
         assert_eq!(
             read("2027-01-10").as_deref(),

@@ -424,7 +424,7 @@ pub fn in_words(duration: Duration) -> String {
     ];
     let unit = units
         .iter()
-        .find(|(_, size)| milliseconds > 0 && milliseconds % size == 0);
+        .find(|(_, size)| milliseconds > 0 && milliseconds.is_multiple_of(*size));
     match unit {
         Some((unit, size)) => format!("{}{unit}", milliseconds / size),
         None if milliseconds == 0 => "0s".to_owned(),

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use rusqlite::Transaction;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use super::workspace::timestamp;
 use super::{Exit, Failure, Workspace};
 use crate::model::EnvironmentName;
 use crate::model::settings::Protection;
-use crate::store::{Locked, environments, journal, keys, rotated_secrets};
+use crate::store::{Locked, environments, journal, keys, rotated_secrets, schedule_runs};
 use crate::untrusted::Untrusted;
 
 /// What removing means, and after it what was removed.
@@ -107,6 +108,8 @@ pub async fn remove_environment(
                 detail,
             )?;
             keys::destroy_data_key(transaction, &keys::environment_purpose(&id))?;
+            // An occurrence that was being tried is nobody's any more.
+            schedule_runs::close_open(transaction, &id, Utc::now())?;
             environments::remove(transaction, &id, &timestamp())?;
             Ok(RemovalPlan {
                 removed: true,

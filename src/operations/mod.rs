@@ -32,10 +32,13 @@ mod slot_source;
 mod status;
 mod store_backup;
 mod store_restore;
+mod verification;
 mod workspace;
 
 pub use crate::store::outbox::Which;
-pub use crate::store::{AuditEntry, Backlog, Delivery, DeliveryState, RevisionSummary};
+pub use crate::store::{
+    AgentRow, AuditEntry, Backlog, Delivery, DeliveryState, Freeze, RevisionSummary, RunProblem,
+};
 pub use audit::{AuditListing, list_audit, verify_audit};
 pub use doctor::{Diagnosis, EnvironmentDiagnosis, PathDiagnosis, diagnose};
 pub use environment_init::{
@@ -63,10 +66,17 @@ pub use outbox::{
 pub use rotation_report::{
     AuditStory, Gap, OverlapStory, Page, Part, PathStory, RotationReport, Told, report_rotation,
 };
-pub use schedules::{Turn, TurnEnd, note_turn, reconsider_schedules, take_turn};
+pub use schedules::{
+    FreezeReview, MissedTurn, NewSchedule, Pause, PausedView, RunView, ScheduleEdit, ScheduleFact,
+    ScheduleListing, ScheduleReview, ScheduleView, Taken, Turn, TurnEnd, act_on_turn,
+    current_freeze, freeze, list_schedules, note_turn, pause_schedule, plan_freeze, plan_pause,
+    plan_schedule, plan_unfreeze, reconsider_schedules, resume_schedule, schedule_facts,
+    servers_of, set_schedule, take_turn, unfreeze,
+};
 pub use server_accept::{PathServer, ServerReview, ServerStatus, accept_server, review_server};
 pub use settings::{SettingsReport, get_settings, set_settings};
 pub use status::{EnvironmentStatus, OverlapStatus, PathStatus, SinkStatus, Status, read_status};
 pub use store_backup::{BackupReport, back_up_store};
 pub use store_restore::{RestoreReport, restore_store};
+pub use verification::{ToVerify, Verified, next_to_verify, verify_and_note};
 pub use workspace::Workspace;

@@ -21,7 +21,7 @@ use crate::untrusted::Untrusted;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     path: String,
-    node: Node,
+    pub(super) node: Node,
     database: String,
     pair: [UserName; 2],
     manager: UserName,

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
 use super::loading::Head;
+use super::schedules::{HealthSource, health_of, shown_agent, shown_freeze};
 use super::{Failure, Workspace};
 use crate::document::{Document, Literal, Segment};
 use crate::drain::{Leak, Question, Verdict, judge, leak};
@@ -11,11 +12,12 @@ use crate::environment::RotatedSecret;
 use crate::model::settings::Protection;
 use crate::model::{EnvironmentName, Node, Overlap, RotationId, Stage, Step};
 use crate::rotation::{Case, PathJournal, SinkState, fold};
+use crate::schedule::{Health, words};
 use crate::secret::SecretId;
 use crate::store::{
-    AuditHead, Backlog, EnvironmentRow, JournalLine, RotatedSecretRow, SinkRow, StoreError, audit,
-    environments, journal, locks, observations, outbox, overlaps, revisions, rotated_secrets,
-    sinks,
+    AgentRow, AuditHead, Backlog, EnvironmentRow, Freeze, JournalLine, RotatedSecretRow, SinkRow,
+    StoreError, audit, environments, freeze, journal, locks, observations, outbox, overlaps,
+    revisions, rotated_secrets, sinks,
 };
 use crate::untrusted::Untrusted;
 
@@ -24,6 +26,14 @@ use crate::untrusted::Untrusted;
 pub struct Status {
     /// All environments, or the one asked for.
     pub environments: Vec<EnvironmentStatus>,
+    /// Whether all of them are as they should be, and somebody acts on their schedules.
+    pub healthy: bool,
+    /// Why not, a sentence each, with what mends it.
+    pub reasons: Vec<String>,
+    /// The agents that are alive on this host.
+    pub agents: Vec<AgentRow>,
+    /// What keeps agents from beginning anything by themselves.
+    pub freeze: Option<Freeze>,
     /// The end of the audit chain, to be noted elsewhere.
     pub audit: AuditHead,
 }
@@ -50,6 +60,10 @@ pub struct EnvironmentStatus {
     pub sinks: Vec<SinkStatus>,
     /// Its notices that nobody has yet.
     pub notices: Backlog,
+    /// Its schedule in words; `null`: none.
+    pub schedule: Option<String>,
+    /// Whether it is as it should be.
+    pub health: Health,
     /// Why its document or settings cannot be used, if so.
     pub problem: Option<String>,
 }
@@ -187,6 +201,8 @@ pub async fn read_status(
     workspace: &Workspace,
     only: Option<EnvironmentName>,
 ) -> Result<Status, Failure> {
+    let agents = workspace.store.living_agents().await?;
+    let now = Utc::now();
     workspace
         .store
         .read(move |transaction| {
@@ -199,21 +215,48 @@ pub async fn read_status(
                 .into_iter()
                 .map(|row| {
                     let notices = backlogs.remove(&row.id).unwrap_or_default();
-                    one(transaction, row, notices)
+                    one(transaction, row, notices, now)
                 })
-                .collect::<Result<_, StoreError>>()?;
+                .collect::<Result<Vec<_>, StoreError>>()?;
+            let reasons = reasons(&environments, &agents);
             Ok(Status {
                 environments,
+                healthy: reasons.is_empty(),
+                reasons,
+                agents: agents.into_iter().map(shown_agent).collect(),
+                freeze: freeze::current(transaction, now)?.map(shown_freeze),
                 audit: audit::head(transaction)?,
             })
         })
         .await
 }
 
+/// What is wrong, of all environments and of what acts on their schedules.
+fn reasons(environments: &[EnvironmentStatus], agents: &[AgentRow]) -> Vec<String> {
+    let of = |one: &EnvironmentStatus| {
+        let name = one.environment.clone();
+        let reasons = one.health.reasons.clone().into_iter();
+        reasons.map(move |reason| format!("{name}: {reason}"))
+    };
+    let mut reasons: Vec<String> = environments.iter().flat_map(of).collect();
+    let scheduled = environments.iter().filter(|one| one.schedule.is_some());
+    if let (count @ 1.., true) = (scheduled.count(), agents.is_empty()) {
+        reasons.push(format!(
+            "no agent is alive, and {}: handover agent",
+            match count {
+                1 => "1 schedule waits for one".to_owned(),
+                count => format!("{count} schedules wait for one"),
+            }
+        ));
+    }
+    reasons
+}
+
 fn one(
     transaction: &Transaction<'_>,
     row: EnvironmentRow,
     notices: Backlog,
+    now: DateTime<Utc>,
 ) -> Result<EnvironmentStatus, StoreError> {
     let open_rotation = journal::find_open(transaction, &row.id)?;
     let lines = match open_rotation {
@@ -231,6 +274,27 @@ fn one(
         path.overlap = overlap_status(transaction, &row.name, head.as_ref(), &record)?;
         paths.push(path);
     }
+    let schedule = head.as_ref().and_then(|head| head.settings.schedule());
+    let health = match &head {
+        Some(head) => {
+            let source = HealthSource {
+                transaction,
+                head,
+                lines: &lines,
+                now,
+            };
+            // What was found for the overlaps is not looked for again.
+            health_of(&source, |path, _, _| {
+                let found = paths.iter().find(|one| one.path == path);
+                Ok(found.and_then(|path| path.overlap.as_ref()?.verdict))
+            })?
+        }
+        None => Health {
+            reasons: problem.iter().cloned().collect(),
+            ..Health::default()
+        },
+    };
+    let schedule = schedule.map(words);
     let holder = match open_rotation {
         Some(_) => locks::holder(transaction, &row.id)?,
         None => None,
@@ -255,6 +319,8 @@ fn one(
         paths,
         sinks: sinks.into_iter().map(SinkStatus::from).collect(),
         notices,
+        schedule,
+        health,
         problem,
     })
 }
@@ -303,13 +369,8 @@ fn overlap_status(
     let Some(overlap) = overlaps::current(transaction, record.id)? else {
         return Ok(None);
     };
-    let secret = head.and_then(|head| {
-        let mut all = head.environment.rotated_secrets().iter();
-        let secret = all.find(|secret| secret.path.to_string() == record.path)?;
-        Some((head, secret))
-    });
-    let verdict = match secret {
-        Some((head, secret)) => Some(verdict(transaction, head, secret, record.id, &overlap)?),
+    let verdict = match head {
+        Some(head) => verdict_of(transaction, head, &record.path, record.id, &overlap)?,
         None => None,
     };
     Ok(Some(OverlapStatus {
@@ -320,6 +381,25 @@ fn overlap_status(
         leak: leak(&overlap, environment, &record.path),
         verdict,
     }))
+}
+
+/// What may be said of the sessions of an outgoing user; `None` where the document has its rotated
+/// secret no more.
+///
+/// # Errors
+/// The store's own.
+pub(super) fn verdict_of(
+    transaction: &Transaction<'_>,
+    head: &Head,
+    path: &str,
+    secret_id: SecretId,
+    overlap: &Overlap,
+) -> Result<Option<Verdict>, StoreError> {
+    let mut all = head.environment.rotated_secrets().iter();
+    match all.find(|secret| secret.path.to_string() == path) {
+        Some(secret) => verdict(transaction, head, secret, secret_id, overlap).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// By the newest of what was observed: what does not fit in there makes it less certain, never

@@ -11,9 +11,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{Recurrence, Schedule, resolve};
 
-/// How much later than UTC's any clock on earth may be set back at once, and a little more.
-const LONGEST_REPEAT: TimeDelta = TimeDelta::hours(25);
-
 /// The occurrences of a schedule.
 #[derive(Debug, Clone, Copy)]
 pub struct Calendar<'a> {
@@ -66,8 +63,8 @@ impl<'a> Calendar<'a> {
             Recurrence::Cron(expression) => {
                 let zone = self.schedule.timezone;
                 let mut civil = up_to.with_timezone(&zone).naive_local();
-                // What has not come again yet came already.
-                civil += LONGEST_REPEAT;
+                // Where the clocks were set back, what has not come again yet came already.
+                civil += up_to - resolve(zone, civil).instant();
                 loop {
                     civil = expression.previous(civil)?;
                     let instant = resolve(zone, civil).instant();

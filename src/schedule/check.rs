@@ -5,7 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Calendar;
+use super::due::usual_window;
 use crate::document::{Diagnostic, PropertyPath};
+use crate::model::Recurrence;
 use crate::model::settings::{Settings, in_words};
 
 /// What is wrong with the schedule of these settings, for an environment with these rotated
@@ -26,9 +28,30 @@ pub fn check(settings: &Settings, paths: &[PropertyPath], now: DateTime<Utc>) ->
             ),
         );
     }
+    let usual = usual_window(schedule);
+    let has_period = matches!(schedule.recurrence, Recurrence::Every(_));
+    if schedule.window.is_none() && !has_period && schedule.jitter >= usual {
+        found.push(settings.schedule_finding(
+            format!(
+                "`jitter` is not shorter than the usual window of {}, so that some environments \
+                 would start after it",
+                in_words(usual)
+            ),
+            "write a longer `window`, or a shorter `jitter`".to_owned(),
+        ));
+    }
     let Some(period) = Calendar::new(schedule, now).shortest_period(now) else {
         return found;
     };
+    if schedule.jitter >= period {
+        found.push(settings.schedule_finding(
+            format!(
+                "`jitter` is not shorter than the {} from one occurrence to the next",
+                in_words(period)
+            ),
+            "write a shorter `jitter`".to_owned(),
+        ));
+    }
     let slowest = paths
         .iter()
         .map(|path| (settings.database(path).propagation, path));

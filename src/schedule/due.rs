@@ -13,7 +13,7 @@ use super::Calendar;
 use crate::model::{MissedRule, Recurrence, Schedule, SlotState};
 
 /// How long after an occurrence a rotation may start where the settings do not say.
-const WINDOW: TimeDelta = TimeDelta::hours(2);
+const WINDOW: Duration = Duration::from_secs(2 * 3600);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest time before what did not succeed is tried again.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -29,7 +29,10 @@ pub struct Memory {
     pub since: DateTime<Utc>,
     /// When the environment was last rotated, by a schedule or by hand.
     pub rotated_at: Option<DateTime<Utc>>,
-    /// The newest occurrence that was acted on, or missed.
+    /// The occurrence that is open, else the newest one that was acted on, or missed. What a
+    /// clock that was set back since has still before it is left out: it comes again. That is
+    /// one that was missed at a later time than now, and one that is open, later than now and
+    /// without a rotation.
     pub last: Option<Remembered>,
 }
 
@@ -38,19 +41,20 @@ pub struct Memory {
 pub struct Remembered {
     /// Its time.
     pub slot: DateTime<Utc>,
-    /// It stands for all occurrences after this.
-    pub after: DateTime<Utc>,
     /// Before this a rotation may start.
     pub until: DateTime<Utc>,
     /// How far it has come.
     pub state: SlotState,
     /// While it is open: when it is tried again.
     pub next_try_at: Option<DateTime<Utc>>,
+    /// It was tried, whatever came of that.
+    pub was_tried: bool,
     /// A rotation was begun for it.
     pub has_rotation: bool,
 }
 
-/// Whether something keeps everything from being begun: a pause, or a freeze.
+/// Whether something keeps everything from being begun: a pause, or a freeze. What was begun
+/// before is gone on with all the same, so that no password is left half handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
     /// Nothing does.
@@ -107,19 +111,26 @@ pub fn due(
     held: Held,
     now: DateTime<Utc>,
 ) -> Due {
-    match held {
-        Held::Until(until) if until > now => {
+    let open = memory
+        .last
+        .as_ref()
+        .filter(|last| last.state == SlotState::Open);
+    let is_held = match held {
+        Held::Until(until) => until > now,
+        Held::ForGood => true,
+        Held::No => false,
+    };
+    match (open, held) {
+        (Some(open), _) if open.has_rotation || !is_held => {
+            return due_of_open(schedule, memory, open, offset, now);
+        }
+        (_, Held::Until(until)) if is_held => {
             return Due::Nothing {
                 next_at: Some(until),
             };
         }
-        Held::ForGood => return Due::Nothing { next_at: None },
-        Held::Until(_) | Held::No => {}
-    }
-    if let Some(open) = &memory.last
-        && open.state == SlotState::Open
-    {
-        return due_of_open(open, now);
+        (_, Held::ForGood) => return Due::Nothing { next_at: None },
+        _ => {}
     }
     let calendar = calendar_of(schedule, memory, now);
     let after = acted_on_up_to(memory, now);
@@ -154,21 +165,46 @@ pub fn due(
     }
 }
 
-fn due_of_open(open: &Remembered, now: DateTime<Utc>) -> Due {
+fn due_of_open(
+    schedule: &Schedule,
+    memory: &Memory,
+    open: &Remembered,
+    offset: TimeDelta,
+    now: DateTime<Utc>,
+) -> Due {
     let slot = open.slot;
-    if !open.has_rotation && now >= open.until {
-        return Due::RunOut { slot };
-    }
     let longest = TimeDelta::from_std(LONGEST_PAUSE).unwrap_or_default();
-    match open.next_try_at {
-        // A pause that is longer than any was begun by a clock that has been set back since.
-        Some(next) if next > now && next <= now + longest => Due::Nothing {
-            next_at: Some(match open.has_rotation {
-                true => next,
-                false => next.min(open.until),
-            }),
+    // A pause that is longer than any was begun by a clock that has been set back since.
+    let next = open
+        .next_try_at
+        .filter(|next| *next > now && *next <= now + longest);
+    if open.has_rotation {
+        return next.map_or(Due::GoOn { slot }, |next| Due::Nothing {
+            next_at: Some(next),
+        });
+    }
+    if slot + offset > now {
+        // So was this one, and by the clock that is right its time has not come.
+        return Due::Nothing {
+            next_at: Some(slot + offset),
+        };
+    }
+    if now >= open.until {
+        let calendar = calendar_of(schedule, memory, now);
+        let is_newest = calendar.next(slot).is_none_or(|next| next + offset > now);
+        // Whoever took it was killed before it did anything. Where the next one is here
+        // already, that one stands for both.
+        let is_made_up = schedule.missed == MissedRule::RunOnce && !open.was_tried && is_newest;
+        return match is_made_up {
+            true => Due::GoOn { slot },
+            false => Due::RunOut { slot },
+        };
+    }
+    match next {
+        Some(next) => Due::Nothing {
+            next_at: Some(next.min(open.until)),
         },
-        _ => Due::GoOn { slot },
+        None => Due::GoOn { slot },
     }
 }
 
@@ -188,12 +224,8 @@ pub(super) fn calendar_of<'a>(
 pub(super) fn acted_on_up_to(memory: &Memory, now: DateTime<Utc>) -> DateTime<Utc> {
     // A schedule that was set by a clock which ran ahead is there already.
     let since = memory.since.min(now);
-    match &memory.last {
-        None => since,
-        // It has not come yet: the clock that passed over it was wrong.
-        Some(last) if last.state == SlotState::Missed && last.slot > now => last.after.max(since),
-        Some(last) => last.slot.max(since),
-    }
+    let last = memory.last.as_ref();
+    last.map_or(since, |last| last.slot.max(since))
 }
 
 /// Before this a rotation for an occurrence may start: for the settings' window or the usual
@@ -204,17 +236,47 @@ pub fn window_end(
     calendar: &Calendar<'_>,
     slot: DateTime<Utc>,
 ) -> DateTime<Utc> {
-    let length = match (schedule.window, &schedule.recurrence) {
-        (Some(window), _) => TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX),
-        // No civil time is meant, so that none is better than another.
-        (None, Recurrence::Every(period)) => TimeDelta::from_std(*period).unwrap_or(TimeDelta::MAX),
-        (None, _) => WINDOW,
-    };
-    let end = slot.checked_add_signed(length).unwrap_or(slot + WINDOW);
+    let length = TimeDelta::from_std(usual_window(schedule)).unwrap_or(TimeDelta::MAX);
+    let end = slot.checked_add_signed(length);
+    let end = end.unwrap_or(DateTime::<Utc>::MAX_UTC);
     match calendar.next(slot) {
         Some(next) => end.min(next),
         None => end,
     }
+}
+
+/// How long after an occurrence a rotation may start, where the next one does not come before:
+/// what the settings say, or what is usual.
+pub(super) fn usual_window(schedule: &Schedule) -> Duration {
+    match (schedule.window, &schedule.recurrence) {
+        (Some(window), _) => window,
+        // No civil time is meant, so that none is better than another.
+        (None, Recurrence::Every(period)) => *period,
+        (None, _) => WINDOW,
+    }
+}
+
+/// The first occurrence after the last success whose window has passed, or a day of it: who waits
+/// for the end of a window as long as a month hears of it too late.
+pub(super) fn first_unanswered(
+    schedule: &Schedule,
+    memory: &Memory,
+    last_success: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let mut from = memory
+        .since
+        .min(now)
+        .max(last_success.unwrap_or(memory.since.min(now)));
+    if let Some(last) = &memory.last
+        && last.state == SlotState::Done
+    {
+        from = from.max(last.slot);
+    }
+    let calendar = Calendar::new(schedule, from);
+    let first = calendar.next(from)?;
+    let patience = (first + TimeDelta::days(1)).min(window_end(schedule, &calendar, first));
+    (patience <= now).then_some(first)
 }
 
 /// How much later than others an environment starts: always by the same time, from nothing up

@@ -4,6 +4,9 @@
 mod calendar;
 mod check;
 mod due;
+mod health;
+mod timeline;
+mod words;
 
 pub use calendar::Calendar;
 pub use check::{cautions, check};
@@ -11,3 +14,20 @@ pub use due::{
     Due, Held, LONGEST_PAUSE, MOST_TRIES, Memory, Remembered, Stretch, due, offset_of, pause_after,
     window_end,
 };
+pub use health::{
+    Health, HealthFacts, OVERDUE_AFTER, OverlapFacts, ParkedFacts, PausedHealth, ProblemFacts,
+    RotationFacts, ScheduleFacts, StuckOverlap, VerifyHealth, health,
+};
+pub use timeline::upcoming;
+pub use words::words;
+
+#[cfg(test)]
+mod calendar_tests;
+#[cfg(test)]
+mod check_tests;
+#[cfg(test)]
+mod civil_oracle_tests;
+#[cfg(test)]
+mod due_property_tests;
+#[cfg(test)]
+mod health_tests;

@@ -227,6 +227,47 @@ async fn the_newest_hundred_are_kept_and_one_that_is_open() {
 }
 
 #[tokio::test]
+async fn what_a_clock_that_was_set_back_has_before_it_does_not_stand_yet() {
+    with_store(|transaction| {
+        let slot_of = |now| {
+            let found = standing(transaction, "one", at(now));
+            found.map(|run| run.map(|run| (run.slot - at(0)).num_seconds()))
+        };
+        assert_eq!(slot_of(1000)?, None);
+        begin(transaction, "one", &new(0))?;
+        end(transaction, "one", at(0), SlotState::Done, None, at(8))?;
+        miss(transaction, "one", &new(60), &problem("late"))?;
+        assert_eq!(slot_of(60)?, Some(0), "it was missed a second later");
+        assert_eq!(slot_of(61)?, Some(60));
+        begin(transaction, "one", &new(120))?;
+        assert_eq!(slot_of(119)?, Some(60), "it comes again");
+        assert_eq!(slot_of(120)?, Some(120));
+        let rotation = journal::open_rotation(transaction, "one", "then")?;
+        bind(transaction, "one", at(120), rotation)?;
+        assert_eq!(
+            slot_of(0)?,
+            Some(120),
+            "what was begun is brought to its end"
+        );
+        begin(transaction, "one", &new(180))?;
+        assert_eq!(slot_of(1000)?, Some(120), "one after the other");
+        end(
+            transaction,
+            "one",
+            at(120),
+            SlotState::Failed,
+            None,
+            at(130),
+        )?;
+        assert_eq!(slot_of(1000)?, Some(180));
+        end(transaction, "one", at(180), SlotState::Done, None, at(190))?;
+        assert_eq!(slot_of(0)?, Some(180), "what was acted on stays done");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_state_that_nobody_knows_is_damage() {
     with_store(|transaction| {
         begin(transaction, "one", &new(0))?;

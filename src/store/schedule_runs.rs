@@ -106,6 +106,23 @@ pub fn miss(
     drop_older(transaction, environment_id)
 }
 
+/// Forgets what was missed by a clock that ran ahead: by the one that shows `now` it has not
+/// come yet.
+///
+/// # Errors
+/// The store's own.
+pub fn forget_missed_after(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "DELETE FROM schedule_run WHERE environment = ?1 AND state = 'missed' AND slot > ?2",
+        params![environment_id, Micros(now)],
+    )?;
+    Ok(())
+}
+
 fn insert(
     transaction: &Transaction<'_>,
     environment_id: &str,
@@ -275,6 +292,27 @@ pub fn newest(
     environment_id: &str,
 ) -> Result<Option<ScheduleRun>, StoreError> {
     Ok(list(transaction, environment_id, 1)?.pop())
+}
+
+/// The run that stands at a time: the one that is open, else the newest. A clock that was set
+/// back since makes some wait until they come again: what was missed later than now, and what
+/// is open, later than now and without a rotation.
+///
+/// # Errors
+/// As for [`find`].
+pub fn standing(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<ScheduleRun>, StoreError> {
+    let found = read_all(
+        transaction,
+        "environment = ?1 AND NOT (state = 'missed' AND over_at > ?2) \
+         AND NOT (state = 'open' AND rotation IS NULL AND slot > ?2) \
+         ORDER BY state = 'open' DESC, CASE state WHEN 'open' THEN slot ELSE -slot END LIMIT 1",
+        params![environment_id, Micros(now)],
+    )?;
+    Ok(found.into_iter().next().map(|(_, run)| run))
 }
 
 /// The runs of an environment, by their occurrences, the newest first, of which there are

@@ -264,3 +264,52 @@ fn the_ways_back_are_drawn_as_a_picture() {
         &["APPLICATIONS-FAIL", "re-promote", "recommended", "won't"],
     );
 }
+
+#[test]
+fn the_schedules_are_drawn_as_a_picture() {
+    let shop = Shop::open("scheduled_drawn", ShopOptions::default());
+    shop.rotate(&[]).expect_code(0);
+    let mut others = Vec::new();
+    for name in ["billing", "reports", "stock"] {
+        let other = Shop::bare(&format!("{name}_drawn"), ShopOptions::default());
+        let [file, settings] =
+            ["orders.yaml", "settings.yaml"].map(|name| other.file(name).display().to_string());
+        let environment = format!("shop/{name}");
+        let init = ["env", "init", &environment, "-f", &file];
+        shop.run(&[&init[..], &["--settings", &settings]].concat())
+            .expect_code(0);
+        others.push(other);
+    }
+    let set = ["schedule", "set"];
+    let in_berlin = ["--timezone", "Europe/Berlin", "--window", "2h"];
+    for (name, when) in [
+        ("shop/orders", ["--cron", "0 3 * * TUE,FRI"]),
+        ("shop/billing", ["--cron", "30 2 * * SUN"]),
+        ("shop/reports", ["--cron", "0 4 * * *"]),
+    ] {
+        shop.run(&[&set[..], &[name], &when, &in_berlin].concat())
+            .expect_code(0);
+    }
+    shop.run(&["pause", "shop/billing", "--reason", "year-end closing"])
+        .expect_code(0);
+    let start = Start {
+        size: (120, 22),
+        ..Start::default()
+    };
+    let mut terminal = Terminal::start(&shop, &start);
+    terminal.see("no agent").see("● live").press("S");
+    terminal.see("▸ ● planned").wait_until_idle();
+    shoot(
+        &terminal,
+        "schedules",
+        "handover: all schedules, what needs a human first, and the next seven days",
+        &[
+            "schedules",
+            "planned",
+            "paused",
+            "none",
+            "◆",
+            "Europe/Berlin",
+        ],
+    );
+}

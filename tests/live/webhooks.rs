@@ -266,7 +266,12 @@ fn the_agent_tries_again_after_a_pause_and_a_killed_one_sends_under_the_same_id(
     let before = (receiver.got().len(), receiver.finished());
     let store = rusqlite::Connection::open(shop.store().join("handover.db")).expect("opens");
     let mut agent = shop.start(&["agent"]);
-    wait_until("it samples", || crate::drain::sampled(&shop).0 >= 1);
+    wait_until("it is there", || {
+        let status = shop.run(&["status", "--output", "json"]).json();
+        status["agents"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty())
+    });
     store.execute_batch("BEGIN IMMEDIATE").expect("locks");
     wait_until("its answer was read", || {
         receiver.got().len() > before.0 && receiver.finished() > before.1

@@ -1,5 +1,6 @@
 //! The arguments, as clap reads them.
 
+mod agent;
 mod applications;
 mod hand_over;
 mod notices;
@@ -7,6 +8,7 @@ mod overlap;
 mod publish;
 mod retire;
 mod rollback;
+mod schedules;
 
 use std::path::PathBuf;
 
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use clap::{Args, Parser, Subcommand};
 
+pub(super) use agent::AgentArguments;
 pub(super) use applications::{
     EnvRollbackArguments, EnvRunArguments, OnChange, ReportArguments, ReportFormat, VerifyArguments,
 };
@@ -22,10 +25,14 @@ pub(super) use notices::{
     Meant, OutboxCommand, OutboxListArguments, OutboxRetryArguments, WebhookCommand,
     WebhookTestArguments,
 };
-pub(super) use overlap::{AgentArguments, DrainArguments};
+pub(super) use overlap::DrainArguments;
 pub(super) use publish::PublishArguments;
 pub(super) use retire::{RetireArguments, TerminateArguments};
 pub(super) use rollback::RollbackArguments;
+pub(super) use schedules::{
+    Agreed, PauseArguments, PauseWords, ResumeArguments, ScheduleCommand, ScheduleNextArguments,
+    SchedulePauseArguments, ScheduleResumeArguments, ScheduleSetArguments, ScheduleShowArguments,
+};
 
 use super::output::Output;
 use crate::document::PropertyPath;
@@ -95,6 +102,13 @@ pub(in crate::cli) enum Command {
     Terminate(TerminateArguments),
     /// What the store knows, without asking any database
     Status(StatusArguments),
+    /// When environments are rotated by an agent: list, show, set, pause, resume
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Begin nothing by itself: of one environment, or of all
+    Pause(PauseArguments),
+    /// End a pause, or the freeze of all environments
+    Resume(ResumeArguments),
     /// Who still uses the outgoing users, since when, and when they will be gone
     Drain(DrainArguments),
     /// Sample every open overlap until asked to stop
@@ -321,10 +335,19 @@ pub(in crate::cli) struct SettingsSetArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  handover status
+  handover status shop/orders --output json
+  handover status --check
+
+Exit codes of --check: 0 all is as it should be, 5 something is not; it is said what.")]
 pub(in crate::cli) struct StatusArguments {
     /// The environment, as project/name; without it all
     #[arg(value_name = "ENV")]
     pub(in crate::cli) environment: Option<EnvironmentName>,
+    /// For monitors: say what is not as it should be, and end with 5 if anything is
+    #[arg(long)]
+    pub(in crate::cli) check: bool,
 }
 
 #[derive(Debug, Args)]

@@ -42,33 +42,8 @@ pub(in crate::cli) struct DrainArguments {
 }
 
 /// A time as settings write it.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     duration(text).ok_or_else(|| {
         "write a whole number with its unit, such as 500ms, 2s, 15m, 25h or 7d".to_owned()
     })
 }
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "It changes no database, except where the settings say `retire: {mode: lock}`: there it locks an
-outgoing user that is drained, and scrambles its password after `listen` without a refused login.
-What it samples, each change of a verdict and each such step is one line on standard error; with
---output json, one object a line on standard output. A second agent on the same store
-waits until the first has ended. SIGTERM and ctrl-c end it with exit code 0.
-
-As a service, /etc/systemd/system/handover.service:
-  [Unit]
-  Description=handover agent
-  Wants=network-online.target
-  After=network-online.target
-
-  [Service]
-  User=handover
-  ExecStart=/usr/local/bin/handover --store /var/lib/handover agent
-  Restart=always
-  RestartSec=5
-
-  [Install]
-  WantedBy=multi-user.target"
-)]
-pub(in crate::cli) struct AgentArguments {}

@@ -15,6 +15,7 @@ pub(in crate::console) fn disabled(model: &Model, command: Command) -> Option<St
         | Command::Undo
         | Command::EndSession
         | Command::Publish
+        | Command::Pause
             if model.busy().is_some() =>
         {
             model.busy()
@@ -23,7 +24,8 @@ pub(in crate::console) fn disabled(model: &Model, command: Command) -> Option<St
             let Some(target) = target else {
                 return Some("no environment is selected".to_owned());
             };
-            if target.path.is_none() {
+            let known = model.environment(&target.environment);
+            if known.is_none_or(|known| known.paths.is_empty()) {
                 return Some(format!("{} has no rotated secret", target.environment));
             }
             let rotation = model.open_rotation(target)?;
@@ -50,6 +52,7 @@ pub(in crate::console) fn disabled(model: &Model, command: Command) -> Option<St
                 .is_none_or(|known| known.sinks.is_empty())
                 .then(|| format!("{} is published to no file", target.environment))
         }
+        Command::Pause => no_pausing(model, target),
         Command::Export => model
             .reported_rotation()
             .is_none()
@@ -80,6 +83,9 @@ pub(in crate::console) fn disabled(model: &Model, command: Command) -> Option<St
         Command::Drains => {
             (*model.screen() == Screen::Drains).then(|| "this is the drain monitor".to_owned())
         }
+        Command::Schedules => {
+            (*model.screen() == Screen::Schedules).then(|| "these are the schedules".to_owned())
+        }
         _ => None,
     }
 }
@@ -92,7 +98,12 @@ fn no_rollback(model: &Model, target: Option<&Target>) -> Option<String> {
     };
     let name = &target.environment;
     let Some(path) = model.path(target) else {
-        return Some(format!("{name} has no rotated secret"));
+        let known = model.environment(name);
+        let has_some = known.is_some_and(|known| !known.paths.is_empty());
+        return Some(match has_some {
+            true => format!("{name} has several rotated secrets: choose one on the home screen"),
+            false => format!("{name} has no rotated secret"),
+        });
     };
     if path.current.is_none() {
         return Some(format!("{name} has no state yet: R begins"));
@@ -140,6 +151,22 @@ fn no_way_back(model: &Model, target: Option<&Target>) -> Option<String> {
             drain.user
         )),
     }
+}
+
+/// Why there is no schedule to be paused or resumed.
+fn no_pausing(model: &Model, target: Option<&Target>) -> Option<String> {
+    let Some(target) = target else {
+        return Some("no environment is selected".to_owned());
+    };
+    let name = &target.environment;
+    let Some(entry) = model.timetable.find(name) else {
+        return Some(match model.timetable.at {
+            Some(_) => format!("{name} has no schedule: handover schedule set {name}"),
+            None => "the schedules are not known yet".to_owned(),
+        });
+    };
+    let problem = entry.view.problem.as_ref()?;
+    Some(format!("its settings cannot be used: {problem}"))
 }
 
 /// Why there is no session to end.

@@ -26,6 +26,7 @@ pub(super) enum Command {
     NumberedPane,
     Unfold,
     Drains,
+    Schedules,
     Rotate,
     Recover,
     RollBack,
@@ -33,6 +34,7 @@ pub(super) enum Command {
     Undo,
     EndSession,
     Publish,
+    Pause,
     Export,
     Filter,
     Refresh,
@@ -135,6 +137,15 @@ pub(super) const TABLE: &[Entry] = &[
     .reviewed()
     .in_footer(),
     entry(
+        Command::Pause,
+        "pause",
+        "Pause the schedule of the environment, or resume it",
+        Scope::Target,
+        &["P"],
+    )
+    .reviewed()
+    .in_footer(),
+    entry(
         Command::Recover,
         "recover",
         "Recover an open rotation: review case, evidence and action",
@@ -192,6 +203,14 @@ pub(super) const TABLE: &[Entry] = &[
         "Monitor all open overlaps, the worst first",
         Scope::Everywhere,
         &["d"],
+    )
+    .in_footer(),
+    entry(
+        Command::Schedules,
+        "schedules",
+        "Show all schedules and the next seven days",
+        Scope::Everywhere,
+        &["S"],
     )
     .in_footer(),
     entry(
@@ -367,7 +386,10 @@ pub(super) fn meaning(model: &Model, key: Key) -> Meaning {
 pub(super) fn is_here(model: &Model, scope: Scope) -> bool {
     match scope {
         Scope::Everywhere => true,
-        Scope::Rows => matches!(model.screen(), Screen::Environments | Screen::Drains),
+        Scope::Rows => matches!(
+            model.screen(),
+            Screen::Environments | Screen::Drains | Screen::Schedules
+        ),
         Scope::Environment => matches!(model.screen(), Screen::Environment(_)),
         Scope::Overlap => matches!(model.screen(), Screen::Environment(_) | Screen::Drains),
         Scope::Target => *model.screen() != Screen::Run,
@@ -410,7 +432,7 @@ mod tests {
             .collect();
         assert_eq!(
             reviewed,
-            BTreeSet::from(["B", "L", "R", "V", "W", "X", "Z"])
+            BTreeSet::from(["B", "L", "P", "R", "V", "W", "X", "Z"])
         );
     }
 }

@@ -7,6 +7,7 @@
 mod drains;
 mod needs;
 mod reviews;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ pub(super) use self::needs::Need;
 pub(super) use self::reviews::{
     Answer, Deed, Problem, Review, Run, RunEnd, SessionRef, Stage, Verb,
 };
+pub(super) use self::schedules::{ScheduleEntry, ScheduleNeed, ScheduleRow, Timetable};
 use super::input::LineInput;
 use crate::model::{EnvironmentName, RotationId};
 use crate::operations::drain::DrainReport;
@@ -27,10 +29,6 @@ use crate::operations::hand_over::{Look, SessionLook, UserLook};
 use crate::operations::{
     AuditEntry, EnvironmentStatus, History, PathStatus, RevisionSummary, Status,
 };
-
-/// A password that was not rotated for this long is overdue, until schedules say
-/// otherwise.
-pub(super) const OVERDUE_AFTER: Duration = Duration::days(90);
 
 /// How long a production environment stays unlocked.
 pub(super) const UNLOCKED_FOR: Duration = Duration::minutes(15);
@@ -51,6 +49,8 @@ pub(super) enum Screen {
     Environment(Target),
     /// All open overlaps, the worst first.
     Drains,
+    /// All schedules, what needs a human first.
+    Schedules,
     /// A rotation or a recovery while it runs, and how it ended.
     Run,
 }
@@ -114,6 +114,7 @@ pub(super) struct Model {
     pub(super) known: BTreeMap<EnvironmentName, Known>,
     pub(super) drains: BTreeMap<EnvironmentName, DrainView>,
     pub(super) monitor: Monitor,
+    pub(super) timetable: Timetable,
     /// What is selected in the drain pane.
     pub(super) cursor: Cursor,
     pub(super) screens: Vec<Screen>,
@@ -155,6 +156,7 @@ impl Model {
             known: BTreeMap::new(),
             drains: BTreeMap::new(),
             monitor: Monitor::default(),
+            timetable: Timetable::default(),
             cursor: Cursor::default(),
             screens: vec![Screen::Environments],
             overlay: None,
@@ -186,6 +188,7 @@ impl Model {
             Screen::Environments => self.selected.as_ref(),
             Screen::Environment(target) => Some(target),
             Screen::Drains => self.monitor.selected.as_ref(),
+            Screen::Schedules => self.timetable.selected.as_ref(),
             Screen::Run => self.run.as_ref().map(|run| &run.target),
         }
     }
@@ -238,6 +241,7 @@ impl Model {
         let what = match deed.verb {
             Verb::EndSession => "a session is being ended",
             Verb::Publish => "the files are being written",
+            Verb::Pause | Verb::Resume => "the schedule is being changed",
             _ => "the outgoing user is being changed",
         };
         Some(format!("{what} on {}", deed.target.environment))
@@ -288,6 +292,7 @@ impl Model {
     pub(super) fn filter_here(&self) -> &LineInput {
         match self.screen() {
             Screen::Drains => &self.monitor.filter,
+            Screen::Schedules => &self.timetable.filter,
             _ => &self.filter,
         }
     }
@@ -295,6 +300,7 @@ impl Model {
     pub(super) fn filter_here_mut(&mut self) -> &mut LineInput {
         match self.screen() {
             Screen::Drains => &mut self.monitor.filter,
+            Screen::Schedules => &mut self.timetable.filter,
             _ => &mut self.filter,
         }
     }
@@ -365,7 +371,7 @@ impl Model {
                 };
                 selected.or_else(open).or_else(newest)
             }
-            Screen::Environments | Screen::Drains => None,
+            Screen::Environments | Screen::Drains | Screen::Schedules => None,
         }
     }
 

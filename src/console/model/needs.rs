@@ -1,8 +1,9 @@
 //! What is the matter with a row of the home screen, and how urgent that is.
 
-use super::{Model, OVERDUE_AFTER, Standing, Target, is_leaked, standing};
+use super::{Model, Standing, Target, is_leaked, standing};
 use crate::operations::hand_over::PathLook;
 use crate::operations::{EnvironmentStatus, PathStatus};
+use crate::schedule::OVERDUE_AFTER;
 
 /// What is the matter, in the order in which a human is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,10 +89,7 @@ impl Model {
         if silent {
             return Need::Silent;
         }
-        if path
-            .promoted_at
-            .is_some_and(|at| self.now - at > OVERDUE_AFTER)
-        {
+        if self.is_overdue(environment, path) {
             return Need::Overdue;
         }
         let draining = match drain {
@@ -105,6 +103,16 @@ impl Model {
             return Need::NeverPromoted;
         }
         Need::Healthy
+    }
+
+    /// By its schedule where it has one, else by its age.
+    fn is_overdue(&self, environment: &EnvironmentStatus, path: &PathStatus) -> bool {
+        match self.timetable.find(&environment.environment) {
+            Some(entry) => entry.need.is_behind(),
+            None => path
+                .promoted_at
+                .is_some_and(|at| self.now - at > OVERDUE_AFTER),
+        }
     }
 
     /// Whether what consumers read was seen not to log in, whatever else is the matter.

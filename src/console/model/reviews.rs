@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use super::Target;
 use crate::console::input::LineInput;
 use crate::model::Step;
-use crate::operations::Exit;
 use crate::operations::hand_over::{
     EndSessionReport, EndSessionStatus, HandOverStatus, PublishReport, PublishStatus, Report,
     RetireReport, RetireStatus, WayOffer,
 };
+use crate::operations::{Exit, ScheduleReview};
 use crate::rotation::Way;
 
 /// What is about to be done.
@@ -27,6 +27,10 @@ pub(in crate::console) enum Verb {
     EndSession,
     /// Give the files of the environment its newest revision.
     Publish,
+    /// Begin nothing by its schedule.
+    Pause,
+    /// Let its schedule go on.
+    Resume,
 }
 
 /// A review: the plan, then the agreement.
@@ -43,6 +47,10 @@ pub(in crate::console) struct Review {
     pub(in crate::console) way: Option<Way>,
     /// What has to be typed, as far as it was.
     pub(in crate::console) typed: LineInput,
+    /// Why, where a reason may be written.
+    pub(in crate::console) reason: LineInput,
+    /// Whether the reason has the keys.
+    pub(in crate::console) on_reason: bool,
     /// Whether the button that acts has the focus; the safe one has it first.
     pub(in crate::console) on_act: bool,
 }
@@ -56,6 +64,17 @@ impl Review {
             }
             _ => &[],
         }
+    }
+
+    /// Whether a reason may be written.
+    pub(in crate::console) fn takes_reason(&self) -> bool {
+        self.verb == Verb::Pause && matches!(self.stage, Stage::Ready(_))
+    }
+
+    /// The reason, if one was written.
+    pub(in crate::console) fn reason(&self) -> Option<String> {
+        let text = self.reason.text().trim();
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// The way back that an agreement takes.
@@ -95,6 +114,7 @@ pub(in crate::console) enum Answer {
     Retire(Box<RetireReport>),
     EndSession(Box<EndSessionReport>),
     Publish(Box<PublishReport>),
+    Schedule(Box<ScheduleReview>),
 }
 
 impl Answer {
@@ -108,6 +128,7 @@ impl Answer {
             Self::Retire(report) => report.status == RetireStatus::Planned,
             Self::EndSession(report) => report.status == EndSessionStatus::Planned,
             Self::Publish(report) => report.status == PublishStatus::Planned,
+            Self::Schedule(review) => review.changed && !review.done,
         }
     }
 
@@ -121,6 +142,7 @@ impl Answer {
             ) | (Self::Retire(_), Verb::Retire | Verb::Undo)
                 | (Self::EndSession(_), Verb::EndSession)
                 | (Self::Publish(_), Verb::Publish)
+                | (Self::Schedule(_), Verb::Pause | Verb::Resume)
         )
     }
 
@@ -131,6 +153,8 @@ impl Answer {
             Self::Retire(report) => &report.error,
             Self::EndSession(report) => &report.error,
             Self::Publish(report) => &report.error,
+            // What goes wrong with a schedule is a failure of the whole.
+            Self::Schedule(_) => &None,
         };
         error.as_ref().map(|error| Problem {
             message: error.message.clone(),
@@ -145,6 +169,7 @@ impl Answer {
             Self::Retire(report) => report.exit,
             Self::EndSession(report) => report.exit,
             Self::Publish(report) => report.exit,
+            Self::Schedule(_) => Exit::Done,
         }
     }
 }
@@ -180,6 +205,8 @@ pub(in crate::console) struct Problem {
 pub(in crate::console) struct Run {
     pub(in crate::console) verb: Verb,
     pub(in crate::console) target: Target,
+    /// How many rotated secrets it is about.
+    pub(in crate::console) paths: usize,
     /// The last step that an earlier run had reached, for a recovery.
     pub(in crate::console) before: Option<Step>,
     /// The way back that was agreed to, for a rollback.

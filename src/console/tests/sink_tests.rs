@@ -178,7 +178,10 @@ pub(in crate::console) fn publishing(name: &str, of: &Target) -> Option<PublishR
 }
 
 pub(in crate::console) fn answer(name: &str, of: &Target) -> Option<Answer> {
-    publishing(name, of).map(|report| Answer::Publish(Box::new(report)))
+    match publishing(name, of) {
+        Some(report) => Some(Answer::Publish(Box::new(report))),
+        None => super::schedule_tests::answer(name, of),
+    }
 }
 
 /// A rotation that is promoted and whose file was written, or not.

@@ -4,13 +4,13 @@
 use super::answers::look_after;
 use super::{refuse, tell};
 use crate::console::message::Effect;
-use crate::console::model::{Answer, Model, Overlay, Problem, Stage};
+use crate::console::model::{Answer, Model, Overlay, Problem, Stage, Verb};
 use crate::console::words;
 use crate::model::Stage as OverlapStage;
-use crate::operations::Exit;
 use crate::operations::hand_over::{
     EndSessionReport, EndSessionStatus, PublishReport, PublishStatus, RetireReport, RetireStatus,
 };
+use crate::operations::{Exit, ScheduleReview};
 
 /// What went as agreed is told in one line; all else stays in its review, with its remedy.
 pub(super) fn acted(
@@ -57,6 +57,14 @@ pub(super) fn acted(
         model.deed = Some(deed);
         return vec![Effect::Quit];
     }
+    if matches!(deed.verb, Verb::Pause | Verb::Resume) {
+        // No database was told anything.
+        return vec![
+            Effect::ReadStatus,
+            Effect::ReadSchedules,
+            Effect::ReadDetail(target.environment),
+        ];
+    }
     let mut effects = look_after(model, &target);
     effects.push(Effect::ReadDrains(target.environment));
     effects
@@ -69,7 +77,24 @@ fn sentence(answer: &Answer) -> Option<String> {
         Answer::Retire(report) => retired(report),
         Answer::EndSession(report) => ended(report),
         Answer::Publish(report) => published(report),
+        Answer::Schedule(review) => scheduled(review),
     }
+}
+
+fn scheduled(review: &ScheduleReview) -> Option<String> {
+    let name = &review.environment;
+    let words = match (&review.paused, review.makes_up, review.next_after) {
+        (Some(_), ..) => {
+            format!("{name} is paused: nothing is begun by its schedule; P resumes it")
+        }
+        (None, true, _) => format!("{name} goes on: a rotation begins as soon as an agent looks"),
+        (None, false, Some(next)) => {
+            let next = next.format("%Y-%m-%d %H:%M UTC");
+            format!("{name} goes on: the next start is {next}")
+        }
+        (None, false, None) => format!("{name} goes on"),
+    };
+    review.done.then_some(words)
 }
 
 fn published(report: &PublishReport) -> Option<String> {

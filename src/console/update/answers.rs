@@ -24,6 +24,7 @@ pub(super) fn status(model: &mut Model, result: Result<Status, Problem>) -> Vec<
     }
     keep_selection(model);
     super::drains::keep_selection(model);
+    super::schedules::keep_selection(model);
     if model.frozen {
         return Vec::new();
     }
@@ -193,6 +194,7 @@ pub(super) fn exported(model: &mut Model, result: Result<String, Problem>) -> Ve
 pub(super) fn look_after(model: &mut Model, target: &Target) -> Vec<Effect> {
     let mut effects = vec![
         Effect::ReadStatus,
+        Effect::ReadSchedules,
         Effect::ReadDetail(target.environment.clone()),
     ];
     if let Some(known) = model.known.get_mut(&target.environment) {

@@ -37,21 +37,32 @@ pub(super) fn thaw(model: &mut Model) {
 
 /// Opens the monitor, or goes back to it where it was opened before.
 pub(super) fn monitor(model: &mut Model) -> Vec<Effect> {
-    let before = |screen: &Screen| *screen == Screen::Drains;
-    match model.screens.iter().position(before) {
-        Some(at) => model.screens.truncate(at + 1),
+    if let Some(from) = go_to(model, Screen::Drains) {
+        let selected = from.filter(|target| model.drain(target).is_some());
+        model.monitor.selected = selected;
+    }
+    keep_selection(model);
+    Vec::new()
+}
+
+/// Opens a screen, or goes back to it where it was opened before. Answers, where it was opened,
+/// from which environment: it opens at the top, where the worst is, but from an environment on
+/// that one.
+pub(super) fn go_to(model: &mut Model, screen: Screen) -> Option<Option<Target>> {
+    match model.screens.iter().position(|before| *before == screen) {
+        Some(at) => {
+            model.screens.truncate(at + 1);
+            None
+        }
         None => {
-            // It opens at the top, where the worst is; from an environment on that one.
             let from = match model.screen() {
                 Screen::Environment(target) => Some(target.clone()),
                 _ => None,
             };
-            model.screens.push(Screen::Drains);
-            model.monitor.selected = from.filter(|target| model.drain(target).is_some());
+            model.screens.push(screen);
+            Some(from)
         }
     }
-    keep_selection(model);
-    Vec::new()
 }
 
 /// Moves the monitor's selection.

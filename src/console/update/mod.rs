@@ -8,10 +8,12 @@ mod answers;
 mod drains;
 mod moves;
 mod review;
+mod schedules;
 #[cfg(test)]
 mod tests;
 
 pub(super) use review::{blocked, must_type};
+pub(super) use schedules::pause_or_resume;
 
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) fn start() -> Vec<Effect> {
     vec![
         Effect::ReadStatus,
+        Effect::ReadSchedules,
         Effect::WatchDrains,
         Effect::StartTimer {
             timer: Timer::Refresh,
@@ -65,6 +68,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::TimeUp(timer) => time_up(model, timer),
         Message::Terminated => terminated(model),
         Message::Status(result) => answers::status(model, result),
+        Message::Schedules(result) => schedules::listed(model, result),
         Message::Looked {
             environment,
             result,
@@ -101,9 +105,9 @@ fn time_up(model: &mut Model, timer: Timer) -> Vec<Effect> {
     }
 }
 
-/// Reads the status; what is on the screen is looked at when it has arrived.
+/// Reads the store; what is on the screen is looked at when the status has arrived.
 fn refresh(model: &Model) -> Vec<Effect> {
-    let mut effects = vec![Effect::ReadStatus];
+    let mut effects = vec![Effect::ReadStatus, Effect::ReadSchedules];
     if let Screen::Environment(target) = model.screen() {
         effects.push(Effect::ReadDetail(target.environment.clone()));
     }
@@ -162,6 +166,7 @@ fn obey(model: &mut Model, command: Command, key: Key) -> Vec<Effect> {
         Command::NumberedPane => moves::numbered_pane(model, key),
         Command::Unfold => drains::unfold(model),
         Command::Drains => drains::monitor(model),
+        Command::Schedules => schedules::open(model),
         Command::Open => open(model),
         Command::Back => moves::back(model),
         Command::Filter => {
@@ -175,6 +180,7 @@ fn obey(model: &mut Model, command: Command, key: Key) -> Vec<Effect> {
         Command::Undo => review::open(model, Verb::Undo),
         Command::EndSession => review::open(model, Verb::EndSession),
         Command::Publish => review::open(model, Verb::Publish),
+        Command::Pause => review::open(model, pause_or_resume(model)),
         Command::Export => {
             let rotation = model.reported_rotation();
             rotation.map(Effect::Export).into_iter().collect()
@@ -215,9 +221,15 @@ fn page(model: &Model) -> isize {
 }
 
 fn open(model: &mut Model) -> Vec<Effect> {
-    let Some(target) = model.target().cloned() else {
+    let Some(mut target) = model.target().cloned() else {
         return Vec::new();
     };
+    if target.path.is_none() {
+        // A schedule is of all rotated secrets; a screen shows one of them.
+        let known = model.environment(&target.environment);
+        let first = known.and_then(|known| known.paths.first());
+        target.path = first.map(|path| path.path.clone());
+    }
     let run = model.run.as_ref().filter(|run| run.ended.is_none());
     if run.is_some_and(|run| run.target.environment == target.environment) {
         // What runs there is what the operator wants to see.
@@ -285,6 +297,7 @@ pub(super) fn equivalent_command(model: &Model) -> Option<String> {
         _ if open => format!("handover recover {name}"),
         (_, Screen::Environments) if is_leaked => format!("handover retire {name}{path}"),
         (_, Screen::Drains) => format!("handover drain {name}{path}"),
+        (_, Screen::Schedules) => format!("handover schedule show {name}"),
         (_, Screen::Environment(_)) if model.pane == Pane::Drain => {
             format!("handover drain {name}{path}")
         }
@@ -312,6 +325,12 @@ fn review_command(review: &Review) -> String {
         Verb::Retire => format!("handover retire {name}{path}"),
         Verb::Undo => format!("handover retire {name}{path} --undo"),
         Verb::Publish => format!("handover publish {name}"),
+        Verb::Pause => {
+            let reason = review.reason();
+            let reason = reason.map(|reason| format!(" --reason {}", quoted(&reason)));
+            format!("handover pause {name}{}", reason.unwrap_or_default())
+        }
+        Verb::Resume => format!("handover resume {name}"),
         Verb::EndSession => match review.session.as_deref() {
             Some(SessionRef { node, pid, .. }) => {
                 format!("handover terminate {name}{path} --pid {pid} --node {node}")
@@ -319,6 +338,11 @@ fn review_command(review: &Review) -> String {
             None => format!("handover drain {name}{path}"),
         },
     }
+}
+
+/// As one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 pub(super) fn copy_command(model: &mut Model) -> Vec<Effect> {

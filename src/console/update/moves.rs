@@ -1,6 +1,6 @@
 //! Moving about: selection, panes, screens, the filter.
 
-use super::drains;
+use super::{drains, schedules};
 use crate::console::keys::Key;
 use crate::console::message::Effect;
 use crate::console::model::{Model, Pane, Screen, Target};
@@ -10,6 +10,7 @@ pub(super) fn by(model: &mut Model, rows: isize) -> Vec<Effect> {
     match model.screen() {
         Screen::Environments => select(model, rows),
         Screen::Drains => drains::select(model, rows),
+        Screen::Schedules => schedules::select(model, rows),
         Screen::Environment(_) if model.pane == Pane::Drain => drains::by(model, rows),
         Screen::Environment(_) => {
             let last = lines_of_pane(model).saturating_sub(1);
@@ -97,9 +98,11 @@ pub(super) fn numbered_pane(model: &mut Model, key: Key) -> Vec<Effect> {
 
 /// Back one screen; a filter is cleared first.
 pub(super) fn back(model: &mut Model) -> Vec<Effect> {
-    if *model.screen() == Screen::Drains && !model.monitor.filter.text().is_empty() {
-        model.monitor.filter.clear();
+    let clears_first = matches!(model.screen(), Screen::Drains | Screen::Schedules);
+    if clears_first && !model.filter_here().text().is_empty() {
+        model.filter_here_mut().clear();
         drains::keep_selection(model);
+        schedules::keep_selection(model);
         return Vec::new();
     }
     if model.screens.len() > 1 {
@@ -127,5 +130,6 @@ pub(super) fn type_filter(model: &mut Model, key: Key) -> Vec<Effect> {
     }
     keep_selection(model);
     drains::keep_selection(model);
+    schedules::keep_selection(model);
     Vec::new()
 }

@@ -35,6 +35,8 @@ pub(super) fn open(model: &mut Model, verb: Verb) -> Vec<Effect> {
         stage: Stage::Asking,
         way: None,
         typed: LineInput::default(),
+        reason: LineInput::default(),
+        on_reason: false,
         on_act: false,
     }));
     vec![effect]
@@ -63,6 +65,11 @@ fn question(
             review,
         },
         Verb::Publish => Effect::PlanPublish { target, review },
+        Verb::Pause | Verb::Resume => Effect::PlanPause {
+            target,
+            resume: verb == Verb::Resume,
+            review,
+        },
     })
 }
 
@@ -96,7 +103,7 @@ pub(in crate::console) fn must_type(model: &Model, review: &Review) -> Option<St
     }
     let number = match answer {
         Answer::EndSession(report) => report.session.as_ref().map(|session| session.pid),
-        Answer::HandOver(_) | Answer::Retire(_) | Answer::Publish(_) => None,
+        Answer::HandOver(_) | Answer::Retire(_) | Answer::Publish(_) | Answer::Schedule(_) => None,
     };
     match (number, wants_name(model, review)) {
         (Some(number), true) => Some(format!("{number} {name}")),
@@ -135,6 +142,10 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     let Some(Overlay::Review(review)) = &model.overlay else {
         return Vec::new();
     };
+    if review.on_reason {
+        write_reason(model, key);
+        return Vec::new();
+    }
     let typing = must_type(model, review).is_some();
     let on_act = review.on_act;
     match key {
@@ -149,6 +160,12 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Effect> {
         Key::Backspace => {
             if let Some(Overlay::Review(review)) = &mut model.overlay {
                 review.typed.backspace();
+            }
+        }
+        Key::Up if review.takes_reason() => {
+            if let Some(Overlay::Review(review)) = &mut model.overlay {
+                review.on_reason = true;
+                review.on_act = false;
             }
         }
         Key::Down | Key::Up => {
@@ -171,8 +188,28 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Types into the line of a review, if it has one.
+/// While the reason has the keys, letters are no commands.
+fn write_reason(model: &mut Model, key: Key) {
+    let Some(Overlay::Review(review)) = &mut model.overlay else {
+        return;
+    };
+    match key {
+        Key::Escape | Key::Ctrl('c') => model.overlay = None,
+        Key::Enter | Key::Down | Key::Tab | Key::BackTab => review.on_reason = false,
+        Key::Backspace => review.reason.backspace(),
+        Key::Char(character) => review.reason.push(character),
+        _ => {}
+    }
+}
+
+/// Types into the line of a review that has the keys, if it has one.
 pub(super) fn type_into(model: &mut Model, character: char) {
+    if let Some(Overlay::Review(review)) = &mut model.overlay
+        && review.on_reason
+    {
+        review.reason.push(character);
+        return;
+    }
     let typing = match &model.overlay {
         Some(Overlay::Review(review)) => must_type(model, review).is_some(),
         _ => false,
@@ -214,21 +251,21 @@ fn act(model: &mut Model) -> Vec<Effect> {
 /// What is done next to an outgoing user follows from how far its overlap has come: whoever
 /// agreed to a lock must not get what comes after it because somebody else locked meanwhile.
 ///
-/// The files of a newer revision may be other ones than those that were shown.
+/// The files of a newer revision may be other ones than those that were shown, and so may its
+/// schedule.
 fn changed_since(model: &Model, review: &Review) -> Option<String> {
+    let revisions = |shown: u64| {
+        let known = model.environment(&review.target.environment)?;
+        let now = known.revision.max(shown);
+        Some((format!("revision {shown}"), format!("revision {now}")))
+    };
     let (shown, now) = match &review.stage {
         Stage::Ready(Answer::Retire(report)) => {
             let now = model.newest_stage(&review.target)?;
             (report.stage?.to_string(), now.to_string())
         }
-        Stage::Ready(Answer::Publish(report)) => {
-            let known = model.environment(&review.target.environment)?;
-            let now = known.revision.max(report.revision);
-            (
-                format!("revision {}", report.revision),
-                format!("revision {now}"),
-            )
-        }
+        Stage::Ready(Answer::Publish(report)) => revisions(report.revision)?,
+        Stage::Ready(Answer::Schedule(report)) => revisions(report.revision)?,
         _ => return None,
     };
     (shown != now).then(|| format!("it is {now} by now, and was {shown}: review it again"))
@@ -263,8 +300,14 @@ fn begin_run(
     };
     model.overlay = None;
     model.deed = None;
+    let all = || model.environment(&target.environment);
+    let paths = match target.path {
+        Some(_) => 1,
+        None => all().map_or(1, |known| known.paths.len()),
+    };
     model.run = Some(Run {
         verb: review.verb,
+        paths,
         target,
         before: before.map(|path| path.step),
         way,
@@ -308,6 +351,17 @@ fn begin_deed(
         }
         Answer::Publish(_) => Effect::Publish {
             target: target.clone(),
+            confirmation,
+            review: number,
+        },
+        Answer::Schedule(_) if review.verb == Verb::Resume => Effect::Resume {
+            target: target.clone(),
+            confirmation,
+            review: number,
+        },
+        Answer::Schedule(_) => Effect::Pause {
+            target: target.clone(),
+            reason: review.reason(),
             confirmation,
             review: number,
         },

@@ -8,6 +8,7 @@ mod any_tests;
 mod drain_tests;
 mod retire_tests;
 mod roll_back_tests;
+mod schedule_tests;
 mod sink_tests;
 
 use chrono::Duration;
@@ -17,6 +18,7 @@ use crate::console::model::{Answer, Pane, Stage};
 use crate::console::tests::drain_tests as drain_states;
 use crate::console::tests::retire_tests::answer as answer_of;
 use crate::console::tests::roll_back_tests::plan as roll_back_plan;
+use crate::console::tests::schedule_tests as schedule_states;
 use crate::console::tests::{
     console, detail, done, every_need, evidence, healthy, looked, named, parked, planned, problem,
     quiet, refused, running, status, stopped, target,
@@ -98,6 +100,8 @@ fn take(model: &mut Model, answer: &str) -> Vec<Effect> {
             vec![drain_states::locked(argument)],
         ),
         "no-overlap" => drain_states::sampled(&of.environment.to_string(), Vec::new()),
+        "schedules" => schedule_states::of_three(argument),
+        "no-schedules" => Message::Schedules(Err(problem())),
         "no-drain" => drain_states::not_sampled(&of.environment.to_string()),
         "status" => Message::Status(model.status.clone().ok_or_else(problem)),
         "refresh" => Message::TimeUp(Timer::Refresh),
@@ -159,11 +163,16 @@ fn stands(model: &Model) -> String {
             Screen::Environments => "home".to_owned(),
             Screen::Environment(target) => format!("in {}", target.environment),
             Screen::Drains => "drains".to_owned(),
+            Screen::Schedules => "schedules".to_owned(),
             Screen::Run => "run".to_owned(),
         });
     }
     if *model.screen() == Screen::Drains {
         let selected = model.monitor.selected.as_ref();
+        words.extend(selected.map(|target| format!("on {}", target.environment)));
+    }
+    if *model.screen() == Screen::Schedules {
+        let selected = model.timetable.selected.as_ref();
         words.extend(selected.map(|target| format!("on {}", target.environment)));
     }
     if let Some(target) = &model.selected {
@@ -193,12 +202,18 @@ fn stands(model: &Model) -> String {
                 Verb::Undo => "undo",
                 Verb::EndSession => "end session",
                 Verb::Publish => "publish",
+                Verb::Pause => "pause",
+                Verb::Resume => "resume",
             };
             let target = &review.target.environment;
             let focus = if review.on_act { ", on act" } else { "" };
             let offer = review.offer().filter(|_| review.ways().len() > 1);
             let way = offer.map_or(String::new(), |offer| format!(" by {}", offer.way));
             words.push(format!("review {verb} {target} {stage}{way}{focus}"));
+            if review.on_reason || review.reason().is_some() {
+                let writes = if review.on_reason { "writes" } else { "wrote" };
+                words.push(format!("{writes} {:?}", review.reason.text()));
+            }
             if !review.typed.text().is_empty() {
                 words.push(format!("typed {:?}", review.typed.text()));
             }
@@ -222,6 +237,7 @@ fn asked(effects: &[Effect]) -> String {
     let words = effects.iter().filter_map(|effect| {
         Some(match effect {
             Effect::ReadStatus => "status".to_owned(),
+            Effect::ReadSchedules => "schedules".to_owned(),
             Effect::ReadDetail(environment) => format!("detail {environment}"),
             Effect::LookAt { environment, depth } => {
                 let depth = match depth {
@@ -273,6 +289,26 @@ fn asked(effects: &[Effect]) -> String {
                 confirmation,
                 ..
             } => format!("PUBLISH {} {}", target.environment, agreed(confirmation)),
+            Effect::PlanPause { target, resume, .. } => {
+                let verb = if *resume { "resume" } else { "pause" };
+                format!("plan {verb} {}", target.environment)
+            }
+            Effect::Pause {
+                target,
+                reason,
+                confirmation,
+                ..
+            } => {
+                let reason = reason.as_ref().map(|reason| format!(" {reason:?}"));
+                let reason = reason.unwrap_or_default();
+                let agreed = agreed(confirmation);
+                format!("PAUSE {}{reason} {agreed}", target.environment)
+            }
+            Effect::Resume {
+                target,
+                confirmation,
+                ..
+            } => format!("RESUME {} {}", target.environment, agreed(confirmation)),
             Effect::Export(rotation) => format!("export {rotation}"),
             Effect::PlanRotation { target, .. } => format!("plan {}", target.environment),
             Effect::GatherEvidence { target, .. } => format!("evidence {}", target.environment),
@@ -763,16 +799,21 @@ fn a_frozen_picture_looks_at_nothing_by_itself_and_sampling_goes_on() {
         quiet(),
         "p p",
         "home | at shop/alpha | says \"live again\"",
-        "status",
+        "status, schedules",
     );
-    check(quiet(), "<refresh>", "home | at shop/alpha", "status");
+    check(
+        quiet(),
+        "<refresh>",
+        "home | at shop/alpha",
+        "status, schedules",
+    );
     // Who asks is answered.
-    check(quiet(), "p r", frozen, "status");
+    check(quiet(), "p r", frozen, "status, schedules");
 }
 
 #[test]
 fn overlaps_are_sampled_from_the_start() {
-    assert_eq!(asked(&start()), "status, watch drains");
+    assert_eq!(asked(&start()), "status, schedules, watch drains");
 }
 
 #[test]
@@ -856,7 +897,7 @@ fn a_run_tells_its_steps_and_its_end() {
     assert_eq!(of_run.waiting.as_deref(), Some("for a lock"));
     assert_eq!(of_run.done.len(), 1);
     // On its screen the end is drawn; elsewhere a line tells it.
-    let after = "status, detail shop/beta, look shop/beta logins";
+    let after = "status, schedules, detail shop/beta, look shop/beta logins";
     check(model.clone(), "<done>", "home | run | at shop/beta", after);
     check(
         model.clone(),

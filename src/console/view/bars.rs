@@ -5,10 +5,11 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::put;
+use super::{put, schedule_words};
 use crate::console::commands::{Command, Entry, Scope, TABLE, disabled, is_here};
 use crate::console::model::{Model, Overlay, Review, Screen, Stage, Verb};
 use crate::console::theme::{Role, Theme};
+use crate::console::update::pause_or_resume;
 use crate::console::words;
 
 /// Where the operator is, badges, and how old the data is. Where it is narrow the path
@@ -56,6 +57,7 @@ fn crumbs(model: &Model) -> String {
         Screen::Environments => "▸ environments ".to_owned(),
         Screen::Environment(target) => format!("▸ {} ", target.environment),
         Screen::Drains => "▸ drains ".to_owned(),
+        Screen::Schedules => "▸ schedules ".to_owned(),
         Screen::Run => match model.run.as_ref().map(|run| run.verb) {
             Some(Verb::Recover) => "▸ recovery ".to_owned(),
             Some(Verb::RollBack) => "▸ rollback ".to_owned(),
@@ -90,6 +92,34 @@ fn badges(model: &Model, theme: &Theme) -> Vec<Span<'static>> {
     badges
 }
 
+/// What keeps schedules from being acted on, above the screens that count on them. Answers what
+/// is left for the screen.
+pub(super) fn standing(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) -> Rect {
+    if !matches!(model.screen(), Screen::Environments | Screen::Schedules) {
+        return area;
+    }
+    let mut below = area;
+    for (role, words) in schedule_words::standing(model) {
+        // The rows are what the screen is for.
+        if below.height <= LEAST_ROWS {
+            break;
+        }
+        let words = words::cut(&format!(" {words}"), usize::from(below.width));
+        put(
+            buffer,
+            below,
+            0,
+            &Line::from(Span::styled(words, theme.style(role))),
+        );
+        below.y += 1;
+        below.height -= 1;
+    }
+    below
+}
+
+/// Rows that a screen keeps whatever is to be said above it.
+const LEAST_ROWS: u16 = 5;
+
 /// How old what is drawn is; the words change at most once a minute. The oldest look on
 /// the screen counts, and what was never seen is not called live.
 fn liveness(model: &Model) -> (Role, String) {
@@ -103,16 +133,19 @@ fn liveness(model: &Model) -> (Role, String) {
         let here = match model.screen() {
             Screen::Environment(target) => target.environment == *environment,
             Screen::Drains => true,
-            Screen::Environments | Screen::Run => false,
+            Screen::Environments | Screen::Schedules | Screen::Run => false,
         };
         oldest = view.at.filter(|_| here).map_or(oldest, |at| at.min(oldest));
+    }
+    if *model.screen() == Screen::Schedules {
+        oldest = model.timetable.at.map_or(oldest, |at| at.min(oldest));
     }
     let mut waiting = 0;
     for environment in model.lookable() {
         let here = match model.screen() {
             Screen::Environments => true,
             Screen::Environment(target) => target.environment == environment,
-            Screen::Run | Screen::Drains => false,
+            Screen::Run | Screen::Drains | Screen::Schedules => false,
         };
         let known = model.known.get(&environment);
         let look = known.and_then(|known| known.look.as_ref());
@@ -195,6 +228,16 @@ pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
                 ("enter", "press it"),
                 ("Y", "copy command"),
             ],
+            Overlay::Review(review) if review.on_reason => {
+                &[("esc", "leave it"), ("enter", "that is the reason")]
+            }
+            Overlay::Review(review) if review.takes_reason() => &[
+                ("↑", "write a reason"),
+                ("esc", "leave it"),
+                ("tab", "other button"),
+                ("enter", "press the button"),
+                ("Y", "copy command"),
+            ],
             Overlay::Review(_) => &[
                 ("esc", "leave it"),
                 ("tab", "other button"),
@@ -227,7 +270,7 @@ pub(super) fn footer(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
             continue;
         }
         let off = disabled(model, entry.command).is_some();
-        let label = label(theme, entry.keys[0], entry.name, off);
+        let label = label(theme, entry.keys[0], name_here(model, entry), off);
         match entry.command {
             Command::Help | Command::Quit => kept.push(label),
             _ => labels.push(label),
@@ -257,13 +300,32 @@ fn needless(model: &Model, entry: &Entry) -> bool {
         Command::Unlock
             | Command::Unfold
             | Command::Drains
+            | Command::Schedules
+            | Command::Pause
             | Command::Undo
             | Command::EndSession
             | Command::RollBack
             | Command::Publish
             | Command::Export
     );
-    only_when_on && off || matches!(entry.scope, Scope::Target) && model.target().is_none()
+    // Where schedules are not what the screen is about, other keys matter more.
+    let is_elsewhere = match entry.command {
+        Command::Pause => *model.screen() == Screen::Environments,
+        Command::Recover => *model.screen() == Screen::Schedules && off,
+        _ => false,
+    };
+    is_elsewhere
+        || only_when_on && off
+        || matches!(entry.scope, Scope::Target) && model.target().is_none()
+}
+
+/// What a key leads to here, where the screen has another word for it.
+fn name_here(model: &Model, entry: &Entry) -> &'static str {
+    match entry.command {
+        Command::Rotate if *model.screen() == Screen::Schedules => "run now",
+        Command::Pause if pause_or_resume(model) == Verb::Resume => "resume",
+        _ => entry.name,
+    }
 }
 
 fn wide(label: &[Span<'_>; 3]) -> usize {

@@ -21,7 +21,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{drain, environment_lists as lists, files, pane, put, put_all, tabs};
+use super::{drain, environment_lists as lists, files, pane, put, put_all, schedule_words, tabs};
 use crate::console::model::{DrainView, Known, Model, Pane, Target};
 use crate::console::theme::{Role, Theme};
 use crate::console::words;
@@ -264,6 +264,12 @@ fn users(
         lines.push(plain(
             "This environment has values only; nothing in it is rotated.".to_owned(),
         ));
+    }
+    if let Some(entry) = model.timetable.find(&status.environment) {
+        let (glyph, word, role) = words::schedule(entry.need);
+        let line = schedule_words::in_one_line(model, entry);
+        let text = format!("schedule {word}: {line}");
+        lines.extend(marked(theme, glyph, &text, role, width));
     }
     lines.extend(files::of_environment(theme, status, model.now, width));
     lines

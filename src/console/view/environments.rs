@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{drain, files, put, put_all};
+use super::{drain, files, put, put_all, schedule_words};
 use crate::console::model::{self, Model, Need, Row};
 use crate::console::theme::{Role, Theme};
 use crate::console::words::{self, pad};
@@ -152,6 +152,11 @@ fn standing(model: &Model, row: &Row<'_>) -> (&'static str, &'static str, Role) 
             }
             None => words::need(Need::Draining),
         },
+        Need::Overdue => match model.timetable.find(&row.target.environment) {
+            // In which way it is behind.
+            Some(entry) => words::schedule(entry.need),
+            None => words::need(Need::Overdue),
+        },
         Need::Healthy if !seen => words::UNSEEN,
         need => words::need(need),
     }
@@ -217,6 +222,11 @@ fn sentence(model: &Model, row: &Row<'_>) -> String {
             format!("{}{}", words.unwrap_or_default(), seen.unwrap_or_default())
         }
         (Need::Unfinished, _) => "R rotates who has no session".to_owned(),
+        (Need::Overdue, Some(_))
+            if let Some(entry) = model.timetable.find(&row.target.environment) =>
+        {
+            schedule_words::behind(model, entry)
+        }
         (Need::Overdue, Some(path)) => format!(
             "R rotates · {} old: {}",
             path.promoted_at

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ┌ header: where, badges, how old the data is ┐
+//! │ what keeps schedules from being acted on   │
 //! │ screen                                     │
 //! │ …                        overlay over it   │
 //! │ toast                                      │
@@ -24,7 +25,11 @@ mod review;
 mod review_publish;
 mod review_retire;
 mod review_roll_back;
+mod review_schedule;
 mod run;
+mod schedule_days;
+mod schedule_words;
+mod schedules;
 mod sparkline;
 #[cfg(test)]
 mod tests;
@@ -74,10 +79,12 @@ pub(super) fn view(
         ..area
     };
     bars::header(model, theme, header, buffer);
+    let screen = bars::standing(model, theme, screen, buffer);
     match model.screen() {
         Screen::Environments => environments::draw(model, theme, screen, buffer),
         Screen::Environment(target) => environment::draw(model, target, theme, screen, buffer),
         Screen::Drains => drain_monitor::draw(model, theme, screen, buffer),
+        Screen::Schedules => schedules::draw(model, theme, screen, buffer),
         Screen::Run => run::draw(model, theme, screen, buffer),
     }
     let mut cursor = bars::toast(model, theme, toast, buffer);

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     dialog, files, labelled_lines, put, put_all, review_publish, review_retire, review_roll_back,
+    review_schedule,
 };
 use crate::console::model::{Answer, Model, Problem, Review, Stage, Verb};
 use crate::console::theme::{Role, Theme};
@@ -37,10 +38,10 @@ pub(super) fn draw(
         body.1 == 0 && body.0.len() <= usize::from(room.saturating_sub(below))
     };
     let mut below = AGREEMENT;
-    let mut whole = body(review, theme, inner, room.saturating_sub(below));
+    let mut whole = body(model, review, theme, inner, room.saturating_sub(below));
     if !fits(&whole, below) {
         below -= 1;
-        whole = body(review, theme, inner, room.saturating_sub(below));
+        whole = body(model, review, theme, inner, room.saturating_sub(below));
     }
     let (lines, left_out) = whole;
     let height = u16::try_from(lines.len() + usize::from(left_out > 0))
@@ -65,10 +66,20 @@ pub(super) fn draw(
 const AGREEMENT: u16 = 3;
 
 /// What is said above the agreement, and how many lines of it were left out for want of room.
-fn body(review: &Review, theme: &Theme, width: u16, room: u16) -> (Vec<Line<'static>>, usize) {
+fn body(
+    model: &Model,
+    review: &Review,
+    theme: &Theme,
+    width: u16,
+    room: u16,
+) -> (Vec<Line<'static>>, usize) {
     let muted = |words: &'static str| Line::from(Span::styled(words, theme.style(Role::Muted)));
     let lines = match &review.stage {
         Stage::Asking if review.verb == Verb::Publish => vec![muted("looking at the files …")],
+        Stage::Asking if is_of_schedule(review) => vec![muted("looking at the schedule …")],
+        Stage::Acting if is_of_schedule(review) => {
+            vec![muted("the settings are being written …")]
+        }
         Stage::Asking => vec![muted("looking at the database …")],
         Stage::Acting if review.verb == Verb::Publish => {
             vec![muted("the files are being written …")]
@@ -85,6 +96,10 @@ fn body(review: &Review, theme: &Theme, width: u16, room: u16) -> (Vec<Line<'sta
         Stage::Ready(Answer::Retire(report)) => review_retire::planned(theme, report, width),
         Stage::Ready(Answer::EndSession(report)) => review_retire::session(theme, report, width),
         Stage::Ready(Answer::Publish(report)) => review_publish::planned(theme, report, width),
+        Stage::Ready(Answer::Schedule(report)) => {
+            review_schedule::planned(model, review, report, theme, width)
+        }
+        Stage::Closed(Answer::Schedule(report)) => review_schedule::closed(theme, report, width),
         Stage::Closed(Answer::Publish(report)) => review_publish::closed(theme, report, width),
         Stage::Closed(Answer::HandOver(report)) if review.verb == Verb::RollBack => {
             let lines = review_roll_back::closed(theme, report, width, room);
@@ -96,6 +111,10 @@ fn body(review: &Review, theme: &Theme, width: u16, room: u16) -> (Vec<Line<'sta
         Stage::Failed(problem) => failed(theme, problem, width),
     };
     (lines, 0)
+}
+
+fn is_of_schedule(review: &Review) -> bool {
+    matches!(review.verb, Verb::Pause | Verb::Resume)
 }
 
 /// Nobody may agree to what they do not know to be there.
@@ -135,6 +154,8 @@ fn title(review: &Review) -> String {
         Verb::Undo => format!("let the outgoing user of {name} {path} in again"),
         Verb::EndSession => format!("end session {pid} of {name} {path}"),
         Verb::Publish => format!("write the files of {name} again"),
+        Verb::Pause => format!("pause the schedule of {name}"),
+        Verb::Resume => format!("resume the schedule of {name}"),
     }
 }
 
@@ -195,6 +216,10 @@ fn draw_agreement(
         (_, Verb::EndSession) => " End it ",
         (_, Verb::Publish) if must_type.is_some() => " Write them ",
         (_, Verb::Publish) => " Write them (y) ",
+        (_, Verb::Pause) if must_type.is_some() => " Pause it ",
+        (_, Verb::Pause) => " Pause it (y) ",
+        (_, Verb::Resume) if must_type.is_some() => " Resume it ",
+        (_, Verb::Resume) => " Resume it (y) ",
         _ => " Do it (y) ",
     };
     let on_act = review.on_act || must_type.is_some() && reason.is_none();

@@ -131,7 +131,9 @@ fn step_line(
     words: &'static str,
     has_files: bool,
 ) -> Line<'static> {
-    let done = run.done.iter().find(|(known, _)| *known == step);
+    // Done of each, where there are several: the last of them counts.
+    let mut done = run.done.iter().filter(|(known, _)| *known == step);
+    let done = done.nth(run.paths.saturating_sub(1));
     let of_files = step == Step::Publish;
     let (glyph, word, role) = match done {
         Some(_) => ("✓", "done", Role::Ok),

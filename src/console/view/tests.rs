@@ -3,6 +3,7 @@
 mod drain_tests;
 mod retire_tests;
 mod roll_back_tests;
+mod schedule_tests;
 mod sink_tests;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ fn states() -> Vec<State> {
     roll_back_tests::reviews(&mut add);
     runs(&mut add);
     sink_tests::files(&mut add);
+    schedule_tests::schedules(&mut add);
     states
 }
 
@@ -128,6 +130,8 @@ fn review(mut model: Model, verb: Verb, of: &str, stage: Stage) -> Model {
         stage,
         way: None,
         typed: crate::console::input::LineInput::default(),
+        reason: crate::console::input::LineInput::default(),
+        on_reason: false,
         on_act: false,
     }));
     model.selected = Some(target(of));

@@ -1,6 +1,7 @@
 //! Lines of a text, by byte offsets.
 
 use crate::document::tree::{line_end, span_of};
+use crate::document::{Node, NodeKind, ScalarStyle};
 
 pub(super) fn spliced(text: &str, start: usize, end: usize, insert: &str) -> String {
     let mut result = String::with_capacity(text.len() + insert.len());
@@ -66,4 +67,41 @@ pub(super) fn comments_above(text: &str, line: usize) -> usize {
         start = above;
     }
     start
+}
+
+/// Whether the last value above a line is a block whose blank lines belong to it (`|+`, `>+`):
+/// then more of them would, if what stands between went away.
+pub(super) fn keeps_blank_lines(root: &Node, text: &str, line: usize) -> bool {
+    let mut last = root;
+    loop {
+        let above = match &last.kind {
+            NodeKind::Mapping(entries) => {
+                let mut values = entries.iter().map(|entry| &entry.value);
+                values.rfind(|value| value.span.start < line)
+            }
+            NodeKind::Sequence(items) => items.iter().rfind(|item| item.span.start < line),
+            NodeKind::Scalar(scalar) => {
+                let is_block = scalar.style() == ScalarStyle::Block;
+                let header = &text[last.span.start..line_end(text, last.span.start)];
+                let header = header.split('#').next().unwrap_or_default();
+                return is_block && header.contains('+');
+            }
+        };
+        match above {
+            Some(value) => last = value,
+            None => return false,
+        }
+    }
+}
+
+/// The byte behind the blank lines that begin at `at`.
+pub(super) fn after_blank_lines(text: &str, mut at: usize) -> usize {
+    while at < text.len() && text[at..line_end(text, at)].trim().is_empty() {
+        let next = with_break(text, line_end(text, at));
+        if next == at {
+            break;
+        }
+        at = next;
+    }
+    at
 }

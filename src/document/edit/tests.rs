@@ -51,6 +51,21 @@ values:
 ";
 
 #[test]
+fn blank_lines_behind_what_is_removed_do_not_join_a_block_that_keeps_its_own() {
+    let text = "a: |+\n x\n\nb: 1\n\nc: 2\n";
+    assert_eq!(
+        remove(text, &path("b")).as_deref().ok(),
+        Some("a: |+\n x\n\nc: 2\n")
+    );
+    // Elsewhere they stay.
+    let text = "a: |\n x\nb: 1\n\nc: 2\n";
+    assert_eq!(
+        remove(text, &path("b")).as_deref().ok(),
+        Some("a: |\n x\n\nc: 2\n")
+    );
+}
+
+#[test]
 fn only_changed_leaves_are_written_and_comments_stay() {
     let edited = done(
         SEED,

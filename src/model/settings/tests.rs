@@ -298,4 +298,5 @@ fn durations_have_units() {
 
 mod overlap;
 mod publish;
+mod schedule;
 mod webhooks;

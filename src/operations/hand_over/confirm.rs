@@ -46,7 +46,7 @@ impl Asked {
 }
 
 /// What agreement is missing, if any; `look` shows what would be done.
-pub(super) fn missing_agreement(
+pub(in crate::operations) fn missing_agreement(
     environment: &EnvironmentName,
     protected: bool,
     look: &str,

@@ -39,6 +39,7 @@ mod subject;
 mod unlock;
 mod verify;
 
+pub(super) use confirm::missing_agreement;
 pub use end_session::{
     EndSessionReport, EndSessionRequest, EndSessionStatus, end_session, plan_end_session,
 };

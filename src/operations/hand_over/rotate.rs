@@ -1,13 +1,15 @@
 //! `rotate`: plan, and a new rotation.
 
+mod opening;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::json;
-use sha2::{Digest, Sha256};
 
+pub(super) use self::opening::admitted;
+use self::opening::open_rotation;
 use super::adopt;
 use super::claim::Claimed;
 use super::confirm::{Asked, unconfirmed};
@@ -24,13 +26,12 @@ use super::subject::Subject;
 use super::{Confirmation, Observer, PathOutcome, Progress};
 use crate::document::PropertyPath;
 use crate::model::{EnvironmentName, Gate, RotationId, Step};
-use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::process::Signal;
 use crate::rotation::{
-    AdmitCase, Admitted, Case, Event, GateLook, Intent, Plan, Refusal, admit_unseen, refuse_locked,
+    AdmitCase, Event, GateLook, Intent, Plan, Refusal, admit_unseen, refuse_locked,
 };
-use crate::store::{Locked, journal, schedule_runs};
+use crate::store::{Locked, journal};
 
 /// What to rotate.
 #[derive(Debug, Clone)]
@@ -327,133 +328,6 @@ fn tell_step(observer: &Observer, subjects: &[Subject], step: Step, done: bool) 
             false => Progress::Begun { path, step },
         });
     }
-}
-
-/// One digest over the plans of all paths, to which a waiver is bound.
-fn digest_of<'a>(plans: impl Iterator<Item = &'a Plan>) -> String {
-    let digests: Vec<String> = plans.map(Plan::digest).collect();
-    match digests.as_slice() {
-        [only] => only.clone(),
-        all => hex::encode(&Sha256::digest(all.join("\n"))[..16]),
-    }
-}
-
-/// What S1 established, for the journal.
-pub(super) fn admitted(subject: &Subject, plan: &Plan) -> Admitted {
-    Admitted {
-        secret: subject.record.id.to_string(),
-        current: subject.current_user().as_str().to_owned(),
-        user: subject.user().as_str().to_owned(),
-        accounts: plan.accounts.clone(),
-        statements: plan.statements,
-        login_limit: plan.login_limit,
-        current_limit: plan.current_limit,
-        hosts: plan
-            .rows
-            .iter()
-            .map(|host| host.as_str().to_owned())
-            .collect(),
-        server: plan.server.clone(),
-        previous_known: subject.previous.password.is_some(),
-        current_known: subject.current.password.is_some(),
-    }
-}
-
-/// S1's end for one path: what is written of it.
-fn first_line(one: &Judged<'_>) -> (String, Event, serde_json::Value) {
-    let path = one.subject.path.to_string();
-    match &one.verdict {
-        Ok(plan) => {
-            let detail = json!({
-                "path": path, "user": plan.user, "waived": plan.waived,
-                "first-promotion-acknowledged": plan.first_promotion,
-            });
-            let event = Event::Admitted(admitted(one.subject, plan));
-            (path, event, detail)
-        }
-        Err(refusal) => {
-            let event = Event::Parked {
-                case: Case::Unreachable,
-                message: refusal.message.clone(),
-            };
-            let detail = json!({"path": path, "unreachable": refusal.message});
-            (path, event, detail)
-        }
-    }
-}
-
-/// S1's end: lock, plan digest, requester and reason are durable.
-async fn open_rotation(
-    workspace: &Workspace,
-    request: &RotateRequest,
-    environment_id: &str,
-    judged: &[Judged<'_>],
-) -> Result<RotationId, Failure> {
-    let digest = digest_of(judged.iter().filter_map(|one| one.verdict.as_ref().ok()));
-    let opened = Event::Opened {
-        requester: workspace.requester.clone(),
-        reason: request.reason.clone(),
-        plan: digest.clone(),
-        waiver: request.waiver.clone(),
-        revision: judged.first().map_or(0, |one| one.subject.revision),
-        compromised: request.compromised,
-    };
-    let first_lines: Vec<_> = judged.iter().map(first_line).collect();
-    let (reason, waiver) = (request.reason.clone(), request.waiver.clone());
-    let scheduled = request.scheduled;
-    let environment = request.environment.clone();
-    let environment_id = environment_id.to_owned();
-    let master = Arc::clone(&workspace.master);
-    let requester = workspace.requester.clone();
-    let claims: Vec<Claimed> = judged.iter().filter_map(Judged::claimed).collect();
-    let own: Vec<OwnLogins> = judged.iter().map(Judged::own_logins).collect();
-    let rotation = effects::write(workspace, "opened", move |transaction| {
-        let now = timestamp();
-        for claimed in &claims {
-            claimed.claim(transaction)?;
-        }
-        for logins in &own {
-            logins.note(transaction)?;
-        }
-        let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
-        if let Some(slot) = scheduled
-            && !schedule_runs::bind(transaction, &environment_id, slot, rotation)?
-        {
-            return Err(over_already(&environment));
-        }
-        journal::append(transaction, rotation, None, &opened, &now)?;
-        let mut paths = Vec::new();
-        for (path, event, detail) in &first_lines {
-            journal::append(transaction, rotation, Some(path), event, &now)?;
-            paths.push(detail);
-        }
-        let detail = json!({
-            "rotation": rotation, "plan": digest, "reason": reason, "waiver": waiver,
-            "paths": paths,
-        });
-        let action = "rotation.opened";
-        Workspace::audit(
-            &master,
-            transaction,
-            &requester,
-            action,
-            Some(&environment),
-            detail,
-        )?;
-        Ok::<_, Failure>(rotation)
-    })
-    .await?;
-    Ok(rotation)
-}
-
-/// Somebody else has rotated for the same occurrence, or the schedule is another one now.
-fn over_already(environment: &EnvironmentName) -> Failure {
-    Failure::new(
-        "occurrence-over",
-        Exit::Refused,
-        "the occurrence was acted on already, or the schedule was changed",
-        format!("see handover schedule show {environment}"),
-    )
 }
 
 /// The admitted paths with what S1 has already seen; the others stay parked.

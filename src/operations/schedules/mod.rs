@@ -4,7 +4,16 @@
 //! schedule also says when somebody has to look at it next, so that nobody has to read settings
 //! to find out that nothing is due.
 
+mod act;
+mod change;
+mod edit;
+mod facts;
+mod freeze;
+mod health;
+mod listing;
+mod servers;
 mod turn;
+mod turn_end;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
@@ -15,11 +24,24 @@ use crate::model::settings::Settings;
 use crate::model::{EnvironmentName, Recurrence, Schedule};
 use crate::schedule::{Due, Held, Memory, Remembered, due, offset_of};
 use crate::store::{
-    ScheduleRow, ScheduleRun, StoreError, freeze, overlaps, rotated_secrets, schedule_runs,
-    schedules,
+    ScheduleRow, ScheduleRun, StoreError, freeze as freezes, overlaps, rotated_secrets,
+    schedule_runs, schedules,
 };
 
-pub use turn::{Turn, TurnEnd, note_turn, reconsider_schedules, take_turn};
+pub use act::act_on_turn;
+pub use change::NewSchedule;
+pub use edit::{
+    Pause, ScheduleEdit, ScheduleReview, pause_schedule, plan_pause, plan_schedule,
+    resume_schedule, set_schedule,
+};
+pub use facts::{ScheduleFact, schedule_facts};
+pub use freeze::{FreezeReview, current_freeze, freeze, plan_freeze, plan_unfreeze, unfreeze};
+pub(super) use health::{HealthSource, health_of};
+pub use listing::{PausedView, RunView, ScheduleListing, ScheduleView, list_schedules};
+pub(super) use listing::{shown_agent, shown_freeze};
+pub use servers::servers_of;
+pub use turn::{MissedTurn, Taken, Turn, reconsider_schedules, take_turn};
+pub use turn_end::{TurnEnd, note_turn};
 
 /// After a save: the schedule that the settings now have is the one that is remembered. One
 /// whose occurrences are others than before begins anew, so that none of the past counts.
@@ -64,10 +86,14 @@ fn refuse_past(
 ) -> Result<(), Failure> {
     match schedule.recurrence {
         Recurrence::Once(time) if time <= now => {
-            let finding = settings.schedule_finding(
+            let mut finding = settings.schedule_finding(
                 format!("{} has passed", time.format("%Y-%m-%d %H:%M:%S UTC")),
                 "write a time to come, or rotate by hand: handover rotate".to_owned(),
             );
+            // Whoever wrote it knows it by the name of the file.
+            if let Some(place) = &mut finding.place {
+                place.source.clone_from(&truth.name);
+            }
             Err(Failure::in_document(
                 "bad-settings",
                 vec![finding],
@@ -88,7 +114,7 @@ fn look_again(
     let Some(row) = schedules::find(transaction, environment_id)? else {
         return Ok(());
     };
-    let known = recall(transaction, &row)?;
+    let known = recall(transaction, &row, now)?;
     // A freeze is lifted at any time, and whoever looks asks for it by itself.
     let next = match due_now(
         environment_id,
@@ -98,7 +124,14 @@ fn look_again(
         now,
     ) {
         Due::Nothing { next_at } => next_at,
-        _ => Some(now),
+        // Whoever has waited for longer goes first.
+        Due::Begin(stretch) | Due::Missed(stretch) => {
+            Some(now.min(stretch.slot + offset(environment_id, schedule)))
+        }
+        Due::GoOn { .. } | Due::RunOut { .. } => {
+            let tried = known.last.and_then(|run| run.next_try_at);
+            Some(tried.map_or(now, |next| next.min(now)))
+        }
     };
     schedules::set_next(transaction, environment_id, next)
 }
@@ -141,10 +174,7 @@ fn held(
     schedule: &Schedule,
     now: DateTime<Utc>,
 ) -> Result<Held, StoreError> {
-    let frozen = match freeze::current(transaction, now)? {
-        None => Held::No,
-        Some(freeze) => freeze.until.map_or(Held::ForGood, Held::Until),
-    };
+    let frozen = held_by_freeze(transaction, now)?;
     let own = match paused(schedule) {
         Held::Until(until) if until <= now => Held::No,
         own => own,
@@ -157,15 +187,30 @@ fn held(
     })
 }
 
+/// Whether a freeze keeps anything from being begun.
+///
+/// # Errors
+/// The store's own.
+fn held_by_freeze(transaction: &Transaction<'_>, now: DateTime<Utc>) -> Result<Held, StoreError> {
+    Ok(match freezes::current(transaction, now)? {
+        None => Held::No,
+        Some(freeze) => freeze.until.map_or(Held::ForGood, Held::Until),
+    })
+}
+
 /// What the store knows of a schedule.
 struct Recalled {
     memory: Memory,
-    /// The newest run.
+    /// The run that stands.
     last: Option<ScheduleRun>,
 }
 
-fn recall(transaction: &Transaction<'_>, row: &ScheduleRow) -> Result<Recalled, StoreError> {
-    let last = schedule_runs::newest(transaction, &row.environment_id)?;
+fn recall(
+    transaction: &Transaction<'_>,
+    row: &ScheduleRow,
+    now: DateTime<Utc>,
+) -> Result<Recalled, StoreError> {
+    let last = schedule_runs::standing(transaction, &row.environment_id, now)?;
     // What was acted on by a schedule of other times says nothing of this one, but while it is open.
     let counts = last
         .as_ref()
@@ -175,14 +220,30 @@ fn recall(transaction: &Transaction<'_>, row: &ScheduleRow) -> Result<Recalled, 
         rotated_at: rotated_at(transaction, &row.environment_id)?,
         last: counts.map(|run| Remembered {
             slot: run.slot,
-            after: run.after,
             until: run.until,
             state: run.state,
             next_try_at: run.next_try_at,
+            was_tried: run.attempts > 0,
             has_rotation: run.rotation.is_some(),
         }),
     };
     Ok(Recalled { memory, last })
+}
+
+/// What is remembered of a schedule that is set now.
+///
+/// # Errors
+/// The store's own.
+fn fresh_memory(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+    now: DateTime<Utc>,
+) -> Result<Memory, StoreError> {
+    Ok(Memory {
+        since: now,
+        rotated_at: rotated_at(transaction, environment_id)?,
+        last: None,
+    })
 }
 
 /// When all rotated secrets of an environment had been promoted; `None` while one was not.

@@ -8,18 +8,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 use serde_json::json;
 
-use super::{due_now, held, look_again, recall};
-use crate::model::{EnvironmentName, NoticeKind, RotationId, SlotState};
-use crate::operations::hand_over::{HandOverStatus, Report};
-use crate::operations::loading::Head;
+use super::{Recalled, due_now, held, look_again, offset, recall};
+use crate::model::{EnvironmentName, NoticeKind, RotationId, Schedule, SlotState};
+use crate::operations::loading::{Head, parse_settings};
 use crate::operations::notices;
-use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::Event;
-use crate::schedule::{Due, MOST_TRIES, Stretch, pause_after};
+use crate::operations::{Failure, Workspace};
+use crate::schedule::{Due, LONGEST_PAUSE, Stretch};
 use crate::store::schedule_runs::NewRun;
 use crate::store::{
-    RunProblem, ScheduleRun, StoreError, environments, journal, schedule_runs, schedules,
+    RunProblem, ScheduleRow, ScheduleRun, StoreError, environments, freeze, revisions,
+    schedule_runs, schedules,
 };
+
+/// What was missed gives way to what comes next so often at one look.
+const ROUNDS: usize = 5;
+/// So many schedules are reconsidered in one transaction.
+const AT_ONCE: usize = 20;
 
 /// An occurrence that is to be acted on now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,71 +42,133 @@ pub struct Turn {
     pub attempts: u32,
 }
 
-/// How a turn ended, for whoever tells it.
+/// What was found when a turn was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// What is to be acted on now, if anything is.
+    pub turn: Option<Turn>,
+    /// What was missed on the way there; it stands in the store and is told.
+    pub missed: Vec<MissedTurn>,
+}
+
+/// An occurrence that led to no rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TurnEnd {
-    /// How far the occurrence has come.
-    pub state: SlotState,
-    /// The rotation that was begun for it.
-    pub rotation: Option<RotationId>,
-    /// When it is tried again, if it is.
-    pub next_try_at: Option<DateTime<Utc>>,
-    /// What was in the way: a code, words, and what mends it.
-    pub problem: Option<(String, String, String)>,
+pub struct MissedTurn {
+    /// The occurrence.
+    pub slot: DateTime<Utc>,
+    /// How many it stands for.
+    pub occurrences: u64,
+    /// What was in the way.
+    pub problem: RunProblem,
 }
 
 /// Takes what is due of an environment's schedule, if anything is. What has been missed is
-/// written down and told on the way.
+/// written down and told on the way. While a freeze holds nothing is taken, and nothing counts
+/// as missed yet.
 ///
 /// # Errors
-/// A document or settings that cannot be read, or the store's own.
+/// A document or settings that cannot be read, which are then left alone for a while, or the
+/// store's own.
 pub async fn take_turn(
     workspace: &Workspace,
     environment: EnvironmentName,
     now: DateTime<Utc>,
-) -> Result<Option<Turn>, Failure> {
+) -> Result<Taken, Failure> {
     workspace
         .store
         .write(move |transaction| {
+            if freeze::current(transaction, now)?.is_some() {
+                return Ok(Ok(Taken::default()));
+            }
             let Some(row) = environments::find(transaction, &environment)? else {
-                return Ok(None);
+                return Ok(Ok(Taken::default()));
             };
             let Some(known) = schedules::find(transaction, &row.id)? else {
-                return Ok(None);
+                return Ok(Ok(Taken::default()));
             };
-            let head = Head::load(transaction, &environment)?;
-            let Some(schedule) = head.settings.schedule() else {
-                return Ok(None);
-            };
-            // What was missed gives way to what comes next; a few rounds are enough for all.
-            for _ in 0..3 {
-                let recalled = recall(transaction, &known)?;
-                let held = held(transaction, schedule, now)?;
-                let answer = due_now(&row.id, schedule, &recalled.memory, held, now);
-                match answer {
-                    Due::Nothing { next_at } => {
-                        schedules::set_next(transaction, &row.id, next_at)?;
-                        return Ok(None);
-                    }
-                    Due::Begin(stretch) => {
-                        begin(transaction, &row.id, &stretch, now)?;
-                        schedules::set_next(transaction, &row.id, Some(now))?;
-                    }
-                    Due::GoOn { .. } => {
-                        return Ok(recalled.last.map(|run| turn(&environment, &row.id, &run)));
-                    }
-                    Due::Missed(stretch) => {
-                        let problem = nobody_there();
-                        miss(transaction, &environment, &row.id, &stretch, &problem, now)?;
-                    }
-                    Due::RunOut { slot } => {
-                        run_out(transaction, &environment, &row.id, slot, now)?;
-                    }
+            let head = match Head::load(transaction, &environment) {
+                Ok(head) => head,
+                Err(failure) => {
+                    // It is told, and not again at each look.
+                    schedules::set_next(transaction, &row.id, Some(later(now)))?;
+                    return Ok(Err(failure));
                 }
-            }
-            Ok::<_, Failure>(None)
+            };
+            let Some(schedule) = head.settings.schedule() else {
+                schedules::set_next(transaction, &row.id, None)?;
+                return Ok(Ok(Taken::default()));
+            };
+            schedule_runs::forget_missed_after(transaction, &row.id, now)?;
+            Ok::<_, Failure>(Ok(settle(transaction, &head, &known, schedule, now)?))
         })
-        .await
+        .await?
+}
+
+/// Goes from what is missed to what comes next, until there is a turn or nothing is due.
+fn settle(
+    transaction: &Transaction<'_>,
+    head: &Head,
+    known: &ScheduleRow,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<Taken, Failure> {
+    let (id, name) = (&head.row.id, &head.row.name);
+    let mut taken = Taken::default();
+    for _ in 0..ROUNDS {
+        let recalled = recall(transaction, known, now)?;
+        let held = held(transaction, schedule, now)?;
+        match due_now(id, schedule, &recalled.memory, held, now) {
+            Due::Nothing { next_at } => {
+                schedules::set_next(transaction, id, next_at)?;
+                return Ok(taken);
+            }
+            Due::Begin(stretch) => {
+                begin(transaction, id, &stretch, now)?;
+                // Whoever dies now leaves it due.
+                let start = stretch.slot + offset(id, schedule);
+                schedules::set_next(transaction, id, Some(start.min(now)))?;
+            }
+            Due::GoOn { slot } | Due::RunOut { slot } if was_rotated_since(&recalled, slot) => {
+                // A person was quicker, and the occurrence has what it is for.
+                let done = SlotState::Done;
+                schedule_runs::end(transaction, id, slot, done, None, now)?;
+            }
+            Due::GoOn { .. } => {
+                taken.turn = recalled.last.map(|run| turn(name, id, &run));
+                return Ok(taken);
+            }
+            Due::Missed(stretch) => {
+                let problem = nobody_there();
+                miss(transaction, name, id, &stretch, &problem, now)?;
+                taken.missed.push(MissedTurn {
+                    slot: stretch.slot,
+                    occurrences: stretch.occurrences,
+                    problem,
+                });
+            }
+            Due::RunOut { slot } => {
+                taken
+                    .missed
+                    .push(run_out(transaction, name, id, slot, now)?);
+            }
+        }
+    }
+    schedules::set_next(transaction, id, Some(later(now)))?;
+    Ok(taken)
+}
+
+/// When that is looked at again which cannot be acted on now.
+pub(super) fn later(now: DateTime<Utc>) -> DateTime<Utc> {
+    now + TimeDelta::from_std(LONGEST_PAUSE).unwrap_or_default()
+}
+
+/// Whether everything was promoted after an occurrence for which no rotation of its own was begun.
+fn was_rotated_since(recalled: &Recalled, slot: DateTime<Utc>) -> bool {
+    let has_none = recalled
+        .last
+        .as_ref()
+        .is_some_and(|run| run.rotation.is_none());
+    has_none && recalled.memory.rotated_at.is_some_and(|at| at > slot)
 }
 
 fn turn(environment: &EnvironmentName, environment_id: &str, run: &ScheduleRun) -> Turn {
@@ -165,7 +231,7 @@ fn run_out(
     environment_id: &str,
     slot: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<(), Failure> {
+) -> Result<MissedTurn, Failure> {
     let was_behind = is_behind(transaction, environment_id)?;
     let run = schedule_runs::find(transaction, environment_id, slot)?;
     let occurrences = run.as_ref().map_or(1, |run| run.occurrences);
@@ -180,17 +246,30 @@ fn run_out(
         now,
     )?;
     let told = (slot, occurrences, &problem);
-    tell_missed(transaction, environment, environment_id, told, was_behind)
+    tell_missed(transaction, environment, environment_id, told, was_behind)?;
+    Ok(MissedTurn {
+        slot,
+        occurrences,
+        problem,
+    })
 }
 
-/// Whether the occurrence before did not lead to a rotation either.
-fn is_behind(transaction: &Transaction<'_>, environment_id: &str) -> Result<bool, StoreError> {
+/// Whether the occurrence before did not lead to a rotation either, and nobody has rotated by
+/// hand since.
+pub(super) fn is_behind(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+) -> Result<bool, StoreError> {
     let runs = schedule_runs::list(transaction, environment_id, 2)?;
     let over = runs.iter().find(|run| run.over_at.is_some());
-    Ok(over.is_some_and(|run| run.state != SlotState::Done))
+    let Some(over) = over.filter(|run| run.state != SlotState::Done) else {
+        return Ok(false);
+    };
+    let rotated_at = super::rotated_at(transaction, environment_id)?;
+    Ok(rotated_at.is_none_or(|at| at < over.slot))
 }
 
-fn tell_missed(
+pub(super) fn tell_missed(
     transaction: &Transaction<'_>,
     environment: &EnvironmentName,
     environment_id: &str,
@@ -209,159 +288,6 @@ fn tell_missed(
     Ok(())
 }
 
-/// Notes how a turn ended, and when somebody has to look next.
-///
-/// # Errors
-/// The store's own.
-pub async fn note_turn(
-    workspace: &Workspace,
-    turn: &Turn,
-    ended: Result<Report, Failure>,
-    now: DateTime<Utc>,
-) -> Result<TurnEnd, Failure> {
-    let turn = turn.clone();
-    workspace
-        .store
-        .write(move |transaction| {
-            let (id, slot) = (&turn.environment_id, turn.slot);
-            // What was bound to it stands there, whatever the report says.
-            let run = schedule_runs::find(transaction, id, slot)?;
-            let rotation = run.as_ref().and_then(|run| run.rotation);
-            let problem = problem_of(&ended);
-            let mut end = TurnEnd {
-                state: SlotState::Open,
-                rotation,
-                next_try_at: None,
-                problem: problem
-                    .as_ref()
-                    .map(|one| (one.code.clone(), one.message.clone(), one.remedy.clone())),
-            };
-            end.state = match rotation {
-                Some(rotation) => state_of(transaction, rotation, &turn, &ended)?,
-                None => SlotState::Open,
-            };
-            match (end.state, &problem) {
-                (SlotState::Open, Some(problem)) => {
-                    let pause = match is_interrupted(&ended) {
-                        // Whoever comes next goes on at once.
-                        true => TimeDelta::zero(),
-                        false => {
-                            TimeDelta::from_std(pause_after(turn.attempts + 1)).unwrap_or_default()
-                        }
-                    };
-                    let mut next = now + pause;
-                    if rotation.is_none() {
-                        next = next.min(turn.until);
-                    }
-                    schedule_runs::try_again(transaction, id, slot, next, problem)?;
-                    end.next_try_at = Some(next);
-                    schedules::set_next(transaction, id, Some(next))?;
-                    return Ok(end);
-                }
-                (state, _) => {
-                    let state = match state {
-                        SlotState::Open => SlotState::Failed,
-                        state => state,
-                    };
-                    end.state = state;
-                    let was_behind = is_behind(transaction, id)?;
-                    schedule_runs::end(transaction, id, slot, state, problem.as_ref(), now)?;
-                    if state != SlotState::Done && was_behind {
-                        tell_overdue(transaction, &turn, problem.as_ref())?;
-                    }
-                }
-            }
-            let head = Head::load(transaction, &turn.environment)?;
-            if let Some(schedule) = head.settings.schedule() {
-                look_again(transaction, id, schedule, now)?;
-            }
-            Ok::<_, Failure>(end)
-        })
-        .await
-}
-
-fn tell_overdue(
-    transaction: &Transaction<'_>,
-    turn: &Turn,
-    problem: Option<&RunProblem>,
-) -> Result<(), Failure> {
-    let rotated_at = super::rotated_at(transaction, &turn.environment_id)?;
-    let data = json!({
-        "occurrence": turn.slot, "occurrences": 1,
-        "code": problem.map(|one| &one.code), "reason": problem.map(|one| &one.message),
-        "remedy": problem.map(|one| &one.remedy), "last_rotated_at": rotated_at,
-    });
-    let kind = NoticeKind::ScheduleOverdue;
-    notices::of_schedule(transaction, &turn.environment, kind, &data)
-}
-
-fn is_interrupted(ended: &Result<Report, Failure>) -> bool {
-    matches!(ended, Ok(report) if report.status == HandOverStatus::Interrupted)
-}
-
-/// What became of the rotation that was begun.
-fn state_of(
-    transaction: &Transaction<'_>,
-    rotation: RotationId,
-    turn: &Turn,
-    ended: &Result<Report, Failure>,
-) -> Result<SlotState, StoreError> {
-    let lines = journal::lines(transaction, rotation)?;
-    let is_closed = lines.iter().any(|line| line.event == Event::Closed);
-    let (mut paths, mut promoted) = (Vec::new(), Vec::new());
-    for line in &lines {
-        if let Some(path) = &line.path {
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-            if matches!(line.event, Event::Promoted { .. }) {
-                promoted.push(path);
-            }
-        }
-    }
-    Ok(match (is_closed, ended) {
-        (true, _) if paths.iter().all(|path| promoted.contains(path)) => SlotState::Done,
-        (true, _) => SlotState::Failed,
-        // A person is needed: trying again would not help, and might be what hurts.
-        (false, Ok(report)) if report.whole_exit() == Exit::NeedsHuman => SlotState::Failed,
-        (false, ended) if is_interrupted(ended) => SlotState::Open,
-        (false, _) if turn.attempts + 1 >= MOST_TRIES => SlotState::Failed,
-        (false, _) => SlotState::Open,
-    })
-}
-
-/// What was in the way, if anything was.
-fn problem_of(ended: &Result<Report, Failure>) -> Option<RunProblem> {
-    let report = match ended {
-        Err(failure) => {
-            return Some(RunProblem {
-                code: failure.code.to_owned(),
-                message: failure.message.clone(),
-                remedy: failure.remedy.clone(),
-            });
-        }
-        Ok(report) if report.whole_exit() == Exit::Done => return None,
-        Ok(report) => report,
-    };
-    let of_paths = report.paths.iter();
-    // A path that was only held back by another one says less than that one.
-    let mut errors = of_paths.filter_map(|path| {
-        let error = path.error.as_ref()?;
-        Some((error.code == "held-back", Some(path.path.as_str()), error))
-    });
-    let first = errors.clone().find(|(is_held_back, ..)| !is_held_back);
-    let whole = report.error.as_ref().map(|error| (false, None, error));
-    let (_, path, error) = first.or(whole).or_else(|| errors.next())?;
-    Some(RunProblem {
-        code: error.code.clone(),
-        message: match path {
-            Some(path) => format!("{path}: {}", error.message),
-            None => error.message.clone(),
-        },
-        remedy: error.remedy.clone(),
-    })
-}
-
 /// Looks at all schedules anew: at an agent's start, and when the clock was set back. Answers how
 /// many there are.
 ///
@@ -371,24 +297,44 @@ pub async fn reconsider_schedules(
     workspace: &Workspace,
     now: DateTime<Utc>,
 ) -> Result<usize, Failure> {
-    workspace
-        .store
-        .write(move |transaction| {
-            let all = schedules::list(transaction)?;
-            for row in &all {
-                if row.since > now {
-                    schedules::set_since(transaction, &row.environment_id, now)?;
+    let all = workspace.store.read(schedules::list).await?;
+    // Others wait for the store no longer than for a few of them.
+    for some in all.chunks(AT_ONCE) {
+        let some = some.to_vec();
+        workspace
+            .store
+            .write(move |transaction| {
+                for row in &some {
+                    reconsider(transaction, row, now)?;
                 }
-                // What cannot be read is told when it is due.
-                let Ok(head) = Head::load(transaction, &row.environment) else {
-                    schedules::set_next(transaction, &row.environment_id, Some(now))?;
-                    continue;
-                };
-                if let Some(schedule) = head.settings.schedule() {
-                    look_again(transaction, &row.environment_id, schedule, now)?;
-                }
-            }
-            Ok::<_, Failure>(all.len())
-        })
-        .await
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+    }
+    Ok(all.len())
+}
+
+fn reconsider(
+    transaction: &Transaction<'_>,
+    row: &ScheduleRow,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let id = &row.environment_id;
+    if row.since > now {
+        schedules::set_since(transaction, id, now)?;
+    }
+    schedule_runs::forget_missed_after(transaction, id, now)?;
+    let Some(found) = environments::find(transaction, &row.environment)? else {
+        return Ok(());
+    };
+    // Of a thousand environments no document is parsed for this. What cannot be read is told when
+    // it is due.
+    let revision = revisions::get(transaction, id, found.head)?;
+    let Ok(settings) = parse_settings("settings", &revision.settings) else {
+        return schedules::set_next(transaction, id, Some(now));
+    };
+    match settings.schedule() {
+        Some(schedule) => look_again(transaction, id, schedule, now),
+        None => schedules::set_next(transaction, id, None),
+    }
 }

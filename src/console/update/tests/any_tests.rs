@@ -42,6 +42,10 @@ fn events() -> impl Strategy<Value = String> {
         "x",
         "space",
         "d",
+        "S",
+        "P",
+        "up",
+        "down",
         "1",
         "4",
     ]);
@@ -67,6 +71,16 @@ fn events() -> impl Strategy<Value = String> {
         "<written>",
         "<foreign>",
         "<exported:words>",
+        "<schedules:two>",
+        "<schedules:paused>",
+        "<schedules:missed>",
+        "<schedules:none>",
+        "<no-schedules>",
+        "<to-pause>",
+        "<paused>",
+        "<to-resume>",
+        "<to-make-up>",
+        "<resumed>",
         "<acting-failed>",
         "<locked-drain:shop/beta>",
         "<done>",
@@ -105,6 +119,10 @@ fn events() -> impl Strategy<Value = String> {
         "esc esc j enter <locked-drain:shop/beta> Z <unlock> y <unlocked>",
         "esc esc j enter 1 <late:shop/beta> enter j X <to-end> <type:4000> enter",
         "esc esc G W <to-write> y <written>",
+        "esc esc <schedules:two> S G k P <to-pause> y <paused>",
+        "esc esc <schedules:two> S g g U P <to-pause> up <type:closing> enter <type:shop/alpha> enter",
+        "esc esc <schedules:paused> S P <to-resume> y <resumed>",
+        "esc esc <schedules:missed> S g g R <planned> y",
         "<store:0>",
         "<store:1>",
         "<store:2>",
@@ -163,6 +181,16 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
         Some(selected) => prop_assert!(rows.iter().any(|row| row.target == *selected)),
         None => prop_assert!(rows.is_empty()),
     }
+    let rows = model.schedule_rows();
+    match &model.timetable.selected {
+        Some(selected) => {
+            let is_there = |name: &EnvironmentName| *name == selected.environment;
+            prop_assert!(
+                model.timetable.at.is_none() || rows.iter().any(|row| is_there(row.environment))
+            );
+        }
+        None => prop_assert!(rows.is_empty() || !model.screens.contains(&Screen::Schedules)),
+    }
     prop_assert_eq!(model.screens.first(), Some(&Screen::Environments));
     let mut begun = 0;
     for effect in &effects {
@@ -203,6 +231,21 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
                 confirmation,
                 ..
             } => (Verb::Publish, target, confirmation),
+            Effect::Pause {
+                target,
+                reason,
+                confirmation,
+                ..
+            } => {
+                let written = agreeable(&before).and_then(|review| review.reason());
+                prop_assert_eq!(&written, reason, "another reason than the one shown");
+                (Verb::Pause, target, confirmation)
+            }
+            Effect::Resume {
+                target,
+                confirmation,
+                ..
+            } => (Verb::Resume, target, confirmation),
             _ => continue,
         };
         begun += 1;
@@ -220,6 +263,7 @@ fn step(model: &mut Model, event: &str) -> Result<usize, TestCaseError> {
                 "no number was typed"
             );
         }
+        prop_assert!(!review.on_reason, "{event} was a letter of the reason");
         prop_assert!(before.busy().is_none(), "one at a time");
         prop_assert!(!before.is_read_only(&target.environment));
         let is_typed = review.offer().is_some_and(|offer| offer.typed);
@@ -279,6 +323,16 @@ fn the_ways_to_an_end_do_end_in_a_change() {
         ("<store:0>", "G W <to-write> tab enter <written>"),
         ("<store:2>", "U V <evidence> <type:shop/pay> enter"),
         ("<store:0>", "j enter <late:shop/beta> L <lock> y"),
+        ("<store:0>", "<schedules:two> S G k P <to-pause> y <paused>"),
+        (
+            "<store:0>",
+            "<schedules:two> S U P <to-pause> up <type:why> enter <type:shop/alpha> enter",
+        ),
+        (
+            "<store:0>",
+            "<schedules:paused> S j P <to-make-up> tab enter <made-up>",
+        ),
+        ("<store:0>", "<schedules:missed> S R <planned> y"),
         (
             "<store:0>",
             "j enter <locked-drain:shop/beta> Z <unlock> y <unlocked>",

@@ -11,7 +11,8 @@ use crate::model::Stage as OverlapStage;
 
 const IN: &str = "home | in shop/billing | at shop/billing";
 /// What is looked at again after a change.
-const AFTER: &str = "status, detail shop/billing, look shop/billing logins, drains shop/billing";
+const AFTER: &str =
+    "status, schedules, detail shop/billing, look shop/billing logins, drains shop/billing";
 
 fn open(drain: fn(&str) -> Drain) -> Model {
     in_drain(drain("shop/billing"))

@@ -224,7 +224,7 @@ fn a_rollback_is_a_run_and_its_end_is_told() {
     let mut model = quiet();
     run(&mut model, "j B <applications-fail> y");
     assert!(model.is_running());
-    let after = "status, detail shop/beta, look shop/beta logins";
+    let after = "status, schedules, detail shop/beta, look shop/beta logins";
     let of = target("shop/beta");
     for (report, told) in [
         (rolled_back(&of), "says \"shop/beta is done\""),

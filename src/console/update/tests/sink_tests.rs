@@ -44,7 +44,7 @@ fn files_are_written_after_a_review() {
         with_files(),
         "W <to-write> y <written>",
         &format!("{AT} | says \"1 file of shop/beta has revision 3\""),
-        "status, detail shop/beta, look shop/beta logins, drains shop/beta",
+        "status, schedules, detail shop/beta, look shop/beta logins, drains shop/beta",
     );
     // What stays as it is is told with its remedy.
     for answer in ["<not-written>", "<foreign>"] {
@@ -52,7 +52,7 @@ fn files_are_written_after_a_review() {
             with_files(),
             &format!("W <to-write-beside> y {answer}"),
             &is("closed"),
-            "status, detail shop/beta, look shop/beta logins, drains shop/beta",
+            "status, schedules, detail shop/beta, look shop/beta logins, drains shop/beta",
         );
         assert!(model.deed.is_none());
     }

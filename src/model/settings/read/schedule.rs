@@ -92,7 +92,7 @@ impl Reader<'_> {
         match time_zone(&text) {
             Ok(zone) => Some(zone),
             Err(hint) => {
-                self.error(field, format!("{text:?} is no time zone"), Some(hint));
+                self.error(field, "there is no such time zone", Some(hint));
                 None
             }
         }

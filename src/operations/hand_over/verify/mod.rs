@@ -130,6 +130,19 @@ pub enum Drift {
 }
 
 impl Drift {
+    /// The word, as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AsExpected => "as-expected",
+            Self::NoState => "no-state",
+            Self::Document => "document",
+            Self::Unreachable => "unreachable",
+            Self::Drifted => "drifted",
+            Self::CurrentDead => "current-dead",
+        }
+    }
+
     fn exit(self) -> Exit {
         match self {
             Self::AsExpected | Self::NoState => Exit::Done,

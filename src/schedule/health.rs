@@ -1,0 +1,476 @@
+//! Whether an environment is as well as its schedule and its overlap want it: the one place
+//! that says so, for the command line, the console, monitors and metrics.
+//!
+//! What is wrong is one sentence each, with the command that mends it. What nobody has asked
+//! for is not wrong: an environment without a schedule that was never rotated is healthy.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::due::{Due, Held, Memory, due, first_unanswered};
+use crate::model::settings::in_words;
+use crate::model::{EnvironmentName, Schedule, SlotState, Stage};
+
+/// A credential that was not rotated for longer is overdue where no schedule says otherwise.
+pub const OVERDUE_AFTER: TimeDelta = TimeDelta::days(90);
+/// So much later than it could be at the earliest an outgoing user may be drained.
+const DRAIN_GRACE: TimeDelta = TimeDelta::days(1);
+/// A step of a retirement takes seconds.
+const STEP_GRACE: TimeDelta = TimeDelta::hours(1);
+/// What was signed for a moment does not stand for a later day.
+const WAIVER_AGE: TimeDelta = TimeDelta::hours(24);
+
+/// All that is looked at. Times are this host's.
+#[derive(Debug, Clone)]
+pub struct HealthFacts<'a> {
+    /// The environment, for the commands that are proposed.
+    pub environment: &'a EnvironmentName,
+    /// This host's clock.
+    pub now: DateTime<Utc>,
+    /// Whether it has a rotated secret: without one there is nothing to be rotated.
+    pub has_rotated_secret: bool,
+    /// Its schedule, if the settings have one.
+    pub schedule: Option<ScheduleFacts<'a>>,
+    /// When all of its rotated secrets had been promoted; `None` while one never was.
+    pub last_success: Option<DateTime<Utc>>,
+    /// So many of the schedule's occurrences since that were missed, or failed.
+    pub consecutive_failures: u32,
+    /// What was in the way of the last of them, or is in the way of the open one.
+    pub problem: Option<ProblemFacts>,
+    /// The overlap of each rotated secret that has one.
+    pub overlaps: Vec<OverlapFacts>,
+    /// The open rotation.
+    pub rotation: Option<RotationFacts>,
+    /// Whether a freeze of the whole host holds, and for how long.
+    pub frozen: Held,
+    /// What the last verification found.
+    pub verification: Option<VerifyHealth>,
+}
+
+/// A schedule, and what the store remembers of it.
+#[derive(Debug, Clone, Copy)]
+pub struct ScheduleFacts<'a> {
+    /// The schedule.
+    pub schedule: &'a Schedule,
+    /// What is remembered.
+    pub memory: &'a Memory,
+    /// How much later than others the environment starts.
+    pub offset: TimeDelta,
+}
+
+/// What was in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProblemFacts {
+    /// In words.
+    pub message: String,
+    /// What mends it.
+    pub remedy: String,
+}
+
+/// One overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlapFacts {
+    /// The rotated secret.
+    pub path: String,
+    /// The outgoing user, safe to be shown.
+    pub user: String,
+    /// Whether it is drained.
+    pub is_drained: bool,
+    /// How far its retirement has come.
+    pub stage: Stage,
+    /// Since when.
+    pub stage_since: DateTime<Utc>,
+    /// When consumers were taken away from it.
+    pub promoted_at: DateTime<Utc>,
+    /// The settings' `drain.propagation`.
+    pub propagation: Duration,
+    /// The settings' `drain.quiet`.
+    pub quiet: Duration,
+    /// Its password leaked.
+    pub compromised: bool,
+}
+
+/// The open rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotationFacts {
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+    /// Whether it was opened with a waiver of the gate.
+    pub has_waiver: bool,
+    /// Whether a new password was sent to a database (S3), which is what a waiver is for.
+    pub sent: bool,
+    /// Where it stands parked.
+    pub parked: Option<ParkedFacts>,
+}
+
+/// A rotation that goes on by nobody but a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedFacts {
+    /// The rotated secret, where it is one.
+    pub path: Option<String>,
+    /// The case, in its word.
+    pub case: String,
+}
+
+/// Whether an environment is as it should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// When all of its rotated secrets had been promoted.
+    pub last_success: Option<DateTime<Utc>>,
+    /// How long ago that is.
+    pub age_seconds: Option<u64>,
+    /// It has a rotated secret that was never promoted.
+    pub never_rotated: bool,
+    /// When a rotation starts next, if all goes well; `null` when none will.
+    pub next_at: Option<DateTime<Utc>>,
+    /// How long ago it should have been rotated; `null` while it need not be.
+    pub overdue_by_seconds: Option<u64>,
+    /// So many occurrences of its schedule led to no rotation since it was rotated.
+    pub consecutive_failures: u32,
+    /// The outgoing users that should be out of use by now.
+    pub stuck_overlap: Vec<StuckOverlap>,
+    /// The open rotation waits with a waiver that is older than a day.
+    pub expired_waiver: bool,
+    /// The case in which its rotation waits for a person.
+    pub parked: Option<String>,
+    /// Nothing is begun by its schedule.
+    pub paused: Option<PausedHealth>,
+    /// A freeze of the whole host holds.
+    pub frozen: bool,
+    /// What the last verification found.
+    pub verify: Option<VerifyHealth>,
+    /// What is wrong, a sentence each, with what mends it; empty when it is healthy.
+    pub reasons: Vec<String>,
+}
+
+/// An outgoing user that should be out of use by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StuckOverlap {
+    /// The rotated secret.
+    pub path: String,
+    /// The outgoing user.
+    pub user: String,
+    /// Since when it should be.
+    pub since: DateTime<Utc>,
+    /// Its password leaked.
+    pub compromised: bool,
+}
+
+/// A pause that holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PausedHealth {
+    /// Why, in an operator's words.
+    pub reason: Option<String>,
+    /// Until when; `null`: until somebody resumes it.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What the last verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyHealth {
+    /// In one word, e.g. `as-expected`.
+    pub verdict: String,
+    /// For people; empty where all is as expected.
+    pub words: String,
+    /// When.
+    pub verified_at: DateTime<Utc>,
+    /// Whether something is wrong: a server that cannot be reached says nothing of it.
+    pub is_bad: bool,
+}
+
+impl Health {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.reasons.is_empty()
+    }
+
+    /// What is wrong, a sentence each, with what mends it.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<String> {
+        self.reasons.clone()
+    }
+}
+
+/// Says how an environment is.
+#[must_use]
+pub fn health(facts: &HealthFacts<'_>) -> Health {
+    let mut health = Health {
+        last_success: facts.last_success,
+        age_seconds: facts.last_success.map(|at| seconds(facts.now - at)),
+        never_rotated: facts.has_rotated_secret && facts.last_success.is_none(),
+        next_at: next_at(facts),
+        overdue_by_seconds: overdue_since(facts).map(|since| seconds(facts.now - since)),
+        consecutive_failures: facts.consecutive_failures,
+        stuck_overlap: facts
+            .overlaps
+            .iter()
+            .filter_map(|overlap| stuck(overlap, facts.now))
+            .collect(),
+        expired_waiver: facts.rotation.as_ref().is_some_and(|rotation| {
+            rotation.has_waiver && !rotation.sent && facts.now - rotation.opened_at > WAIVER_AGE
+        }),
+        parked: parked(facts).map(|parked| parked.case.clone()),
+        paused: paused(facts),
+        frozen: is_held(facts.frozen, facts.now),
+        verify: facts.verification.clone(),
+        reasons: Vec::new(),
+    };
+    health.reasons = reasons(facts, &health);
+    health
+}
+
+fn parked<'a>(facts: &'a HealthFacts<'_>) -> Option<&'a ParkedFacts> {
+    facts.rotation.as_ref()?.parked.as_ref()
+}
+
+fn paused(facts: &HealthFacts<'_>) -> Option<PausedHealth> {
+    let schedule = facts.schedule?.schedule;
+    let paused = schedule
+        .paused
+        .as_ref()
+        .filter(|_| schedule.is_paused(facts.now))?;
+    Some(PausedHealth {
+        reason: paused.reason.clone(),
+        until: paused.until,
+    })
+}
+
+fn is_held(held: Held, now: DateTime<Utc>) -> bool {
+    match held {
+        Held::No => false,
+        Held::Until(until) => until > now,
+        Held::ForGood => true,
+    }
+}
+
+/// When somebody acts next: when the open occurrence is tried again, or the next one starts.
+fn next_at(facts: &HealthFacts<'_>) -> Option<DateTime<Utc>> {
+    let ScheduleFacts {
+        schedule,
+        memory,
+        offset,
+    } = facts.schedule?;
+    let own = match &schedule.paused {
+        None => Held::No,
+        Some(paused) => paused.until.map_or(Held::ForGood, Held::Until),
+    };
+    // After each hold that ends nothing but another look at the calendar is left to be done.
+    let mut time = facts.now;
+    for held in [facts.frozen, own] {
+        match held {
+            Held::ForGood => return None,
+            Held::Until(until) => time = time.max(until),
+            Held::No => {}
+        }
+    }
+    let mut memory = memory.clone();
+    loop {
+        match due(schedule, &memory, offset, Held::No, time) {
+            Due::Nothing { next_at } => return next_at,
+            Due::Begin(_) | Due::GoOn { .. } => return Some(time),
+            Due::Missed(stretch) => {
+                memory.last = Some(super::due::Remembered {
+                    slot: stretch.slot,
+                    until: stretch.until,
+                    state: SlotState::Missed,
+                    next_try_at: None,
+                    was_tried: true,
+                    has_rotation: false,
+                });
+            }
+            Due::RunOut { .. } => {
+                if let Some(last) = &mut memory.last {
+                    last.state = SlotState::Missed;
+                }
+            }
+        }
+    }
+}
+
+/// Since when it should have been rotated: since the first occurrence after its last rotation
+/// whose window has passed; without a schedule, since it was old enough.
+fn overdue_since(facts: &HealthFacts<'_>) -> Option<DateTime<Utc>> {
+    if !facts.has_rotated_secret {
+        return None;
+    }
+    let Some(ScheduleFacts {
+        schedule, memory, ..
+    }) = facts.schedule
+    else {
+        let since = facts.last_success? + OVERDUE_AFTER;
+        return (facts.now > since).then_some(since);
+    };
+    first_unanswered(schedule, memory, facts.last_success, facts.now)
+}
+
+/// An outgoing user that should be out of use by now.
+fn stuck(overlap: &OverlapFacts, now: DateTime<Utc>) -> Option<StuckOverlap> {
+    let since = match overlap.stage {
+        Stage::Scrambled => return None,
+        _ if overlap.compromised => overlap.promoted_at,
+        Stage::Locked => return None,
+        Stage::Locking | Stage::Unlocking | Stage::Scrambling => overlap.stage_since + STEP_GRACE,
+        Stage::Draining if overlap.is_drained => return None,
+        Stage::Draining => {
+            let drained = TimeDelta::from_std(overlap.propagation + overlap.quiet).ok()?;
+            overlap.promoted_at.checked_add_signed(drained)? + DRAIN_GRACE
+        }
+    };
+    (overlap.compromised || now > since).then(|| StuckOverlap {
+        path: overlap.path.clone(),
+        user: overlap.user.clone(),
+        since,
+        compromised: overlap.compromised,
+    })
+}
+
+fn reasons(facts: &HealthFacts<'_>, health: &Health) -> Vec<String> {
+    let name = facts.environment;
+    let mut reasons = Vec::new();
+    for stuck in &health.stuck_overlap {
+        reasons.push(stuck_reason(facts, stuck));
+    }
+    if let Some(parked) = parked(facts) {
+        let path = parked.path.as_ref().map(|path| format!(" of {path}"));
+        reasons.push(format!(
+            "its rotation{} waits for a person ({}): handover recover {name} --explain",
+            path.unwrap_or_default(),
+            parked.case
+        ));
+    }
+    if health.expired_waiver {
+        let opened = facts.rotation.as_ref().map(|rotation| rotation.opened_at);
+        let since = opened.map(|at| format!(" at {}", moment(at)));
+        reasons.push(format!(
+            "its rotation was opened with a waiver{}, more than a day ago, and has sent nothing \
+             yet: handover abandon {name}, and waive anew if it still has to be",
+            since.unwrap_or_default()
+        ));
+    }
+    if let Some(verify) = health.verify.as_ref().filter(|verify| verify.is_bad) {
+        reasons.push(format!(
+            "the verification of {} found it {}{}: handover verify {name}",
+            moment(verify.verified_at),
+            verify.verdict,
+            after_colon(&verify.words)
+        ));
+    }
+    if let Some(overdue) = health.overdue_by_seconds {
+        reasons.push(overdue_reason(facts, health, overdue));
+    } else if health.consecutive_failures > 0 && health.parked.is_none() {
+        reasons.push(format!(
+            "{} since the last rotation{}",
+            failures(health.consecutive_failures),
+            problem(facts).unwrap_or_else(|| format!(": handover schedule show {name}"))
+        ));
+    }
+    reasons
+}
+
+fn stuck_reason(facts: &HealthFacts<'_>, stuck: &StuckOverlap) -> String {
+    let name = facts.environment;
+    let StuckOverlap { path, user, .. } = stuck;
+    let overlaps = facts.overlaps.iter();
+    let stage = overlaps
+        .filter(|one| one.path == *path)
+        .map(|one| one.stage)
+        .next();
+    if stuck.compromised {
+        return format!(
+            "the password of {user} ({path}) leaked, and it is not retired: handover retire \
+             {name} {path}"
+        );
+    }
+    match stage {
+        Some(Stage::Draining) | None => format!(
+            "the outgoing user {user} of {path} should have been drained by {}: handover drain \
+             {name} {path}",
+            moment(stuck.since)
+        ),
+        Some(Stage::Unlocking) => format!(
+            "the retirement of {user} ({path}) was not taken back to its end: handover retire \
+             {name} {path} --undo"
+        ),
+        Some(_) => format!(
+            "the retirement of {user} ({path}) was begun and not brought to its end: handover \
+             retire {name} {path}"
+        ),
+    }
+}
+
+fn overdue_reason(facts: &HealthFacts<'_>, health: &Health, overdue: u64) -> String {
+    let name = facts.environment;
+    let by = span(overdue);
+    let mut reason = match (facts.schedule, health.never_rotated) {
+        (None, _) => format!("it was not rotated for {} days", age_days(health)),
+        (Some(_), true) => format!("it was never rotated, which is overdue by {by}"),
+        (Some(_), false) => format!("its rotation is overdue by {by}"),
+    };
+    if health.consecutive_failures > 0 {
+        reason.push_str(&format!(
+            "; {} since",
+            failures(health.consecutive_failures)
+        ));
+    }
+    if let Some(paused) = &health.paused {
+        let until = paused
+            .until
+            .map(|until| format!(" until {}", moment(until)));
+        reason.push_str(&format!(
+            "; its schedule is paused{}: handover resume {name}",
+            until.unwrap_or_default()
+        ));
+    } else if health.frozen {
+        reason.push_str("; rotations are frozen: handover resume --all");
+    } else if let Some(problem) = problem(facts) {
+        reason.push_str(&problem);
+    } else {
+        reason.push_str(&format!(": handover rotate {name}"));
+    }
+    reason
+}
+
+fn problem(facts: &HealthFacts<'_>) -> Option<String> {
+    let problem = facts.problem.as_ref()?;
+    Some(format!("; {}: {}", problem.message, problem.remedy))
+}
+
+fn failures(count: u32) -> String {
+    match count {
+        1 => "one occurrence led to no rotation".to_owned(),
+        _ => format!("{count} occurrences led to no rotation"),
+    }
+}
+
+fn after_colon(words: &str) -> String {
+    match words {
+        "" => String::new(),
+        words => format!(" ({words})"),
+    }
+}
+
+fn age_days(health: &Health) -> u64 {
+    health.age_seconds.unwrap_or_default() / 86_400
+}
+
+/// Rounded down to its greatest unit, such as `3d`.
+fn span(seconds: u64) -> String {
+    let unit = match seconds {
+        0..120 => 1,
+        120..7_200 => 60,
+        7_200..172_800 => 3_600,
+        _ => 86_400,
+    };
+    in_words(Duration::from_secs(seconds / unit * unit))
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+fn seconds(span: TimeDelta) -> u64 {
+    u64::try_from(span.num_seconds()).unwrap_or_default()
+}
