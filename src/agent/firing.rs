@@ -94,10 +94,15 @@ impl Firing {
             })
             .await?;
         self.tell_of_freeze(frozen, tell);
-        if self.frozen.is_some() || !any_due {
+        if !any_due {
             return Ok(());
         }
-        let read = move |transaction: &rusqlite::Transaction<'_>| schedules::due(transaction, now);
+        // What was begun is gone on with, so that no password is left half handed over.
+        let is_frozen = self.frozen.is_some();
+        let read = move |transaction: &rusqlite::Transaction<'_>| match is_frozen {
+            true => schedules::due_and_begun(transaction, now),
+            false => schedules::due(transaction, now),
+        };
         let rows = workspace.store.read(read).await?;
         self.places.begin();
         self.held_back

@@ -119,14 +119,14 @@ pub enum News {
         /// When it is tried again.
         next_try_at: DateTime<Utc>,
     },
-    /// A rotation that was begun for an occurrence did not come to its end, and is left to a
-    /// person.
+    /// An occurrence is left to a person: the rotation that was begun for it did not come to its
+    /// end, or, without one, it is missed, since a person is needed before one can begin.
     RotationFailed {
         /// Of which environment.
         environment: EnvironmentName,
         /// The occurrence.
         occurrence: DateTime<Utc>,
-        /// The rotation.
+        /// The rotation; `null` where none was begun.
         rotation: Option<RotationId>,
         /// What was in the way.
         code: String,

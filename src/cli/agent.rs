@@ -267,14 +267,21 @@ fn of_schedule(news: &News, printer: &Printer) -> String {
         News::RotationFailed {
             environment,
             occurrence,
+            rotation,
             problem,
             remedy,
             ..
-        } => format!(
-            "{environment}: {}, for {}: {problem}; {remedy}",
-            paint(Role::Danger, "▲ a person is needed"),
-            occurrence.format(MINUTES)
-        ),
+        } => {
+            let what = match rotation {
+                Some(rotation) => format!("▲ {rotation} failed, a person is needed"),
+                None => "▲ missed, a person is needed before anything can begin".to_owned(),
+            };
+            format!(
+                "{environment}: {}, for {}: {problem}; {remedy}",
+                paint(Role::Danger, &what),
+                occurrence.format(MINUTES)
+            )
+        }
         _ => String::new(),
     }
 }

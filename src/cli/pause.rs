@@ -149,7 +149,7 @@ async fn change(
     let mut confirmation = agreement(agreed);
     if confirmation == Confirmation::None && ask::can_ask(printer) {
         let review = plan_schedule(workspace, name.clone(), edit.clone()).await?;
-        if review.changed && review.protected {
+        if review.changed && (review.protected || review.makes_up) {
             for line in lines(&review) {
                 printer.note(&line);
             }
@@ -159,7 +159,8 @@ async fn change(
                 ScheduleEdit::Pause(_) => "Pause it?",
                 ScheduleEdit::Resume => "Resume it?",
             };
-            confirmation = ask::ask(question, Some(&name.to_string()));
+            let typed = review.protected.then(|| name.to_string());
+            confirmation = ask::ask(question, typed.as_deref());
         }
     }
     let (confirmation, of_edit) = (&confirmation, edit.clone());

@@ -15,11 +15,13 @@ use super::workspace::stored_time;
 use super::{Failure, Workspace};
 use crate::drain::{Drain, Forecast, LateLogin, Verdict};
 use crate::model::settings::Settings;
-use crate::model::{EnvironmentName, NoticeKind, RetireStep, RotationId, Stage};
+use crate::model::{EnvironmentName, NoticeKind, RetireStep, RotationId, SlotState, Stage};
 use crate::process::random_bytes;
 use crate::rotation::{Case, Event, PathJournal, Progress, fold};
 use crate::store::outbox::{self, NewNotice};
-use crate::store::{EnvironmentRow, StoreError, audit, environments, journal, revisions};
+use crate::store::{
+    EnvironmentRow, JournalLine, StoreError, audit, environments, journal, revisions, schedule_runs,
+};
 use crate::untrusted::Untrusted;
 
 /// What receivers are told of the payload's shape.
@@ -53,6 +55,9 @@ pub(super) fn of_rotation(
     fact: RotationFact,
 ) -> Result<(), StoreError> {
     let lines = journal::lines(transaction, rotation)?;
+    if fact == RotationFact::Parked && is_tried_again(transaction, rotation, &lines)? {
+        return Ok(());
+    }
     let is_closed = lines.iter().any(|line| line.event == Event::Closed);
     let mut events: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
     for line in &lines {
@@ -79,6 +84,24 @@ pub(super) fn of_rotation(
         "sinks": sinks_value(&of_all),
     });
     enqueue(transaction, environment, kind, &data)
+}
+
+/// Whether an agent goes on by itself with what was parked last, so that no person is needed yet.
+/// When it gives up, it is told.
+fn is_tried_again(
+    transaction: &Transaction<'_>,
+    rotation: RotationId,
+    lines: &[JournalLine],
+) -> Result<bool, StoreError> {
+    let parked = lines.iter().rev().find_map(|line| match line.event {
+        Event::Parked { case, .. } => Some(case),
+        _ => None,
+    });
+    if !parked.is_some_and(Case::may_pass) {
+        return Ok(false);
+    }
+    let run = schedule_runs::of_rotation(transaction, rotation)?;
+    Ok(run.is_some_and(|(_, run)| run.state == SlotState::Open))
 }
 
 /// How the files stand that the rotation was published to, as its journal says.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
 use super::loading::Head;
-use super::schedules::{HealthSource, health_of, shown_agent, shown_freeze};
+use super::schedules::{HealthSource, LeftAlone, health_of, left_alone, shown_agent, shown_freeze};
 use super::{Failure, Workspace};
 use crate::document::{Document, Literal, Segment};
 use crate::drain::{Leak, Question, Verdict, judge, leak};
@@ -202,6 +202,7 @@ pub async fn read_status(
     only: Option<EnvironmentName>,
 ) -> Result<Status, Failure> {
     let agents = workspace.store.living_agents().await?;
+    let left_alone = left_alone(workspace).await?;
     let now = Utc::now();
     workspace
         .store
@@ -215,7 +216,7 @@ pub async fn read_status(
                 .into_iter()
                 .map(|row| {
                     let notices = backlogs.remove(&row.id).unwrap_or_default();
-                    one(transaction, row, notices, now)
+                    one(transaction, row, notices, &left_alone, now)
                 })
                 .collect::<Result<Vec<_>, StoreError>>()?;
             let reasons = reasons(&environments, &agents);
@@ -256,6 +257,7 @@ fn one(
     transaction: &Transaction<'_>,
     row: EnvironmentRow,
     notices: Backlog,
+    left_alone: &LeftAlone,
     now: DateTime<Utc>,
 ) -> Result<EnvironmentStatus, StoreError> {
     let open_rotation = journal::find_open(transaction, &row.id)?;
@@ -280,7 +282,9 @@ fn one(
             let source = HealthSource {
                 transaction,
                 head,
+                open_rotation,
                 lines: &lines,
+                left_alone,
                 now,
             };
             // What was found for the overlaps is not looked for again.

@@ -97,6 +97,40 @@ impl Case {
         Self::Unrecognised,
     ];
 
+    /// Whether it may pass by itself, so that whoever has the time may try again before a person
+    /// is asked for. What rests on somebody's choice, or on another one's deed, does not.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::NothingDone
+            | Self::PendingUnsent
+            | Self::RefusedRetryable
+            | Self::ReplyLost
+            | Self::WaitingForStandby
+            | Self::NotReplicated
+            | Self::Applied
+            | Self::PoolerRefuses
+            | Self::StoreUnknown
+            | Self::Unreachable
+            | Self::SinkFailed => true,
+            Self::BothAccepted
+            | Self::Restored
+            | Self::StoreBehind
+            | Self::CurrentDead
+            | Self::ApplicationsFail
+            | Self::BackLocked
+            | Self::BackScrambled
+            | Self::RefusedPassword
+            | Self::RefusedFinal
+            | Self::VerifyFailed
+            | Self::RivalOwner
+            | Self::OtherServer
+            | Self::ManagerOut
+            | Self::SinkForeign
+            | Self::Unrecognised => false,
+        }
+    }
+
     /// The name, as in JSON and on screens.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -3,6 +3,11 @@
 //! An occurrence is known by its time and is acted on once, whichever way the clock is set. A
 //! clock that is set forward makes occurrences come early or passes over them; when it is set
 //! back, what was acted on stays done, and what was only passed over comes again.
+//!
+//! What a clock did that ran ahead counts once, and no more. The occurrence that comes next is
+//! done if it was acted on already. One that is later than that was acted on by a clock that ran
+//! far ahead: it is taken for the newest occurrence up to now, so that nobody waits for years for
+//! the next one.
 
 use std::time::Duration;
 
@@ -21,6 +26,8 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 pub const MOST_TRIES: u32 = 10;
 /// More occurrences than this are not counted one by one.
 const MOST_COUNTED: usize = 1000;
+/// A rotation that is noted later than this from now says nothing of when it was.
+pub const MOST_AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// What the store remembers of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +41,15 @@ pub struct Memory {
     /// one that was missed at a later time than now, and one that is open, later than now and
     /// without a rotation.
     pub last: Option<Remembered>,
+}
+
+impl Memory {
+    /// When the environment was last rotated, unless a clock that ran far ahead says so.
+    #[must_use]
+    pub fn rotated_by(&self, schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let latest = acted_on_at_most(schedule, now).min(now + MOST_AHEAD);
+        self.rotated_at.filter(|at| *at <= latest)
+    }
 }
 
 /// An occurrence that was acted on, or missed.
@@ -133,7 +149,7 @@ pub fn due(
         _ => {}
     }
     let calendar = calendar_of(schedule, memory, now);
-    let after = acted_on_up_to(memory, now);
+    let after = acted_on_up_to(schedule, memory, now);
     let Some(first) = calendar.next(after) else {
         return Due::Nothing { next_at: None };
     };
@@ -216,16 +232,34 @@ pub(super) fn calendar_of<'a>(
     memory: &Memory,
     now: DateTime<Utc>,
 ) -> Calendar<'a> {
-    let anchor = acted_on_up_to(memory, now).max(memory.rotated_at.unwrap_or(memory.since));
+    let rotated_at = memory.rotated_by(schedule, now).unwrap_or(memory.since);
+    let anchor = acted_on_up_to(schedule, memory, now).max(rotated_at);
     Calendar::new(schedule, anchor)
 }
 
 /// Everything up to here is done with.
-pub(super) fn acted_on_up_to(memory: &Memory, now: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn acted_on_up_to(
+    schedule: &Schedule,
+    memory: &Memory,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
     // A schedule that was set by a clock which ran ahead is there already.
     let since = memory.since.min(now);
-    let last = memory.last.as_ref();
-    last.map_or(since, |last| last.slot.max(since))
+    let Some(last) = &memory.last else {
+        return since;
+    };
+    match last.slot > acted_on_at_most(schedule, now) {
+        true => now,
+        false => last.slot.max(since),
+    }
+}
+
+/// The occurrence that comes next: no later one can have been acted on by a clock that is right,
+/// nor by one that was a little ahead. Whoever finds a later one on record notes it as acted on
+/// now: else `now` would count as done whenever somebody looks.
+#[must_use]
+pub fn acted_on_at_most(schedule: &Schedule, now: DateTime<Utc>) -> DateTime<Utc> {
+    Calendar::new(schedule, now).next(now).unwrap_or(now)
 }
 
 /// Before this a rotation for an occurrence may start: for the settings' window or the usual
@@ -264,14 +298,14 @@ pub(super) fn first_unanswered(
     last_success: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    let mut from = memory
-        .since
-        .min(now)
-        .max(last_success.unwrap_or(memory.since.min(now)));
+    let since = memory.since.min(now);
+    // What a clock noted that ran far ahead must not hide what is overdue.
+    let last_success = last_success.filter(|at| *at <= now + MOST_AHEAD);
+    let mut from = last_success.map_or(since, |at| at.min(now).max(since));
     if let Some(last) = &memory.last
         && last.state == SlotState::Done
     {
-        from = from.max(last.slot);
+        from = from.max(last.slot.min(now));
     }
     let calendar = Calendar::new(schedule, from);
     let first = calendar.next(from)?;

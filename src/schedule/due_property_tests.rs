@@ -14,7 +14,8 @@ use proptest::test_runner::TestCaseError;
 
 use super::calendar_tests::schedule as cron;
 use super::{
-    Due, Held, LONGEST_PAUSE, MOST_TRIES, Memory, Remembered, Stretch, due, pause_after, upcoming,
+    Due, Held, LONGEST_PAUSE, MOST_TRIES, Memory, Remembered, Stretch, acted_on_at_most, due,
+    pause_after, upcoming,
 };
 use crate::model::{MissedRule, Recurrence, Schedule, SlotState};
 
@@ -145,6 +146,7 @@ impl World {
                 self.now += Duration::minutes(minutes);
                 // As an agent does when the clock was set back.
                 self.since = self.since.min(self.now);
+                self.take_back();
             }
             Step::Hold { minutes } => {
                 let until = minutes.map(|minutes| self.now + Duration::minutes(minutes));
@@ -154,6 +156,33 @@ impl World {
             Step::ByHand => self.rotated_at = Some(self.now),
         }
         Ok(())
+    }
+
+    /// As the store's `take_back`. A rotation that counts for another time than its own does not
+    /// count for its own any more.
+    fn take_back(&mut self) {
+        let latest = acted_on_at_most(&self.schedule, self.now);
+        let is_far = |(slot, run): &(&DateTime<Utc>, &Run)| {
+            **slot > latest && matches!(run.state, SlotState::Done | SlotState::Failed)
+        };
+        let far: Vec<_> = self
+            .runs
+            .iter()
+            .filter(is_far)
+            .map(|(slot, _)| *slot)
+            .collect();
+        let mut taken = self.now;
+        for slot in far.into_iter().rev() {
+            while self.runs.contains_key(&taken) {
+                taken -= Duration::microseconds(1);
+            }
+            let run = self.runs.remove(&slot).expect("is there");
+            self.runs.insert(taken, run);
+            let rotations = self.rotations.iter_mut();
+            rotations
+                .filter(|of| **of == slot)
+                .for_each(|of| *of = taken);
+        }
     }
 
     /// An agent looks, and sleeps until it is told to look again.
@@ -298,6 +327,7 @@ impl World {
         if over == Some(SlotState::Done) {
             self.rotated_at = Some(self.now);
         }
+        self.take_back();
         Ok(())
     }
 
@@ -314,6 +344,7 @@ impl World {
             usize::MAX,
         );
         prop_assert!(foreseen.windows(2).all(|two| two[0] < two[1]));
+        self.check_soon()?;
         let rested_from = self.now;
         let known = self.rotations.len();
         self.live(Duration::days(3), Tries::Succeed)?;
@@ -345,6 +376,29 @@ impl World {
         Ok(())
     }
 
+    /// Whatever the clock was, nobody waits for longer than from one occurrence to the one after
+    /// the next; where `every` counts from what was noted by a clock that ran ahead, a day more.
+    fn check_soon(&self) -> Checked {
+        if self
+            .memory()
+            .last
+            .is_some_and(|last| last.state == SlotState::Open)
+        {
+            return Ok(());
+        }
+        let anchored = |from| super::Calendar::new(&self.schedule, from).next(from);
+        let slack = match self.schedule.recurrence {
+            Recurrence::Once(_) => return Ok(()),
+            Recurrence::Every(_) => Duration::days(1),
+            Recurrence::Cron(_) => Duration::zero(),
+        };
+        let latest = anchored(self.now).and_then(anchored).expect("recurs") + slack + self.offset;
+        if let Due::Nothing { next_at } = self.ask() {
+            prop_assert!(next_at.is_some_and(|next| next <= latest), "{next_at:?}");
+        }
+        Ok(())
+    }
+
     /// Without a clock that was set, each occurrence belongs to one run and no other.
     fn check_stretches(&self) -> Checked {
         let Recurrence::Cron(_) = self.schedule.recurrence else {
@@ -372,7 +426,7 @@ impl World {
     }
 }
 
-fn any_step(sets_clock: bool) -> impl Strategy<Value = Step> {
+fn any_step(sets_clock: bool, years: i64) -> impl Strategy<Value = Step> {
     let tries = prop_oneof![
         4 => Just(Tries::Succeed),
         3 => Just(Tries::Refused),
@@ -386,6 +440,8 @@ fn any_step(sets_clock: bool) -> impl Strategy<Value = Step> {
         Just(-60_i64),
         Just(-1_i64),
         -3000..3000_i64,
+        (-years..=years).prop_map(|years| years * 365 * 24 * 60 + years),
+        Just(-years * 366 * 24 * 60),
     ];
     prop_oneof![
         6 => (span.clone(), tries).prop_map(|(minutes, tries)| Step::Live { minutes, tries }),
@@ -455,7 +511,7 @@ proptest! {
     #[test]
     fn nothing_is_rotated_for_twice_and_nothing_is_lost(
         (schedule, offset) in any_schedule(),
-        steps in prop::collection::vec(any_step(false), 1..25),
+        steps in prop::collection::vec(any_step(false, 0), 1..25),
     ) {
         play(schedule, offset, steps)?;
     }
@@ -463,8 +519,33 @@ proptest! {
     #[test]
     fn not_even_when_the_clock_is_set_a_day_forward_and_back(
         (schedule, offset) in any_schedule(),
-        steps in prop::collection::vec(any_step(true), 1..25),
+        steps in prop::collection::vec(any_step(true, 0), 1..25),
     ) {
         play(schedule, offset, steps)?;
+    }
+
+    #[test]
+    fn nor_when_it_is_years_ahead_for_a_moment(
+        (schedule, offset) in any_schedule(),
+        steps in prop::collection::vec(any_step(true, 12), 1..25),
+    ) {
+        play(schedule, offset, steps)?;
+    }
+
+    #[test]
+    fn what_is_done_while_the_clock_is_far_ahead_counts_once(
+        (schedule, offset) in any_schedule(),
+        years in 1..30_i64,
+        minutes in 1..5000_i64,
+    ) {
+        let minutes_ahead = years * 365 * 24 * 60;
+        let tries = Tries::Succeed;
+        play(schedule, offset, vec![
+            Step::Live { minutes, tries },
+            Step::Clock { minutes: minutes_ahead },
+            Step::Live { minutes, tries },
+            Step::ByHand,
+            Step::Clock { minutes: -minutes_ahead - minutes },
+        ])?;
     }
 }

@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::due::{Due, Held, Memory, due, first_unanswered};
-use crate::model::settings::in_words;
-use crate::model::{EnvironmentName, Schedule, SlotState, Stage};
+use super::reasons::reasons;
+use crate::model::{EnvironmentName, RotationId, Schedule, SlotState, Stage};
 
 /// A credential that was not rotated for longer is overdue where no schedule says otherwise.
 pub const OVERDUE_AFTER: TimeDelta = TimeDelta::days(90);
@@ -21,6 +21,8 @@ const DRAIN_GRACE: TimeDelta = TimeDelta::days(1);
 const STEP_GRACE: TimeDelta = TimeDelta::hours(1);
 /// What was signed for a moment does not stand for a later day.
 const WAIVER_AGE: TimeDelta = TimeDelta::hours(24);
+/// Even one with long pauses between its steps is over by then.
+const OPEN_AGE: TimeDelta = TimeDelta::hours(24);
 
 /// All that is looked at. Times are this host's.
 #[derive(Debug, Clone)]
@@ -95,12 +97,18 @@ pub struct OverlapFacts {
 /// The open rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotationFacts {
+    /// Which.
+    pub rotation: RotationId,
     /// When it was opened.
     pub opened_at: DateTime<Utc>,
     /// Whether it was opened with a waiver of the gate.
     pub has_waiver: bool,
     /// Whether a new password was sent to a database (S3), which is what a waiver is for.
     pub sent: bool,
+    /// A process works on it at this moment.
+    pub is_worked_on: bool,
+    /// It is the rotation of an occurrence that an agent tries again.
+    pub is_tried_again: bool,
     /// Where it stands parked.
     pub parked: Option<ParkedFacts>,
 }
@@ -133,8 +141,10 @@ pub struct Health {
     pub stuck_overlap: Vec<StuckOverlap>,
     /// The open rotation waits with a waiver that is older than a day.
     pub expired_waiver: bool,
-    /// The case in which its rotation waits for a person.
+    /// The case in which its rotation waits for a person; `null` while an agent tries again.
     pub parked: Option<String>,
+    /// The open rotation that nobody goes on with, or that is open for more than a day.
+    pub left_open: Option<LeftOpen>,
     /// Nothing is begun by its schedule.
     pub paused: Option<PausedHealth>,
     /// A freeze of the whole host holds.
@@ -158,6 +168,17 @@ pub struct StuckOverlap {
     pub compromised: bool,
 }
 
+/// An open rotation that should be over by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LeftOpen {
+    /// Which.
+    pub rotation: RotationId,
+    /// Since when it is open.
+    pub since: DateTime<Utc>,
+    /// Somebody goes on with it, or will.
+    pub is_driven: bool,
+}
+
 /// A pause that holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PausedHealth {
@@ -174,7 +195,7 @@ pub struct VerifyHealth {
     pub verdict: String,
     /// For people; empty where all is as expected.
     pub words: String,
-    /// When.
+    /// When it found that: a look that reached no server is not one.
     pub verified_at: DateTime<Utc>,
     /// Whether something is wrong: a server that cannot be reached says nothing of it.
     pub is_bad: bool,
@@ -213,17 +234,37 @@ pub fn health(facts: &HealthFacts<'_>) -> Health {
             rotation.has_waiver && !rotation.sent && facts.now - rotation.opened_at > WAIVER_AGE
         }),
         parked: parked(facts).map(|parked| parked.case.clone()),
+        left_open: None,
         paused: paused(facts),
         frozen: is_held(facts.frozen, facts.now),
         verify: facts.verification.clone(),
         reasons: Vec::new(),
     };
+    health.left_open = left_open(facts, &health);
     health.reasons = reasons(facts, &health);
     health
 }
 
-fn parked<'a>(facts: &'a HealthFacts<'_>) -> Option<&'a ParkedFacts> {
-    facts.rotation.as_ref()?.parked.as_ref()
+/// What waits for a person. An agent that tries again in a moment needs none.
+pub(super) fn parked<'a>(facts: &'a HealthFacts<'_>) -> Option<&'a ParkedFacts> {
+    let rotation = facts.rotation.as_ref()?;
+    let is_left = |_: &&ParkedFacts| !rotation.is_tried_again;
+    rotation.parked.as_ref().filter(is_left)
+}
+
+/// What is told of it in another way already is not told twice.
+fn left_open(facts: &HealthFacts<'_>, health: &Health) -> Option<LeftOpen> {
+    let rotation = facts.rotation.as_ref()?;
+    if health.parked.is_some() || health.expired_waiver {
+        return None;
+    }
+    let is_driven = rotation.is_worked_on || rotation.is_tried_again;
+    let is_old = facts.now - rotation.opened_at > OPEN_AGE;
+    (!is_driven || is_old).then_some(LeftOpen {
+        rotation: rotation.rotation,
+        since: rotation.opened_at,
+        is_driven,
+    })
 }
 
 fn paused(facts: &HealthFacts<'_>) -> Option<PausedHealth> {
@@ -325,150 +366,6 @@ fn stuck(overlap: &OverlapFacts, now: DateTime<Utc>) -> Option<StuckOverlap> {
         since,
         compromised: overlap.compromised,
     })
-}
-
-fn reasons(facts: &HealthFacts<'_>, health: &Health) -> Vec<String> {
-    let name = facts.environment;
-    let mut reasons = Vec::new();
-    for stuck in &health.stuck_overlap {
-        reasons.push(stuck_reason(facts, stuck));
-    }
-    if let Some(parked) = parked(facts) {
-        let path = parked.path.as_ref().map(|path| format!(" of {path}"));
-        reasons.push(format!(
-            "its rotation{} waits for a person ({}): handover recover {name} --explain",
-            path.unwrap_or_default(),
-            parked.case
-        ));
-    }
-    if health.expired_waiver {
-        let opened = facts.rotation.as_ref().map(|rotation| rotation.opened_at);
-        let since = opened.map(|at| format!(" at {}", moment(at)));
-        reasons.push(format!(
-            "its rotation was opened with a waiver{}, more than a day ago, and has sent nothing \
-             yet: handover abandon {name}, and waive anew if it still has to be",
-            since.unwrap_or_default()
-        ));
-    }
-    if let Some(verify) = health.verify.as_ref().filter(|verify| verify.is_bad) {
-        reasons.push(format!(
-            "the verification of {} found it {}{}: handover verify {name}",
-            moment(verify.verified_at),
-            verify.verdict,
-            after_colon(&verify.words)
-        ));
-    }
-    if let Some(overdue) = health.overdue_by_seconds {
-        reasons.push(overdue_reason(facts, health, overdue));
-    } else if health.consecutive_failures > 0 && health.parked.is_none() {
-        reasons.push(format!(
-            "{} since the last rotation{}",
-            failures(health.consecutive_failures),
-            problem(facts).unwrap_or_else(|| format!(": handover schedule show {name}"))
-        ));
-    }
-    reasons
-}
-
-fn stuck_reason(facts: &HealthFacts<'_>, stuck: &StuckOverlap) -> String {
-    let name = facts.environment;
-    let StuckOverlap { path, user, .. } = stuck;
-    let overlaps = facts.overlaps.iter();
-    let stage = overlaps
-        .filter(|one| one.path == *path)
-        .map(|one| one.stage)
-        .next();
-    if stuck.compromised {
-        return format!(
-            "the password of {user} ({path}) leaked, and it is not retired: handover retire \
-             {name} {path}"
-        );
-    }
-    match stage {
-        Some(Stage::Draining) | None => format!(
-            "the outgoing user {user} of {path} should have been drained by {}: handover drain \
-             {name} {path}",
-            moment(stuck.since)
-        ),
-        Some(Stage::Unlocking) => format!(
-            "the retirement of {user} ({path}) was not taken back to its end: handover retire \
-             {name} {path} --undo"
-        ),
-        Some(_) => format!(
-            "the retirement of {user} ({path}) was begun and not brought to its end: handover \
-             retire {name} {path}"
-        ),
-    }
-}
-
-fn overdue_reason(facts: &HealthFacts<'_>, health: &Health, overdue: u64) -> String {
-    let name = facts.environment;
-    let by = span(overdue);
-    let mut reason = match (facts.schedule, health.never_rotated) {
-        (None, _) => format!("it was not rotated for {} days", age_days(health)),
-        (Some(_), true) => format!("it was never rotated, which is overdue by {by}"),
-        (Some(_), false) => format!("its rotation is overdue by {by}"),
-    };
-    if health.consecutive_failures > 0 {
-        reason.push_str(&format!(
-            "; {} since",
-            failures(health.consecutive_failures)
-        ));
-    }
-    if let Some(paused) = &health.paused {
-        let until = paused
-            .until
-            .map(|until| format!(" until {}", moment(until)));
-        reason.push_str(&format!(
-            "; its schedule is paused{}: handover resume {name}",
-            until.unwrap_or_default()
-        ));
-    } else if health.frozen {
-        reason.push_str("; rotations are frozen: handover resume --all");
-    } else if let Some(problem) = problem(facts) {
-        reason.push_str(&problem);
-    } else {
-        reason.push_str(&format!(": handover rotate {name}"));
-    }
-    reason
-}
-
-fn problem(facts: &HealthFacts<'_>) -> Option<String> {
-    let problem = facts.problem.as_ref()?;
-    Some(format!("; {}: {}", problem.message, problem.remedy))
-}
-
-fn failures(count: u32) -> String {
-    match count {
-        1 => "one occurrence led to no rotation".to_owned(),
-        _ => format!("{count} occurrences led to no rotation"),
-    }
-}
-
-fn after_colon(words: &str) -> String {
-    match words {
-        "" => String::new(),
-        words => format!(" ({words})"),
-    }
-}
-
-fn age_days(health: &Health) -> u64 {
-    health.age_seconds.unwrap_or_default() / 86_400
-}
-
-/// Rounded down to its greatest unit, such as `3d`.
-fn span(seconds: u64) -> String {
-    let unit = match seconds {
-        0..120 => 1,
-        120..7_200 => 60,
-        7_200..172_800 => 3_600,
-        _ => 86_400,
-    };
-    in_words(Duration::from_secs(seconds / unit * unit))
-}
-
-fn moment(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn seconds(span: TimeDelta) -> u64 {

@@ -10,7 +10,7 @@ use super::health::{
     VerifyHealth, health,
 };
 use super::{Held, Memory, Remembered};
-use crate::model::{EnvironmentName, Paused, Recurrence, Schedule, SlotState, Stage};
+use crate::model::{EnvironmentName, Paused, Recurrence, RotationId, Schedule, SlotState, Stage};
 
 fn at(text: &str) -> DateTime<Utc> {
     format!("2026-{text}:00Z").parse().expect("a time")
@@ -66,6 +66,19 @@ fn overlap(stage: Stage) -> OverlapFacts {
         propagation: StdDuration::from_secs(900),
         quiet: StdDuration::from_secs(25 * 3600),
         compromised: false,
+    }
+}
+
+/// A rotation that somebody works on.
+fn open_since(opened_at: &str) -> RotationFacts {
+    RotationFacts {
+        rotation: RotationId(7),
+        opened_at: at(opened_at),
+        has_waiver: false,
+        sent: true,
+        is_worked_on: true,
+        is_tried_again: false,
+        parked: None,
     }
 }
 
@@ -285,10 +298,10 @@ fn a_waiver_stands_for_a_day_and_what_is_parked_waits_for_a_person() {
     let name = name();
     let mut facts = facts(&name);
     let open = RotationFacts {
-        opened_at: at("05-09T11:59"),
         has_waiver: true,
         sent: false,
-        parked: None,
+        is_worked_on: false,
+        ..open_since("05-09T11:59")
     };
     facts.rotation = Some(open.clone());
     assert!(health(&facts).expired_waiver);
@@ -314,7 +327,7 @@ fn a_waiver_stands_for_a_day_and_what_is_parked_waits_for_a_person() {
         },
     ] {
         facts.rotation = Some(fine);
-        assert!(health(&facts).is_healthy());
+        assert!(!health(&facts).expired_waiver);
     }
     facts.rotation = Some(RotationFacts {
         has_waiver: false,
@@ -333,6 +346,58 @@ fn a_waiver_stands_for_a_day_and_what_is_parked_waits_for_a_person() {
             "handover recover shop/orders --explain",
         ],
     );
+}
+
+#[test]
+fn a_rotation_that_is_open_for_a_month_is_not_healthy() {
+    let name = name();
+    let mut facts = facts(&name);
+    let open = open_since("04-10T12:00");
+    let left = [
+        "R-0007 is open since 2026-04-10 12:00:00 UTC",
+        "shop/orders",
+    ];
+    facts.rotation = Some(open.clone());
+    reason(&facts, &[&left[..], &["more than a day ago"]].concat());
+    facts.rotation = Some(RotationFacts {
+        is_worked_on: false,
+        ..open
+    });
+    let recover = "nobody goes on with it: handover recover shop/orders";
+    reason(&facts, &[&left[..], &[recover]].concat());
+}
+
+#[test]
+fn a_rotation_that_nobody_goes_on_with_is_told_at_once() {
+    let name = name();
+    let mut facts = facts(&name);
+    let open = open_since("05-10T11:59");
+    let left = RotationFacts {
+        is_worked_on: false,
+        ..open.clone()
+    };
+    facts.rotation = Some(left.clone());
+    reason(&facts, &["nobody goes on with it"]);
+    facts.rotation = Some(open);
+    assert!(health(&facts).is_healthy(), "a process works on it");
+    let tried_again = RotationFacts {
+        is_tried_again: true,
+        ..left.clone()
+    };
+    facts.rotation = Some(tried_again.clone());
+    assert!(health(&facts).is_healthy(), "an agent will");
+    let parked = Some(ParkedFacts {
+        path: Some("orders.db".to_owned()),
+        case: "locked-out".to_owned(),
+    });
+    facts.rotation = Some(RotationFacts {
+        parked: parked.clone(),
+        ..tried_again
+    });
+    let found = health(&facts);
+    assert!(found.is_healthy() && found.parked.is_none(), "{found:?}");
+    facts.rotation = Some(RotationFacts { parked, ..left });
+    reason(&facts, &["waits for a person (locked-out)"]);
 }
 
 #[test]
@@ -359,4 +424,63 @@ fn a_verification_is_told_where_it_found_something_wrong() {
             "handover verify shop/orders",
         ],
     );
+}
+
+#[test]
+fn what_was_done_at_a_time_that_has_not_come_is_told() {
+    let environment = name();
+    let (schedule, mut memory) = (daily(), memory());
+    let mut facts = facts(&environment);
+    facts.last_success = Some(at("05-10T12:59"));
+    assert!(
+        health(&facts).is_healthy(),
+        "clocks are set right by minutes"
+    );
+    facts.last_success = Some(at("05-10T13:01"));
+    let set_right = [
+        "the clock was ahead",
+        "2026-05-10 13:01",
+        "handover rotate shop/orders",
+    ];
+    reason(&facts, &set_right);
+    facts.last_success = Some(at("05-10T03:01"));
+    if let Some(last) = &mut memory.last {
+        last.slot = at("05-11T03:00");
+    }
+    facts.schedule = Some(ScheduleFacts {
+        schedule: &schedule,
+        memory: &memory,
+        offset: Duration::zero(),
+    });
+    let acted_on = [
+        "the clock was ahead",
+        "2026-05-11 03:00",
+        "schedule show shop/orders",
+    ];
+    reason(&facts, &acted_on);
+    assert_eq!(
+        health(&facts).next_at,
+        Some(at("05-12T03:00")),
+        "done is done"
+    );
+}
+
+#[test]
+fn what_is_overdue_is_not_hidden_by_a_clock_that_was_years_ahead() {
+    let environment = name();
+    let (schedule, mut memory) = (daily(), memory());
+    let far = at("05-10T12:00") + Duration::days(3650);
+    memory.rotated_at = Some(far);
+    if let Some(last) = &mut memory.last {
+        last.slot = at("05-08T03:00");
+    }
+    let mut facts = facts(&environment);
+    facts.last_success = Some(far);
+    facts.schedule = Some(ScheduleFacts {
+        schedule: &schedule,
+        memory: &memory,
+        offset: Duration::zero(),
+    });
+    let found = health(&facts);
+    assert_eq!(found.overdue_by_seconds, Some(33 * 3600), "{found:?}");
 }

@@ -5,18 +5,19 @@ mod calendar;
 mod check;
 mod due;
 mod health;
+mod reasons;
 mod timeline;
 mod words;
 
 pub use calendar::Calendar;
 pub use check::{cautions, check};
 pub use due::{
-    Due, Held, LONGEST_PAUSE, MOST_TRIES, Memory, Remembered, Stretch, due, offset_of, pause_after,
-    window_end,
+    Due, Held, LONGEST_PAUSE, MOST_AHEAD, MOST_TRIES, Memory, Remembered, Stretch,
+    acted_on_at_most, due, offset_of, pause_after, window_end,
 };
 pub use health::{
-    Health, HealthFacts, OVERDUE_AFTER, OverlapFacts, ParkedFacts, PausedHealth, ProblemFacts,
-    RotationFacts, ScheduleFacts, StuckOverlap, VerifyHealth, health,
+    Health, HealthFacts, LeftOpen, OVERDUE_AFTER, OverlapFacts, ParkedFacts, PausedHealth,
+    ProblemFacts, RotationFacts, ScheduleFacts, StuckOverlap, VerifyHealth, health,
 };
 pub use timeline::upcoming;
 pub use words::words;

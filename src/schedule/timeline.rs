@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::due::{Due, Held, Memory, Remembered, due};
+use super::due::{Due, Held, Memory, Remembered, acted_on_up_to, due};
 use crate::model::{Recurrence, Schedule, SlotState};
 
 /// When rotations start from now on and before a time, the first `most` of them: with this
@@ -20,11 +20,16 @@ pub fn upcoming(
     let mut memory = memory.clone();
     let mut time = now;
     let mut starts = Vec::new();
-    if let Some(open) = open_rotation(&mut memory)
-        && matches!(schedule.recurrence, Recurrence::Every(_))
-    {
+    if take_for_done(&mut memory) && matches!(schedule.recurrence, Recurrence::Every(_)) {
         // What is under way is no start any more, and what follows is counted from its end.
-        memory.rotated_at = Some(open.max(now));
+        memory.rotated_at = Some(now);
+    }
+    let acted_on = acted_on_up_to(schedule, &memory, now);
+    if let Some(last) = &mut memory.last
+        && last.state != SlotState::Open
+    {
+        // What a clock did that ran far ahead was done up to now, and not up to each later look.
+        last.slot = last.slot.min(acted_on);
     }
     while time < until && starts.len() < most {
         match due(schedule, &memory, offset, held, time) {
@@ -53,14 +58,15 @@ pub fn upcoming(
     starts
 }
 
-/// Takes the open occurrence with a rotation for done; says which that was.
-fn open_rotation(memory: &mut Memory) -> Option<DateTime<Utc>> {
-    let open = memory.last.as_mut()?;
-    if open.state != SlotState::Open || !open.has_rotation {
-        return None;
+/// Takes the open occurrence for done if it has a rotation; says whether it did.
+fn take_for_done(memory: &mut Memory) -> bool {
+    let open = memory.last.as_mut();
+    let open = open.filter(|last| last.state == SlotState::Open && last.has_rotation);
+    let has_one = open.is_some();
+    if let Some(open) = open {
+        open.state = SlotState::Done;
     }
-    open.state = SlotState::Done;
-    Some(open.slot)
+    has_one
 }
 
 fn over(slot: DateTime<Utc>, state: SlotState) -> Remembered {

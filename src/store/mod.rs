@@ -57,7 +57,7 @@ pub use rotated_secrets::{Acceptance, RotatedSecretRow};
 pub use schedule_runs::{NewRun, RunProblem, ScheduleRun};
 pub use schedules::ScheduleRow;
 pub use sinks::{Fingerprint, SinkRow};
-pub use verifications::VerificationRow;
+pub use verifications::{BadCredential, VerificationRow};
 
 use crate::process::{check_private_file, check_private_folder, create_private_folder};
 

@@ -3,7 +3,7 @@
 //! A run is open until its rotation promoted everything, or until a person is needed. Only an
 //! open run changes: whoever comes late changes nothing.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Params, Row, Transaction, params};
 use serde::Serialize;
 
@@ -123,6 +123,39 @@ pub fn forget_missed_after(
     Ok(())
 }
 
+/// Notes what was acted on for occurrences after `latest` as acted on now. It keeps its order, and
+/// its rotation.
+///
+/// # Errors
+/// The store's own.
+pub fn take_back(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+    latest: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT slot FROM schedule_run WHERE environment = ?1 AND slot > ?2 \
+         AND state IN ('done', 'failed') ORDER BY slot DESC",
+    )?;
+    let slots = statement.query_map(params![environment_id, Micros(latest)], |row| row.get(0))?;
+    let slots: Vec<Micros> = slots.collect::<Result<_, _>>()?;
+    // No two runs are of the same time.
+    let mut taken = now;
+    for slot in slots {
+        while find(transaction, environment_id, taken)?.is_some() {
+            taken -= TimeDelta::microseconds(1);
+        }
+        transaction.execute(
+            "UPDATE schedule_run SET slot = ?3, after = min(after, ?3 - 1), until = min(until, ?3), \
+             begun_at = min(begun_at, ?3), over_at = min(over_at, ?3) \
+             WHERE environment = ?1 AND slot = ?2",
+            params![environment_id, slot, Micros(taken)],
+        )?;
+    }
+    Ok(())
+}
+
 fn insert(
     transaction: &Transaction<'_>,
     environment_id: &str,
@@ -168,7 +201,7 @@ fn drop_older(transaction: &Transaction<'_>, environment_id: &str) -> Result<(),
 }
 
 /// Binds an open run to the rotation that was begun for it, in that one's transaction. Says
-/// whether it did: a run has one rotation at most.
+/// whether it did: a run has one rotation at most, and how often that is tried is counted anew.
 ///
 /// # Errors
 /// The store's own.
@@ -179,7 +212,7 @@ pub fn bind(
     rotation: RotationId,
 ) -> Result<bool, StoreError> {
     let bound = transaction.execute(
-        "UPDATE schedule_run SET rotation = ?3 \
+        "UPDATE schedule_run SET rotation = ?3, attempts = 0 \
          WHERE environment = ?1 AND slot = ?2 AND state = 'open' AND rotation IS NULL",
         params![environment_id, Micros(slot), rotation.0],
     )?;
@@ -251,10 +284,7 @@ pub fn close_open(
     environment_id: &str,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    transaction.execute(
-        "DELETE FROM schedule_run WHERE environment = ?1 AND state = 'open' AND rotation IS NULL",
-        [environment_id],
-    )?;
+    give_back(transaction, environment_id)?;
     transaction.execute(
         "UPDATE schedule_run SET state = 'failed', next_try_at = NULL, over_at = ?2, \
          code = 'schedule-changed', \
@@ -262,6 +292,19 @@ pub fn close_open(
          remedy = '`handover status` shows whether the rotation is over; `handover recover` \
          brings one that is not to its end' WHERE environment = ?1 AND state = 'open'",
         params![environment_id, Micros(now)],
+    )?;
+    Ok(())
+}
+
+/// Forgets the open run for which no rotation was begun, as if its occurrence had never been
+/// taken.
+///
+/// # Errors
+/// The store's own.
+pub fn give_back(transaction: &Transaction<'_>, environment_id: &str) -> Result<(), StoreError> {
+    transaction.execute(
+        "DELETE FROM schedule_run WHERE environment = ?1 AND state = 'open' AND rotation IS NULL",
+        [environment_id],
     )?;
     Ok(())
 }

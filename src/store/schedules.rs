@@ -113,6 +113,21 @@ pub fn due(
 
 const DUE: &str = "s.next_at <= ?1 ORDER BY s.next_at, e.project, e.name";
 
+/// Those of them for which a rotation was begun that is not over.
+///
+/// # Errors
+/// As for [`due`].
+pub fn due_and_begun(
+    transaction: &Transaction<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<ScheduleRow>, StoreError> {
+    read_all(transaction, DUE_AND_BEGUN, [Micros(now)])
+}
+
+const DUE_AND_BEGUN: &str = "s.next_at <= ?1 AND EXISTS (SELECT 1 FROM schedule_run r \
+     WHERE r.environment = s.environment AND r.state = 'open' AND r.rotation IS NOT NULL) \
+     ORDER BY s.next_at, e.project, e.name";
+
 /// The schedule of an environment.
 ///
 /// # Errors

@@ -47,10 +47,13 @@ CREATE TABLE agent (
     since TEXT NOT NULL              -- RFC 3339, as in the table of locks
 ) STRICT;
 
--- What the daily verification found last.
+-- What the daily verification found last. A look that says nothing, since a server did not
+-- answer or a document cannot be read, leaves what the one before it found.
 CREATE TABLE verification (
     environment TEXT PRIMARY KEY REFERENCES environment (id),
-    verified_at INTEGER NOT NULL,
+    verified_at INTEGER,             -- of the last look that said something; NULL: none ever did
+    tried_at INTEGER NOT NULL,       -- of the last look
     verdict TEXT NOT NULL,           -- in one word, e.g. as-expected
-    words TEXT NOT NULL              -- empty where all is as expected
+    words TEXT NOT NULL,             -- empty where all is as expected
+    bad TEXT NOT NULL                -- the credentials that are not as expected, as JSON
 ) STRICT;

@@ -9,9 +9,11 @@ fn at(seconds: i64) -> DateTime<Utc> {
 fn found(environment: &str, seconds: i64) -> VerificationRow {
     VerificationRow {
         environment_id: environment.to_owned(),
-        verified_at: at(seconds),
+        verified_at: Some(at(seconds)),
+        tried_at: at(seconds),
         verdict: "as-expected".to_owned(),
         words: String::new(),
+        bad: Vec::new(),
     }
 }
 
@@ -37,7 +39,7 @@ async fn with_store(
 
 fn next(transaction: &Transaction<'_>, before: i64, left_out: &[&str]) -> Option<String> {
     let left_out: Vec<String> = left_out.iter().map(|id| (*id).to_owned()).collect();
-    let next = next_due(transaction, at(before), &left_out).expect("reads");
+    let next = next_due(transaction, at(before), at(before), &left_out).expect("reads");
     next.map(|row| {
         assert_eq!(row.name.to_string(), format!("shop/{}", row.id));
         row.id
@@ -53,6 +55,12 @@ async fn the_last_verification_of_an_environment_is_kept() {
         let drifted = VerificationRow {
             verdict: "drifted".to_owned(),
             words: "the idle user logs in with a password that is not ours".to_owned(),
+            bad: vec![BadCredential {
+                path: "db".to_owned(),
+                role: "previous".to_owned(),
+                verdict: "drifted".to_owned(),
+                words: "the idle user is let in by another password".to_owned(),
+            }],
             ..found("one", 2)
         };
         put(transaction, &drifted)?;
@@ -89,6 +97,33 @@ async fn the_next_is_one_that_never_was_verified_and_then_the_oldest() {
         environments::remove(transaction, "three", "now")?;
         assert_eq!(next(transaction, 20, &[]).as_deref(), Some("one"));
         assert_eq!(next(transaction, 20, &["one"]), None, "never the plain one");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_that_said_nothing_is_repeated_sooner() {
+    with_store(|transaction| {
+        let environments = ["one", "two", "three"];
+        for (environment, verified_at) in environments.into_iter().zip([Some(10), Some(2), None]) {
+            let row = VerificationRow {
+                verified_at: verified_at.map(at),
+                ..found(environment, 10)
+            };
+            put(transaction, &row)?;
+        }
+        let next = |before, tried_before, left_out: &[String]| {
+            let next = next_due(transaction, at(before), at(tried_before), left_out);
+            next.expect("reads").map(|row| row.id)
+        };
+        assert_eq!(next(9, 9, &[]), None);
+        assert_eq!(next(9, 10, &[]).as_deref(), Some("three"));
+        let left_out = ["three".to_owned()];
+        assert_eq!(next(9, 10, &left_out).as_deref(), Some("two"));
+        let left_out = ["three".to_owned(), "two".to_owned()];
+        assert_eq!(next(9, 10, &left_out), None, "this one was verified");
+        assert_eq!(next(10, 9, &[]).as_deref(), Some("one"));
         Ok(())
     })
     .await;

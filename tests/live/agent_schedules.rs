@@ -239,6 +239,16 @@ fn a_rotation_by_hand_is_what_an_open_occurrence_is_for() {
     assert_eq!(rotations(&shop), 2, "two by hand, none by the schedule");
 }
 
+/// What waits for its next try has it at once.
+fn skip_pauses(shop: &Shop) {
+    let waiting = "UPDATE schedule_run SET next_try_at = 1 WHERE state = 'open' AND attempts > 0 \
+                   AND next_try_at > 1";
+    if store(shop).execute(waiting, []).expect("writes") > 0 {
+        let now = "UPDATE schedule SET next_at = 1";
+        store(shop).execute(now, []).expect("writes");
+    }
+}
+
 #[test]
 fn an_agent_killed_at_any_moment_leaves_one_rotation_for_the_next() {
     let shop = Shop::open("fireskilled", ShopOptions::default());
@@ -258,6 +268,8 @@ fn an_agent_killed_at_any_moment_leaves_one_rotation_for_the_next() {
         shop.assert_current_logs_in("after the kill");
         let mut agent = shop.start(&AGENT);
         wait_until("it is done", || {
+            // A killed probe may shut the gate for longer than the test has time.
+            skip_pauses(&shop);
             runs(&shop).last().map(String::as_str) == Some("done")
         });
         agent.kill();

@@ -17,6 +17,7 @@ macro_rules! for_both {
 }
 
 mod adoption;
+mod agent_mishaps;
 mod agent_retire;
 mod agent_schedules;
 mod bad_input;
@@ -96,6 +97,7 @@ mod storm;
 mod tampering;
 mod terminal;
 mod two_pairs;
+mod verification;
 mod verify;
 mod watching_mysql;
 mod watching_postgres;

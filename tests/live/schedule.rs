@@ -2,7 +2,11 @@
 //! byte, pauses, the freeze, and the health that monitors are told.
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
-use handover::operations::{Turn, Workspace, take_turn};
+use handover::model::SlotState;
+use handover::operations::hand_over::Observer;
+use handover::operations::{
+    Turn, Workspace, act_on_turn, note_turn, reconsider_schedules, take_turn,
+};
 use handover::process::KeyAccess;
 use handover::store::Access;
 use serde_json::{Value, json};
@@ -550,6 +554,7 @@ fn the_answers_have_the_promised_members() {
             "stuck_overlap",
             "expired_waiver",
             "parked",
+            "left_open",
             "paused",
             "frozen",
             "verify",
@@ -589,4 +594,96 @@ fn the_answers_have_the_promised_members() {
         .expect_code(0);
     assert_eq!(json_of(&shop, &["schedule", "ls"])["schedules"], json!([]));
     assert_eq!(turn_at(&shop, Utc::now() + TimeDelta::days(9)), None);
+}
+
+/// Setting a time of day that was some hours ago, and as if it had been so for days: one
+/// occurrence has passed, and nobody acted on it.
+#[track_caller]
+fn set_hours_ago(shop: &Shop, hours: i64, missed: &str) {
+    let ago = Utc::now() - TimeDelta::hours(hours);
+    let cron = ago.format("%M %H * * *").to_string();
+    let set = ["schedule", "set", "shop/orders", "--cron", &cron];
+    json_of(shop, &[&set[..], &["--missed", missed]].concat());
+    let_it_be_older(shop, 3);
+}
+
+#[test]
+fn nobody_begins_a_rotation_without_agreeing_to_it() {
+    let shop = Shop::open("schedagree", ShopOptions::default());
+    let resume = ["resume", "shop/orders"];
+    let make_up = ["schedule", "set", "shop/orders", "--missed", "run-once"];
+    for (missed, act) in [("run-once", &resume[..]), ("skip", &make_up)] {
+        set_hours_ago(&shop, 6, missed);
+        if act == resume {
+            json_of(&shop, &["pause", "shop/orders"]);
+        }
+        let before = settings(&shop);
+        let planned = json_of(&shop, &[act, &["--plan"]].concat());
+        assert_eq!(planned["makes_up"], true, "{planned:#}");
+        let run = shop.run(&[act, &["--output", "json"]].concat());
+        let error = &run.expect_code(4).json()["error"];
+        assert_eq!(error["code"], "not-confirmed", "{error:#}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains("rotated at once"), "{message}");
+        let remedy = error["remedy"].as_str().expect("a remedy");
+        assert!(remedy.ends_with("--yes"), "{remedy}");
+        assert_eq!(settings(&shop), before, "{act:?}");
+        let done = json_of(&shop, &[act, &["--yes"]].concat());
+        assert_eq!(done["makes_up"], true, "{done:#}");
+        json_of(&shop, &["schedule", "set", "shop/orders", "--none"]);
+    }
+    // What begins nothing at once is nobody's to be asked for.
+    set_hours_ago(&shop, 6, "skip");
+    json_of(&shop, &["pause", "shop/orders"]);
+    let resumed = json_of(&shop, &resume);
+    assert_eq!(
+        (&resumed["makes_up"], &resumed["misses"]),
+        (&json!(false), &json!(true))
+    );
+}
+
+#[test]
+fn what_was_done_by_a_clock_far_ahead_does_not_end_the_schedule() {
+    let shop = Shop::open("schedclock", ShopOptions::default());
+    shop.rotate(&[]).expect_code(0);
+    set_hours_ago(&shop, 3, "run-once");
+    let store = rusqlite::Connection::open(shop.store().join("handover.db")).expect("opens");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let now = runtime.block_on(async {
+        let workspace = open(&shop).await;
+        let name = "shop/orders".parse().expect("a name");
+        // The agent acts by a clock that shows ten years later.
+        let far = Utc::now() + TimeDelta::days(3650);
+        let taken = take_turn(&workspace, name, far).await.expect("takes");
+        let turn = taken.turn.expect("a turn");
+        let ended = act_on_turn(&workspace, &turn, &Observer::default()).await;
+        let end = note_turn(&workspace, &turn, ended, far).await;
+        assert_eq!(end.expect("notes").state, SlotState::Done);
+        let promoted = far.timestamp_micros();
+        let changed = store.execute(
+            "UPDATE overlap SET opened_at = ?1 WHERE ended_at IS NULL",
+            [promoted],
+        );
+        assert_eq!(changed.expect("updates"), 1);
+        // The clock is right again, and that is noticed.
+        let now = Utc::now();
+        let looked = reconsider_schedules(&workspace, now).await;
+        assert_eq!(looked.expect("looks"), 1);
+        now
+    });
+    let view = &json_of(&shop, &["schedule", "show", "shop/orders"])["schedules"][0];
+    assert_eq!(view["last"]["state"], "done", "{view:#}");
+    assert_eq!(turn_at(&shop, now), None, "it counts once");
+    let next: DateTime<Utc> = serde_json::from_value(view["next_at"].clone()).expect("a time");
+    assert!(next < now + TimeDelta::days(1), "{view:#}");
+    assert!(turn_at(&shop, next).is_some(), "and no more");
+    let reason = view["health"]["reasons"][0].as_str().expect("a reason");
+    assert!(reason.contains("the clock was ahead"), "{reason}");
+    assert!(
+        reason.contains("handover rotate shop/orders mends it"),
+        "{reason}"
+    );
+    shop.rotate(&[]).expect_code(0);
+    let view = &json_of(&shop, &["schedule", "show", "shop/orders"])["schedules"][0];
+    assert_eq!(view["health"]["reasons"], json!([]), "{view:#}");
 }

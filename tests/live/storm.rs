@@ -156,9 +156,7 @@ impl Server {
 fn prepare_postgres(server: &PostgresServer, name: &str, pairs: &[[String; 2]]) {
     let sql = |statements: &str| server.sql(statements).expect("takes the statements");
     for number in 0..DATABASES {
-        sql(&format!(
-            "CREATE DATABASE storm_{number} STRATEGY file_copy"
-        ));
+        sql(&format!("CREATE DATABASE {name}_{number}"));
     }
     let verifier = |text: &str| {
         let derived = ScramVerifier::derive(&Secret::new(text.to_owned()), &[9; SCRAM_SALT_LENGTH]);

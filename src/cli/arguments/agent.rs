@@ -6,6 +6,9 @@ use clap::Args;
 
 use super::overlap::time;
 
+/// Verification shows passwords to servers, one environment after the other.
+const LEAST_VERIFY_EVERY: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "It rotates what is due by the schedules in the settings, samples overlaps, delivers notices,
@@ -31,9 +34,38 @@ pub(in crate::cli) struct AgentArguments {
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(in crate::cli) per_server: u32,
     /// Verify the credentials of each environment so often, such as 24h or 7d; 0s: never
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = verify_every)]
     pub(in crate::cli) verify_every: Duration,
     /// Serve metrics at this address, such as 127.0.0.1:9187; there is no password on it
     #[arg(long, value_name = "ADDR")]
     pub(in crate::cli) metrics: Option<std::net::SocketAddr>,
+}
+
+/// A time at which servers have a moment for others, too; or never.
+fn verify_every(text: &str) -> Result<Duration, String> {
+    let every = time(text)?;
+    let is_too_often = !every.is_zero() && every < LEAST_VERIFY_EVERY;
+    match is_too_often {
+        true => Err(
+            "the agent would do nothing else: write 1s or more, or 0s, which is never".to_owned(),
+        ),
+        false => Ok(every),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verification_is_at_most_once_a_second_or_never() {
+        for (text, every) in [("0s", 0), ("1s", 1), ("24h", 86_400)] {
+            assert_eq!(verify_every(text), Ok(Duration::from_secs(every)));
+        }
+        for text in ["1ms", "999ms"] {
+            let refused = verify_every(text).expect_err("it is too often");
+            assert!(refused.contains("1s or more"), "{refused}");
+        }
+        assert!(verify_every("often").is_err());
+    }
 }

@@ -125,7 +125,7 @@ pub(in crate::cli) struct Agreed {
     /// Show what it would mean, and change nothing
     #[arg(long)]
     pub(in crate::cli) plan: bool,
-    /// Do not ask
+    /// Agree to it; needed where a rotation would begin at once
     #[arg(long)]
     pub(in crate::cli) yes: bool,
     /// The environment's name, typed; needed for a production environment
@@ -187,6 +187,7 @@ pub(in crate::cli) struct PauseArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   handover resume shop/orders --plan
+  handover resume shop/orders --yes
   handover resume --all --yes")]
 pub(in crate::cli) struct ResumeArguments {
     #[command(flatten)]

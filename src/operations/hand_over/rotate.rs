@@ -109,7 +109,13 @@ pub async fn rotate(
     request: &RotateRequest,
     observer: &Observer,
 ) -> Result<Report, Failure> {
-    let (subjects, _) = load(workspace, request).await?;
+    let (subjects, open) = load(workspace, request).await?;
+    // Who tries again and again does not put itself in the place of whoever began an open one.
+    if request.scheduled.is_some()
+        && let Err(refusal) = admit_unseen(&request.environment, None, open)
+    {
+        return Ok(refused_unseen(&subjects, request, &refusal));
+    }
     let asked_of = Asked::of(&request.environment, "handover rotate --plan", &subjects);
     if let Some(report) = unconfirmed(&asked_of, &request.confirmation) {
         return Ok(report);

@@ -134,7 +134,8 @@ pub async fn plan_pause(
 /// Sets the schedule of an environment, or parts of it; `None` takes it out.
 ///
 /// # Errors
-/// As for [`plan_schedule`], and refused without the name of a production environment.
+/// As for [`plan_schedule`], and refused without the name of a production environment, or while
+/// nobody agreed and a rotation would begin at once.
 pub async fn set_schedule(
     workspace: &Workspace,
     environment: EnvironmentName,
@@ -264,8 +265,10 @@ fn check_agreed(
     edit: &ScheduleEdit,
     confirmation: &Confirmation,
 ) -> Result<(), Failure> {
-    // What can be taken back by another edit needs a name in production, and nothing elsewhere.
-    if !review.protected && !matches!(confirmation, Confirmation::Named(_)) {
+    // What can be taken back by another edit needs a name in production, and nothing elsewhere. A
+    // rotation that begins at once cannot be taken back.
+    let is_needed = review.protected || review.makes_up;
+    if !is_needed && !matches!(confirmation, Confirmation::Named(_)) {
         return Ok(());
     }
     let look = match edit {
@@ -282,12 +285,14 @@ fn check_agreed(
         (Confirmation::Yes, true) => "protected",
         _ => "not-confirmed",
     };
-    Err(Failure::new(
-        code,
-        Exit::Refused,
-        missing.message,
-        missing.remedy,
-    ))
+    let message = match code {
+        "not-confirmed" if review.makes_up => format!(
+            "nobody agreed, and {} would be rotated at once",
+            review.environment
+        ),
+        _ => missing.message,
+    };
+    Err(Failure::new(code, Exit::Refused, message, missing.remedy))
 }
 
 struct Looked {
@@ -370,6 +375,11 @@ fn look(
             Due::Missed(stretch) => {
                 review.misses = true;
                 review.occurrences = stretch.occurrences;
+            }
+            // Begun before a pause, and nothing was rotated for it yet.
+            Due::GoOn { .. } if !memory.last.as_ref().is_some_and(|last| last.has_rotation) => {
+                review.makes_up = true;
+                review.occurrences = 1;
             }
             _ => {}
         }
@@ -463,36 +473,5 @@ pub(super) fn until_time(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn until_is_a_time_with_an_offset_a_civil_time_or_a_span() {
-        let now: DateTime<Utc> = "2027-01-10T02:00:00Z".parse().expect("a time");
-        let berlin = chrono_tz::Europe::Berlin;
-        for (text, expected) in [
-            ("3d", "2027-01-13T02:00:00+00:00"),
-            (" 90m ", "2027-01-10T03:30:00+00:00"),
-            ("2027-01-11T00:00:00Z", "2027-01-11T00:00:00+00:00"),
-            ("2027-01-11 00:00", "2027-01-10T23:00:00+00:00"),
-            ("2027-02-01", "2027-01-31T23:00:00+00:00"),
-        ] {
-            let found = until_time(text, berlin, now).expect(text);
-            assert_eq!(found.to_rfc3339(), expected, "{text}");
-        }
-        for (text, part) in [
-            ("0s", "no time to come"),
-            ("99999999999999d", "is no time"),
-            ("9999999999d", "no time to come"),
-            ("2027-01-10 03:00", "has passed"),
-            ("2020-01-01", "has passed"),
-            ("2027-03-28 02:30", "never comes"),
-            ("soon", "is no time"),
-            ("", "is no time"),
-        ] {
-            let failure = until_time(text, berlin, now).expect_err(text);
-            assert!(failure.message.contains(part), "{text}: {failure:?}");
-            assert_eq!(failure.exit, Exit::Usage);
-        }
-    }
-}
+#[path = "edit_tests.rs"]
+mod tests;

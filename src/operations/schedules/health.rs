@@ -1,13 +1,14 @@
 //! From what the store has of an environment to its health. No database is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
-use super::{held_by_freeze, offset, recall, rotated_at};
+use super::{held_by_freeze, offset, recall, rotated_at, rotated_by};
 use crate::drain::Verdict;
-use crate::model::{Overlap, SlotState};
+use crate::model::{Overlap, RotationId, SlotState};
+use crate::operations::Workspace;
 use crate::operations::loading::Head;
 use crate::rotation::{Event, PathJournal, fold};
 use crate::schedule::{
@@ -16,8 +17,8 @@ use crate::schedule::{
 };
 use crate::secret::SecretId;
 use crate::store::{
-    JournalLine, RotatedSecretRow, ScheduleRow, ScheduleRun, StoreError, overlaps, rotated_secrets,
-    schedule_runs, schedules, verifications,
+    JournalLine, RotatedSecretRow, ScheduleRow, ScheduleRun, StoreError, environments, journal,
+    overlaps, rotated_secrets, schedule_runs, schedules, verifications,
 };
 use crate::untrusted::Untrusted;
 
@@ -27,12 +28,46 @@ const RUNS_LOOKED_AT: usize = 100;
 /// beside it, says nothing.
 const BAD_VERDICTS: [&str; 2] = ["drifted", "current-dead"];
 
+/// The open rotations that no process works on.
+///
+/// Locks belong to files, and no transaction sees them. Whoever asks first which rotations are
+/// open, and then whether their locks are held, takes none for left alone that was opened or
+/// ended meanwhile.
+pub(in crate::operations) struct LeftAlone(BTreeSet<RotationId>);
+
+/// Looks which open rotations no process works on. To be asked before the transaction that
+/// reads their environments.
+///
+/// # Errors
+/// The store's own.
+pub(in crate::operations) async fn left_alone(
+    workspace: &Workspace,
+) -> Result<LeftAlone, StoreError> {
+    let open = workspace.store.read(|transaction| {
+        let mut open = Vec::new();
+        for one in journal::list_open(transaction)? {
+            let row = environments::find(transaction, &one.environment)?;
+            open.extend(row.map(|row| (one.id, row.id)));
+        }
+        Ok::<_, StoreError>(open)
+    });
+    let mut left = BTreeSet::new();
+    for (rotation, environment_id) in open.await? {
+        if workspace.store.locked_by(&environment_id).await?.is_none() {
+            left.insert(rotation);
+        }
+    }
+    Ok(LeftAlone(left))
+}
+
 /// What health is found from.
 pub(in crate::operations) struct HealthSource<'a> {
     pub(in crate::operations) transaction: &'a Transaction<'a>,
     pub(in crate::operations) head: &'a Head,
+    pub(in crate::operations) open_rotation: Option<RotationId>,
     /// The journal of the open rotation; empty where none is open.
     pub(in crate::operations) lines: &'a [JournalLine],
+    pub(in crate::operations) left_alone: &'a LeftAlone,
     pub(in crate::operations) now: DateTime<Utc>,
 }
 
@@ -48,8 +83,8 @@ pub(in crate::operations) fn health_of(
     let HealthSource {
         transaction,
         head,
-        lines,
         now,
+        ..
     } = *source;
     let id = &head.row.id;
     let row = schedules::find(transaction, id)?;
@@ -60,7 +95,7 @@ pub(in crate::operations) fn health_of(
     };
     let schedule = head.settings.schedule().zip(recalled.as_ref());
     let (consecutive_failures, problem) = match &row {
-        Some(row) => failures(transaction, row, last_success)?,
+        Some(row) => failures(transaction, row, rotated_by(transaction, id, now)?)?,
         None => (0, None),
     };
     let mut facts_of_overlaps = Vec::new();
@@ -83,7 +118,7 @@ pub(in crate::operations) fn health_of(
         consecutive_failures,
         problem,
         overlaps: facts_of_overlaps,
-        rotation: rotation_facts(lines),
+        rotation: rotation_facts(source)?,
         frozen: held_by_freeze(transaction, now)?,
         verification: verification(transaction, id)?,
     });
@@ -142,8 +177,14 @@ fn overlap_facts(
     })
 }
 
-fn rotation_facts(lines: &[JournalLine]) -> Option<RotationFacts> {
-    let opened_at = lines.first()?.at;
+fn rotation_facts(source: &HealthSource<'_>) -> Result<Option<RotationFacts>, StoreError> {
+    let lines = source.lines;
+    let (Some(rotation), Some(first)) = (source.open_rotation, lines.first()) else {
+        return Ok(None);
+    };
+    let run = schedule_runs::of_rotation(source.transaction, rotation)?;
+    let is_tried_again =
+        run.is_some_and(|(_, run)| run.state == SlotState::Open && run.next_try_at.is_some());
     let has_waiver = lines.iter().any(|line| {
         matches!(
             &line.event,
@@ -177,12 +218,15 @@ fn rotation_facts(lines: &[JournalLine]) -> Option<RotationFacts> {
                 case: journal.parked?.name().to_owned(),
             })
         });
-    Some(RotationFacts {
-        opened_at,
+    Ok(Some(RotationFacts {
+        rotation,
+        opened_at: first.at,
         has_waiver,
         sent: journals.iter().any(|(_, journal)| journal.sends > 0),
+        is_worked_on: !source.left_alone.0.contains(&rotation),
+        is_tried_again,
         parked: parked.or_else(|| parked_file(lines)),
-    })
+    }))
 }
 
 /// A file that did not take what was promoted waits for a person, too.
@@ -215,7 +259,7 @@ fn verification(
         is_bad: BAD_VERDICTS.contains(&found.verdict.as_str()),
         words: shown(&found.words),
         verdict: shown(&found.verdict),
-        verified_at: found.verified_at,
+        verified_at: found.verified_at.unwrap_or(found.tried_at),
     }))
 }
 

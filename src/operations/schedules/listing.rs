@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 use serde::Serialize;
 
-use super::{HealthSource, health_of, held, offset, recall};
+use super::{HealthSource, LeftAlone, health_of, held, left_alone, offset, recall};
 use crate::document::PropertyPath;
 use crate::model::settings::{Protection, Settings};
 use crate::model::{EnvironmentName, RotationId, Schedule, SlotState};
@@ -129,6 +129,7 @@ pub async fn list_schedules(
     days: u32,
 ) -> Result<ScheduleListing, Failure> {
     let agents = workspace.store.living_agents().await?;
+    let left_alone = left_alone(workspace).await?;
     let until = now + TimeDelta::days(i64::from(days));
     workspace
         .store
@@ -149,7 +150,7 @@ pub async fn list_schedules(
                 freeze: freeze::current(transaction, now)?.map(shown_freeze),
             };
             for row in rows {
-                let view = view(transaction, &row, now, until, most_runs)?;
+                let view = view(transaction, &row, (now, until), most_runs, &left_alone)?;
                 listing.schedules.extend(view);
             }
             Ok::<_, Failure>(listing)
@@ -161,12 +162,12 @@ pub async fn list_schedules(
 ///
 /// # Errors
 /// The store's own.
-pub(super) fn view(
+fn view(
     transaction: &Transaction<'_>,
     row: &ScheduleRow,
-    now: DateTime<Utc>,
-    until: DateTime<Utc>,
+    (now, until): (DateTime<Utc>, DateTime<Utc>),
     most_runs: usize,
+    left_alone: &LeftAlone,
 ) -> Result<Option<ScheduleView>, StoreError> {
     let recalled = recall(transaction, row, now)?;
     let runs = schedule_runs::list(transaction, &row.environment_id, most_runs)?;
@@ -210,14 +211,17 @@ pub(super) fn view(
     view.next_at = next_at;
     view.next = next;
     view.window_seconds = window_seconds(schedule, now);
-    let lines = match journal::find_open(transaction, id)? {
+    let open_rotation = journal::find_open(transaction, id)?;
+    let lines = match open_rotation {
         Some(rotation) => journal::lines(transaction, rotation)?,
         None => Vec::new(),
     };
     let source = HealthSource {
         transaction,
         head: &head,
+        open_rotation,
         lines: &lines,
+        left_alone,
         now,
     };
     view.health = health_of(&source, |path, secret, overlap| {

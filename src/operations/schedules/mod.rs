@@ -19,10 +19,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 
 use super::loading::Head;
-use super::{Failure, SourceOfTruth};
+use super::{Exit, Failure, SourceOfTruth};
 use crate::model::settings::Settings;
 use crate::model::{EnvironmentName, Recurrence, Schedule};
-use crate::schedule::{Due, Held, Memory, Remembered, due, offset_of};
+use crate::schedule::{
+    Due, Held, MOST_AHEAD, Memory, Remembered, acted_on_at_most, due, offset_of,
+};
 use crate::store::{
     ScheduleRow, ScheduleRun, StoreError, freeze as freezes, overlaps, rotated_secrets,
     schedule_runs, schedules,
@@ -36,7 +38,7 @@ pub use edit::{
 };
 pub use facts::{ScheduleFact, schedule_facts};
 pub use freeze::{FreezeReview, current_freeze, freeze, plan_freeze, plan_unfreeze, unfreeze};
-pub(super) use health::{HealthSource, health_of};
+pub(super) use health::{HealthSource, LeftAlone, health_of, left_alone};
 pub use listing::{PausedView, RunView, ScheduleListing, ScheduleView, list_schedules};
 pub(super) use listing::{shown_agent, shown_freeze};
 pub use servers::servers_of;
@@ -69,7 +71,8 @@ pub(super) fn follow(
         Some(known) => known.since,
         None => {
             refuse_past(&head.settings, schedule, truth, now)?;
-            schedule_runs::close_open(transaction, id, now)?;
+            // A rotation that was begun is gone on with all the same.
+            schedule_runs::give_back(transaction, id)?;
             now
         }
     };
@@ -114,6 +117,7 @@ fn look_again(
     let Some(row) = schedules::find(transaction, environment_id)? else {
         return Ok(());
     };
+    take_back(transaction, environment_id, schedule, now)?;
     let known = recall(transaction, &row, now)?;
     // A freeze is lifted at any time, and whoever looks asks for it by itself.
     let next = match due_now(
@@ -134,6 +138,21 @@ fn look_again(
         }
     };
     schedules::set_next(transaction, environment_id, next)
+}
+
+/// What a clock did that ran far ahead is noted as done now, once: it counts for what has come
+/// by now, and for nothing that comes later.
+///
+/// # Errors
+/// The store's own.
+fn take_back(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let latest = acted_on_at_most(schedule, now);
+    schedule_runs::take_back(transaction, environment_id, latest, now)
 }
 
 /// What is due, for the environment of that id.
@@ -198,6 +217,33 @@ fn held_by_freeze(transaction: &Transaction<'_>, now: DateTime<Utc>) -> Result<H
     })
 }
 
+/// That everything is frozen, or the environment's schedule paused.
+pub(super) const HELD: [&str; 2] = ["frozen", "paused"];
+
+/// Refuses to begin anything for a schedule while a freeze or its own pause holds.
+///
+/// # Errors
+/// That it is held, or the store's own.
+pub(super) fn refuse_held(
+    transaction: &Transaction<'_>,
+    environment: &EnvironmentName,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let refused = |code, message, remedy| Err(Failure::new(code, Exit::Refused, message, remedy));
+    if freezes::current(transaction, now)?.is_some() {
+        let remedy = "handover resume --all".to_owned();
+        return refused(HELD[0], "all scheduled rotations are frozen", remedy);
+    }
+    let head = Head::load(transaction, environment)?;
+    match head.settings.schedule() {
+        Some(schedule) if schedule.is_paused(now) => {
+            let remedy = format!("handover resume {environment}");
+            refused(HELD[1], "the schedule is paused", remedy)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What the store knows of a schedule.
 struct Recalled {
     memory: Memory,
@@ -244,6 +290,19 @@ fn fresh_memory(
         rotated_at: rotated_at(transaction, environment_id)?,
         last: None,
     })
+}
+
+/// As [`rotated_at`], unless a clock that ran far ahead says so.
+///
+/// # Errors
+/// The store's own.
+fn rotated_by(
+    transaction: &Transaction<'_>,
+    environment_id: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let found = rotated_at(transaction, environment_id)?;
+    Ok(found.filter(|at| *at <= now + MOST_AHEAD))
 }
 
 /// When all rotated secrets of an environment had been promoted; `None` while one was not.

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 use serde_json::json;
 
-use super::{Recalled, due_now, held, look_again, offset, recall};
+use super::{Recalled, due_now, held, look_again, offset, recall, take_back};
 use crate::model::{EnvironmentName, NoticeKind, RotationId, Schedule, SlotState};
 use crate::operations::loading::{Head, parse_settings};
 use crate::operations::notices;
@@ -63,8 +63,8 @@ pub struct MissedTurn {
 }
 
 /// Takes what is due of an environment's schedule, if anything is. What has been missed is
-/// written down and told on the way. While a freeze holds nothing is taken, and nothing counts
-/// as missed yet.
+/// written down and told on the way. While a freeze holds nothing is begun, and nothing counts
+/// as missed yet; what was begun is gone on with.
 ///
 /// # Errors
 /// A document or settings that cannot be read, which are then left alone for a while, or the
@@ -77,9 +77,6 @@ pub async fn take_turn(
     workspace
         .store
         .write(move |transaction| {
-            if freeze::current(transaction, now)?.is_some() {
-                return Ok(Ok(Taken::default()));
-            }
             let Some(row) = environments::find(transaction, &environment)? else {
                 return Ok(Ok(Taken::default()));
             };
@@ -99,6 +96,7 @@ pub async fn take_turn(
                 return Ok(Ok(Taken::default()));
             };
             schedule_runs::forget_missed_after(transaction, &row.id, now)?;
+            take_back(transaction, &row.id, schedule, now)?;
             Ok::<_, Failure>(Ok(settle(transaction, &head, &known, schedule, now)?))
         })
         .await?
@@ -119,7 +117,10 @@ fn settle(
         let held = held(transaction, schedule, now)?;
         match due_now(id, schedule, &recalled.memory, held, now) {
             Due::Nothing { next_at } => {
-                schedules::set_next(transaction, id, next_at)?;
+                // A freeze is lifted at any time, and then whatever was due still is.
+                if freeze::current(transaction, now)?.is_none() {
+                    schedules::set_next(transaction, id, next_at)?;
+                }
                 return Ok(taken);
             }
             Due::Begin(stretch) => {
@@ -128,7 +129,9 @@ fn settle(
                 let start = stretch.slot + offset(id, schedule);
                 schedules::set_next(transaction, id, Some(start.min(now)))?;
             }
-            Due::GoOn { slot } | Due::RunOut { slot } if was_rotated_since(&recalled, slot) => {
+            Due::GoOn { slot } | Due::RunOut { slot }
+                if was_rotated_since(&recalled, schedule, slot, now) =>
+            {
                 // A person was quicker, and the occurrence has what it is for.
                 let done = SlotState::Done;
                 schedule_runs::end(transaction, id, slot, done, None, now)?;
@@ -163,12 +166,18 @@ pub(super) fn later(now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// Whether everything was promoted after an occurrence for which no rotation of its own was begun.
-fn was_rotated_since(recalled: &Recalled, slot: DateTime<Utc>) -> bool {
+fn was_rotated_since(
+    recalled: &Recalled,
+    schedule: &Schedule,
+    slot: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> bool {
     let has_none = recalled
         .last
         .as_ref()
         .is_some_and(|run| run.rotation.is_none());
-    has_none && recalled.memory.rotated_at.is_some_and(|at| at > slot)
+    let rotated_at = recalled.memory.rotated_by(schedule, now);
+    has_none && rotated_at.is_some_and(|at| at > slot)
 }
 
 fn turn(environment: &EnvironmentName, environment_id: &str, run: &ScheduleRun) -> Turn {
@@ -219,7 +228,7 @@ fn miss(
     problem: &RunProblem,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    let was_behind = is_behind(transaction, environment_id)?;
+    let was_behind = is_behind(transaction, environment_id, now)?;
     schedule_runs::miss(transaction, environment_id, &new_run(stretch, now), problem)?;
     let told = (stretch.slot, stretch.occurrences, problem);
     tell_missed(transaction, environment, environment_id, told, was_behind)
@@ -232,7 +241,7 @@ fn run_out(
     slot: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<MissedTurn, Failure> {
-    let was_behind = is_behind(transaction, environment_id)?;
+    let was_behind = is_behind(transaction, environment_id, now)?;
     let run = schedule_runs::find(transaction, environment_id, slot)?;
     let occurrences = run.as_ref().map_or(1, |run| run.occurrences);
     let problem = run.and_then(|run| run.problem).unwrap_or_else(nobody_there);
@@ -259,13 +268,14 @@ fn run_out(
 pub(super) fn is_behind(
     transaction: &Transaction<'_>,
     environment_id: &str,
+    now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let runs = schedule_runs::list(transaction, environment_id, 2)?;
     let over = runs.iter().find(|run| run.over_at.is_some());
     let Some(over) = over.filter(|run| run.state != SlotState::Done) else {
         return Ok(false);
     };
-    let rotated_at = super::rotated_at(transaction, environment_id)?;
+    let rotated_at = super::rotated_by(transaction, environment_id, now)?;
     Ok(rotated_at.is_none_or(|at| at < over.slot))
 }
 

@@ -1,17 +1,19 @@
 //! How a turn of a schedule ended: what the journal says decides, whatever was reported.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 use serde_json::json;
 
-use super::look_again;
 use super::turn::{Turn, is_behind, later, tell_missed};
+use super::{HELD, look_again};
 use crate::model::{NoticeKind, RotationId, SlotState};
 use crate::operations::hand_over::{HandOverStatus, Report};
 use crate::operations::loading::Head;
-use crate::operations::notices;
+use crate::operations::notices::{self, RotationFact};
 use crate::operations::{Exit, Failure, Workspace};
-use crate::rotation::Event;
+use crate::rotation::{Case, Event, fold};
 use crate::schedule::{MOST_TRIES, pause_after};
 use crate::store::{JournalLine, RunProblem, StoreError, journal, schedule_runs, schedules};
 
@@ -63,6 +65,13 @@ pub async fn note_turn(
                 end.problem = Some(problem);
             }
             match (state, &end.problem) {
+                (SlotState::Open, Some(problem))
+                    if rotation.is_none() && HELD.contains(&problem.code.as_str()) =>
+                {
+                    // It was never taken: what becomes of it is said when nothing is held any more.
+                    schedule_runs::give_back(transaction, id)?;
+                    end.next_try_at = Some(now);
+                }
                 (SlotState::Open, Some(problem)) => {
                     let pause = match is_interrupted(&ended) {
                         // Whoever comes next goes on at once.
@@ -79,7 +88,7 @@ pub async fn note_turn(
                     end.next_try_at = Some(next);
                 }
                 (state, problem) => {
-                    let was_behind = is_behind(transaction, id)?;
+                    let was_behind = is_behind(transaction, id, now)?;
                     schedule_runs::end(transaction, id, slot, state, problem.as_ref(), now)?;
                     let name = &turn.environment;
                     match (state, problem) {
@@ -88,8 +97,11 @@ pub async fn note_turn(
                             let told = (slot, occurrences, problem);
                             tell_missed(transaction, name, id, told, was_behind)?;
                         }
-                        (SlotState::Failed, _) if was_behind => {
-                            tell_overdue(transaction, &turn, problem.as_ref())?;
+                        (SlotState::Failed, problem) => {
+                            tell_failed(transaction, &turn, rotation)?;
+                            if was_behind {
+                                tell_overdue(transaction, &turn, problem.as_ref())?;
+                            }
                         }
                         _ => {}
                     }
@@ -160,6 +172,51 @@ fn tell_overdue(
     notices::of_schedule(transaction, &turn.environment, kind, &data)
 }
 
+/// A rotation that stays open, and that the agent goes on with no more, waits for a person from
+/// now on. Where a person had to be asked from the first, that was told when it was parked.
+fn tell_failed(
+    transaction: &Transaction<'_>,
+    turn: &Turn,
+    rotation: Option<RotationId>,
+) -> Result<(), Failure> {
+    let Some(rotation) = rotation else {
+        return Ok(());
+    };
+    let lines = journal::lines(transaction, rotation)?;
+    let is_told = lines
+        .iter()
+        .any(|line| line.event == Event::Closed || is_way_back(line));
+    if !is_told && !waits_for_a_person(&lines) {
+        notices::of_rotation(
+            transaction,
+            &turn.environment,
+            rotation,
+            RotationFact::Parked,
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether a path, or a file, of an open rotation is parked for what does not pass by itself.
+fn waits_for_a_person(lines: &[JournalLine]) -> bool {
+    let mut paths: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+    let mut files: BTreeMap<&str, Option<Case>> = BTreeMap::new();
+    for line in lines {
+        if let Some(path) = &line.path {
+            paths.entry(path).or_default().push(&line.event);
+        }
+        match &line.event {
+            Event::PublishFailed { file, case, .. } => drop(files.insert(file, Some(*case))),
+            Event::Published { file, .. } => drop(files.insert(file, None)),
+            _ => {}
+        }
+    }
+    let parked = paths.into_values().map(fold).filter(|path| !path.is_over());
+    let parked = parked.filter_map(|path| path.parked);
+    let cases: Vec<Case> = parked.chain(files.into_values().flatten()).collect();
+    cases.into_iter().any(|case| !case.may_pass())
+}
+
 fn needs_a_person(ended: &Result<Report, Failure>) -> bool {
     matches!(ended, Ok(report) if report.exit.0 == Exit::NeedsHuman)
 }
@@ -194,7 +251,7 @@ fn state_of(
         // Asked to stop between two steps, which after S3 is told to people as theirs to go on with.
         (false, ended) if is_interrupted(ended) => SlotState::Open,
         // A person is needed: trying again would not help, and might be what hurts.
-        (false, ended) if needs_a_person(ended) => SlotState::Failed,
+        (false, _) if waits_for_a_person(&lines) => SlotState::Failed,
         // A person has taken it over.
         (false, _) if lines.iter().any(is_way_back) => SlotState::Failed,
         (false, _) if turn.attempts + 1 >= MOST_TRIES => SlotState::Failed,

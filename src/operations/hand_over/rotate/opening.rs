@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -11,6 +12,7 @@ use crate::operations::hand_over::claim::Claimed;
 use crate::operations::hand_over::effects;
 use crate::operations::hand_over::own::OwnLogins;
 use crate::operations::hand_over::subject::Subject;
+use crate::operations::schedules::refuse_held;
 use crate::operations::workspace::timestamp;
 use crate::operations::{Exit, Failure, Workspace};
 use crate::rotation::{Admitted, Case, Event, Plan};
@@ -50,10 +52,12 @@ pub(super) async fn open_rotation(
             logins.note(transaction)?;
         }
         let rotation = journal::open_rotation(transaction, &environment_id, &now)?;
-        if let Some(slot) = scheduled
-            && !schedule_runs::bind(transaction, &environment_id, slot, rotation)?
-        {
-            return Err(over_already(&environment));
+        if let Some(slot) = scheduled {
+            // S1 takes as long as servers take to answer, and what was set meanwhile counts.
+            refuse_held(transaction, &environment, Utc::now())?;
+            if !schedule_runs::bind(transaction, &environment_id, slot, rotation)? {
+                return Err(over_already(&environment));
+            }
         }
         journal::append(transaction, rotation, None, &opened, &now)?;
         let mut paths = Vec::new();
