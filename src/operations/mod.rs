@@ -67,11 +67,11 @@ pub use rotation_report::{
     AuditStory, Gap, OverlapStory, Page, Part, PathStory, RotationReport, Told, report_rotation,
 };
 pub use schedules::{
-    FreezeReview, MissedTurn, NewSchedule, Pause, PausedView, RunView, ScheduleEdit, ScheduleFact,
+    FreezeReview, MissedTurn, NewSchedule, Pause, PausedView, RunView, ScheduleEdit,
     ScheduleListing, ScheduleReview, ScheduleView, Taken, Turn, TurnEnd, act_on_turn,
     current_freeze, freeze, list_schedules, note_turn, pause_schedule, plan_freeze, plan_pause,
-    plan_schedule, plan_unfreeze, reconsider_schedules, resume_schedule, schedule_facts,
-    servers_of, set_schedule, take_turn, unfreeze,
+    plan_schedule, plan_unfreeze, reconsider_schedules, resume_schedule, servers_of, set_schedule,
+    take_turn, unfreeze,
 };
 pub use server_accept::{PathServer, ServerReview, ServerStatus, accept_server, review_server};
 pub use settings::{SettingsReport, get_settings, set_settings};

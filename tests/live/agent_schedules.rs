@@ -386,13 +386,18 @@ fn metrics_are_served_and_hold_no_secret() {
     wait_until("it is counted", || {
         get("/metrics").contains("handover_rotation_attempts_total{outcome=\"done\"} 1")
     });
+    wait_until("its status is read anew", || {
+        get("/metrics").contains("handover_last_success_timestamp_seconds{")
+    });
     let text = get("/metrics");
     for part in [
         "HTTP/1.1 200",
         "handover_agents 1",
         "handover_frozen 0",
-        "handover_rotated_timestamp_seconds{environment=\"shop/orders\"}",
-        "handover_schedule_not_kept{environment=\"shop/orders\"} 0",
+        "handover_last_success_timestamp_seconds{environment=\"shop/orders\"}",
+        "handover_consecutive_failures{environment=\"shop/orders\"} 0",
+        "handover_overdue_seconds{environment=\"shop/orders\"} 0",
+        "handover_environment_healthy{environment=\"shop/orders\"} 1",
         "# EOF",
     ] {
         assert!(text.contains(part), "no {part} in {text}");

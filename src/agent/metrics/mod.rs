@@ -1,6 +1,7 @@
 //! What monitors read: counters of what this agent did, and gauges of what the store says, as
 //! OpenMetrics text. No label holds anything but an environment's name or one of a few words.
 
+mod gauges;
 mod server;
 
 use std::sync::Mutex;
@@ -17,11 +18,10 @@ use prometheus_client::registry::{Registry, Unit};
 pub(super) use server::{bind, serve};
 
 use super::News;
-use crate::model::SlotState;
-use crate::operations::{DeliveryState, Failure, ScheduleFact, Workspace, schedule_facts};
+use crate::operations::{DeliveryState, Failure, Status, Workspace, read_status};
 
-/// So many environments have series of their own; the others are counted.
-const LABELLED: usize = 2000;
+/// Whoever asks more often gets the same answer: all documents are read for one.
+const FRESH: Duration = Duration::from_secs(5);
 /// An agent that has not looked at the clock for so long is not well.
 const SILENCE: Duration = Duration::from_secs(120);
 
@@ -37,6 +37,8 @@ pub(super) struct Metrics {
     problems: Counter,
     since: DateTime<Utc>,
     looked: Mutex<Instant>,
+    /// The last status that was read.
+    status: tokio::sync::Mutex<Option<(Instant, Status)>>,
 }
 
 impl Metrics {
@@ -50,6 +52,7 @@ impl Metrics {
             problems: Counter::default(),
             since: Utc::now(),
             looked: Mutex::new(Instant::now()),
+            status: tokio::sync::Mutex::default(),
         }
     }
 
@@ -95,23 +98,18 @@ impl Metrics {
     /// # Errors
     /// The store's own.
     pub(super) async fn text(&self, workspace: &Workspace) -> Result<String, Failure> {
-        let (facts, open, is_frozen) = schedule_facts(workspace, Utc::now()).await?;
-        let agents = workspace.store.living_agents().await?.len();
         let mut registry = Registry::with_prefix("handover");
         self.register(&mut registry);
-        let mut gauge = |name, help, value: usize| {
-            let gauge = Gauge::<i64>::default();
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-            registry.register(name, help, gauge);
-        };
-        gauge("agents", "Agents that live on this store", agents);
-        gauge("rotations_open", "Rotations that are not closed", open);
-        gauge("frozen", "Whether a freeze holds", usize::from(is_frozen));
-        gauge("schedules", "Environments with a schedule", facts.len());
-        let unlabelled = facts.len().saturating_sub(LABELLED);
-        let help = "Environments with a schedule beyond those with series of their own";
-        gauge("environments_unlabelled", help, unlabelled);
-        register_facts(&mut registry, &facts[..facts.len().min(LABELLED)]);
+        {
+            let mut known = self.status.lock().await;
+            let is_new = known.as_ref().is_some_and(|(at, _)| at.elapsed() < FRESH);
+            if !is_new {
+                *known = Some((Instant::now(), read_status(workspace, None).await?));
+            }
+            if let Some((_, status)) = known.as_ref() {
+                gauges::register(&mut registry, status);
+            }
+        }
         let mut text = String::new();
         // A string takes whatever is written.
         let _ = encode(&mut text, &registry);
@@ -136,29 +134,4 @@ impl Metrics {
         let help = "When this agent began";
         registry.register_with_unit("agent_start_timestamp", help, Unit::Seconds, since);
     }
-}
-
-fn register_facts(registry: &mut Registry, facts: &[ScheduleFact]) {
-    let (next, rotated, last) = (family(), family(), family());
-    for fact in facts {
-        let labels = vec![("environment", fact.environment.to_string())];
-        if let Some(at) = fact.next_at {
-            next.get_or_create(&labels).set(at.timestamp());
-        }
-        if let Some(at) = fact.rotated_at {
-            rotated.get_or_create(&labels).set(at.timestamp());
-        }
-        let is_bad = matches!(fact.last, Some(SlotState::Missed | SlotState::Failed));
-        last.get_or_create(&labels).set(i64::from(is_bad));
-    }
-    let help = "When a schedule is looked at next";
-    registry.register_with_unit("schedule_next_timestamp", help, Unit::Seconds, next);
-    let help = "When all of an environment was last promoted";
-    registry.register_with_unit("rotated_timestamp", help, Unit::Seconds, rotated);
-    let help = "Whether the newest occurrence was missed, or is left to a person";
-    registry.register("schedule_not_kept", help, last);
-}
-
-fn family() -> Family<Labels, Gauge> {
-    Family::default()
 }

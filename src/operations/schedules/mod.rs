@@ -7,7 +7,6 @@
 mod act;
 mod change;
 mod edit;
-mod facts;
 mod freeze;
 mod health;
 mod listing;
@@ -36,7 +35,6 @@ pub use edit::{
     Pause, ScheduleEdit, ScheduleReview, pause_schedule, plan_pause, plan_schedule,
     resume_schedule, set_schedule,
 };
-pub use facts::{ScheduleFact, schedule_facts};
 pub use freeze::{FreezeReview, current_freeze, freeze, plan_freeze, plan_unfreeze, unfreeze};
 pub(super) use health::{HealthSource, LeftAlone, health_of, left_alone};
 pub use listing::{PausedView, RunView, ScheduleListing, ScheduleView, list_schedules};
