@@ -13,7 +13,7 @@ use crate::harness::{HeldSession, postgres_options, wait_until};
 use crate::shop::{Shop, ShopEngine, ShopOptions};
 
 /// Spans in which a test can wait for everything.
-const SETTINGS: &str = "  db:\n    drain: {quiet: 2s, sample: 300ms, max-gap: 3s}\n";
+const SETTINGS: &str = "  db:\n    drain: {quiet: 2s, sample: 300ms, max-gap: 1m}\n";
 const ROTATE: [&str; 5] = ["rotate", "shop/orders", "--yes", "--output", "json"];
 
 #[test]
