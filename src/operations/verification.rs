@@ -129,7 +129,7 @@ struct Look {
 
 impl Look {
     fn is_bad(&self) -> bool {
-        self.verdict >= Drift::Drifted
+        Drift::is_bad_word(self.verdict.as_str())
     }
 
     fn is_about(&self, bad: &BadCredential) -> bool {

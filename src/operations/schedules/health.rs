@@ -9,6 +9,7 @@ use super::{held_by_freeze, offset, recall, rotated_at, rotated_by};
 use crate::drain::Verdict;
 use crate::model::{Overlap, RotationId, SlotState};
 use crate::operations::Workspace;
+use crate::operations::hand_over::Drift;
 use crate::operations::loading::Head;
 use crate::rotation::{Event, PathJournal, fold};
 use crate::schedule::{
@@ -24,9 +25,6 @@ use crate::untrusted::Untrusted;
 
 /// So many runs are looked at to count those that led to no rotation.
 const RUNS_LOOKED_AT: usize = 100;
-/// What a verification finds that needs a person. A server that cannot be reached, or a rotation
-/// beside it, says nothing.
-const BAD_VERDICTS: [&str; 2] = ["drifted", "current-dead"];
 
 /// The open rotations that no process works on.
 ///
@@ -256,7 +254,7 @@ fn verification(
 ) -> Result<Option<VerifyHealth>, StoreError> {
     let found = verifications::find(transaction, environment_id)?;
     Ok(found.map(|found| VerifyHealth {
-        is_bad: BAD_VERDICTS.contains(&found.verdict.as_str()),
+        is_bad: Drift::is_bad_word(&found.verdict),
         words: shown(&found.words),
         verdict: shown(&found.verdict),
         verified_at: found.verified_at.unwrap_or(found.tried_at),

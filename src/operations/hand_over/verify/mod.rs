@@ -143,6 +143,15 @@ impl Drift {
         }
     }
 
+    /// Whether that word stands for something that needs a person. A server that cannot be
+    /// reached, or a document that cannot be read, says nothing of a credential.
+    #[must_use]
+    pub fn is_bad_word(word: &str) -> bool {
+        [Self::Drifted, Self::CurrentDead]
+            .iter()
+            .any(|bad| bad.as_str() == word)
+    }
+
     fn exit(self) -> Exit {
         match self {
             Self::AsExpected | Self::NoState => Exit::Done,
